@@ -1,0 +1,1 @@
+"""ferpipe: a facial expression recognition pipeline on DVC."""

@@ -1,0 +1,331 @@
+"""The canonical archive: one zip of `<label>/<file>`, whatever the images came from.
+
+Members are sorted, stored (not compressed) and dated 1980, and hold each file's own bytes. So
+the same images give the same archive from a Kaggle zip, a local zip or a local folder. Nothing is
+ever extracted to disk, so no member can be written outside a folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import unicodedata
+import zipfile
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from ferpipe import files, images
+from ferpipe.errors import PipelineError
+from ferpipe.params.download import Expect
+
+MAX_FILE_BYTES = 64 * 2**20
+INDEX_HEADER = ("path", "label", "width", "height", "mode", "sha256")
+SKIPPED_HEADER = ("path", "reason")
+REFUSED = files.CACHE / "refused.csv"
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file of a source: its class, its name, and how to get its bytes."""
+
+    label: str
+    name: str
+    read: Callable[[], bytes] = field(compare=False)
+
+    @property
+    def path(self) -> str:
+        """`<label>/<name>`."""
+        return f"{self.label}/{self.name}"
+
+
+@dataclass(frozen=True)
+class Image:
+    """A row of index.csv: an image in the archive.
+
+    `mode` is "L" or "RGB", what the image policy decodes it to; `sha256` is of the file's bytes.
+    """
+
+    path: str
+    label: str
+    width: int
+    height: int
+    mode: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a canonical archive holds, sorted by path, and what was left out and why."""
+
+    images: list[Image]
+    skipped: list[tuple[str, str]]
+
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Images of each class, classes in sorted order."""
+        counts = Counter(image.label for image in self.images)
+        return {label: counts[label] for label in sorted(counts)}
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the sorted lines `<label>/<file> <sha256>`: the content, not the zip."""
+        lines = sorted(f"{image.path} {image.sha256}\n" for image in self.images)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def repack(source: Path, target: Path, root: str | None, max_bad_fraction: float) -> Contents:
+    """Turn a zip or a folder of class folders into the canonical archive.
+
+    Args:
+        source: a zip file or a folder; class folders may lie at any depth.
+        target: where the canonical zip goes.
+        root: the folder in `source` that holds the class folders; None finds it.
+        max_bad_fraction: share of images that may be skipped because the policy refuses them.
+
+    Returns:
+        What the archive holds.
+
+    Raises:
+        PipelineError: the source is missing, unreadable, ambiguous or holds too many bad images.
+    """
+    with open_tree(source) as tree:
+        members, skipped = class_members(tree, root, source)
+        return pack(members, target, max_bad_fraction, skipped)
+
+
+def pack(
+    members: Sequence[Member],
+    target: Path,
+    max_bad_fraction: float = 0.0,
+    skipped: Sequence[tuple[str, str]] = (),
+) -> Contents:
+    """Write the canonical archive.
+
+    Args:
+        members: the images; each is read, checked and written in turn, so memory stays flat.
+        target: the zip to write.
+        max_bad_fraction: share of `members` that may be refused by the image policy.
+        skipped: (path, reason) of files that were left out before.
+
+    Returns:
+        What the archive holds.
+
+    Raises:
+        PipelineError: two members share a name, too many are refused, or under two classes remain.
+    """
+    members = sorted(members, key=lambda member: member.path)
+    for first, second in zip(members, members[1:], strict=False):
+        if first.path == second.path:
+            raise PipelineError(f"two files are both named {first.path}; rename one of them")
+    taken: list[Image] = []
+    refused: list[tuple[str, str]] = []
+    with files.replacing(target) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as zipped:
+        for member in tqdm(members, desc="images", unit="image", disable=None, leave=False):
+            data = member.read()
+            try:
+                image = images.decode(data)
+            except images.ImageRefused as reason:
+                refused.append((member.path, str(reason)))
+                continue
+            taken.append(
+                Image(
+                    path=member.path,
+                    label=member.label,
+                    width=image.width,
+                    height=image.height,
+                    mode=image.mode,
+                    sha256=hashlib.sha256(data).hexdigest(),
+                )
+            )
+            zipped.writestr(_canonical_entry(member.path), data)
+        _check_bad_fraction(refused, len(members), max_bad_fraction)
+        contents = Contents(taken, sorted([*skipped, *refused]))
+        if len(contents.class_counts) < 2:
+            found = ", ".join(contents.class_counts) or "none"
+            raise PipelineError(
+                f"a classifier needs at least two classes with images, found {found}"
+            )
+    return contents
+
+
+def verify(contents: Contents, expect: Expect) -> None:
+    """Hold what arrived against what params.yaml expects.
+
+    Raises:
+        PipelineError: class counts or content digest differ; the message says what was found and
+            how to accept it.
+    """
+    counts = contents.class_counts
+    if expect.class_counts is not None and counts != dict(sorted(expect.class_counts.items())):
+        found = ", ".join(f"{label}: {count}" for label, count in counts.items())
+        raise PipelineError(
+            f"the class counts are not those of download.expect.class_counts; found {{{found}}}; "
+            "if that is what you want, write it there (or null, to check nothing)"
+        )
+    if expect.digest is not None and contents.digest != expect.digest:
+        raise PipelineError(
+            f"the images are not those of download.expect.digest ({expect.digest}); found "
+            f"{len(contents.images)} images with digest {contents.digest}; if they are what you "
+            "want, write that digest there (or null, to check nothing)"
+        )
+
+
+def _canonical_entry(path: str) -> zipfile.ZipInfo:
+    """A member's header without anything of the machine or the moment."""
+    entry = zipfile.ZipInfo(path, date_time=(1980, 1, 1, 0, 0, 0))
+    entry.create_system = 3  # Unix, also when written on Windows
+    entry.external_attr = 0o100644 << 16
+    return entry
+
+
+def _check_bad_fraction(refused: list[tuple[str, str]], total: int, allowed: float) -> None:
+    if len(refused) <= allowed * total:
+        return
+    files.write_csv(REFUSED, SKIPPED_HEADER, refused)
+    path, reason = refused[0]
+    raise PipelineError(
+        f"{len(refused)} of {total} images cannot be used, download.max_bad_fraction = {allowed:g} "
+        f"allows {int(allowed * total)}; the first is {path} ({reason}); all are in {REFUSED}"
+    )
+
+
+@contextmanager
+def open_tree(source: Path) -> Iterator[dict[PurePosixPath, Callable[[], bytes]]]:
+    """List a zip or a folder.
+
+    Yields:
+        For each file its path in the source and a function that returns its bytes.
+
+    Raises:
+        PipelineError: the source is missing, is no zip, or has a member that cannot be trusted.
+    """
+    if source.is_dir():
+        yield _folder_tree(source)
+    elif source.is_file():
+        try:
+            with zipfile.ZipFile(source) as zipped:
+                yield _zip_tree(source, zipped)
+        except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+            raise PipelineError(f"{source} is not a sound zip: {error}") from None
+    else:
+        raise PipelineError(f"{source} is missing; it should be a zip or a folder of class folders")
+
+
+def _folder_tree(source: Path) -> dict[PurePosixPath, Callable[[], bytes]]:
+    tree = {}
+    for folder, folders, names in os.walk(source):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(folder, name)
+            if path.is_file() and not path.is_symlink():
+                tree[PurePosixPath(path.relative_to(source).as_posix())] = path.read_bytes
+    return tree
+
+
+def _zip_tree(source: Path, zipped: zipfile.ZipFile) -> dict[PurePosixPath, Callable[[], bytes]]:
+    tree: dict[PurePosixPath, Callable[[], bytes]] = {}
+    for entry in zipped.infolist():
+        if entry.is_dir():
+            continue
+        name = entry.filename
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
+            raise PipelineError(f"{source}: the member name {name!r} is not a plain relative path")
+        if entry.flag_bits & 1:
+            raise PipelineError(f"{source}: {name} is encrypted")
+        if entry.file_size > MAX_FILE_BYTES:
+            raise PipelineError(
+                f"{source}: {name} has {entry.file_size} bytes, too many for a face"
+            )
+        if path in tree:
+            raise PipelineError(f"{source}: {name} is there twice")
+        tree[path] = lambda entry=entry: zipped.read(entry)
+    return tree
+
+
+def class_members(
+    tree: dict[PurePosixPath, Callable[[], bytes]], root: str | None, source: Path
+) -> tuple[list[Member], list[tuple[str, str]]]:
+    """Find the class folders in a listing.
+
+    Args:
+        tree: what `open_tree` yields.
+        root: the folder that holds the class folders; None takes the only one there is. The same
+            class folders may be there more than once if their files are identical.
+        source: what to name in an error.
+
+    Returns:
+        The images of the class folders, and (path, reason) of every other file.
+
+    Raises:
+        PipelineError: no class folders, images outside one, or several roots that differ.
+    """
+    skipped = []
+    roots: dict[str, list[Member]] = defaultdict(list)
+    for path, read in tree.items():
+        if path.suffix.lower() not in images.SUFFIXES or _is_system_file(path):
+            skipped.append((str(path), "not an image file"))
+            continue
+        if len(path.parts) < 2:
+            raise PipelineError(f"{source}: {path} lies in no class folder; move it into one")
+        label, name = (unicodedata.normalize("NFC", part) for part in path.parts[-2:])
+        roots[str(path.parent.parent)].append(Member(label, name, read))
+    if root is not None:
+        chosen = str(PurePosixPath(root))
+        if chosen not in roots:
+            found = ", ".join(sorted(roots)) or "none"
+            raise PipelineError(
+                f"download.root = {root!r} holds no class folders in {source}; folders that do: {found}"
+            )
+        return roots[chosen], skipped
+    if not roots:
+        raise PipelineError(
+            f"{source} holds no images; it should have one folder a class, such as happy/face1.png"
+        )
+    names = sorted(roots, key=lambda name: (len(name), name))
+    for other in names[1:]:
+        if not _same_files(roots[names[0]], roots[other]):
+            raise PipelineError(
+                f"{source} has class folders in several places that differ: {', '.join(names)}; "
+                "set download.root to one of them"
+            )
+    return roots[names[0]], skipped
+
+
+def _is_system_file(path: PurePosixPath) -> bool:
+    return "__MACOSX" in path.parts or any(part.startswith(".") for part in path.parts)
+
+
+def _same_files(first: list[Member], second: list[Member]) -> bool:
+    """Whether two trees hold the same names with the same bytes."""
+
+    def digests(members: list[Member]) -> dict[str, str]:
+        return {member.path: hashlib.sha256(member.read()).hexdigest() for member in members}
+
+    return sorted(m.path for m in first) == sorted(m.path for m in second) and digests(
+        first
+    ) == digests(second)
+
+
+def read_images(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Read the canonical archive in its own order.
+
+    Yields:
+        (path in the archive, encoded bytes).
+
+    Raises:
+        PipelineError: the archive is missing or damaged.
+    """
+    if not path.is_file():
+        raise PipelineError(f"{path} is missing; run `dvc repro`, which makes it")
+    try:
+        with zipfile.ZipFile(path) as zipped:
+            for entry in zipped.infolist():
+                yield entry.filename, zipped.read(entry)
+    except zipfile.BadZipFile as error:
+        raise PipelineError(f"{path} is damaged ({error}); run `dvc repro --force`") from None

@@ -1,0 +1,128 @@
+"""Where everything lies, and the one way to write it: beside the target, then `os.replace`."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from ferpipe.errors import PipelineError
+
+# Stages run in the repository's root (DVC sees to that), so every path is relative to it.
+PARAMS = Path("params.yaml")
+IMAGES = Path("data/raw/images.zip")
+INDEX = Path("data/raw/index.csv")
+SKIPPED = Path("data/raw/skipped.csv")
+SPLIT = Path("data/split.csv")
+RECORDS = Path("data/records")
+MODEL = Path("models/model.keras")
+REPORTS = Path("reports")
+# Never an output of a stage: verified downloads by digest, and what else may be kept between runs.
+CACHE = Path(".ferpipe")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file beside `path` that takes its place when the block ends well.
+
+    Args:
+        path: the target; its folder is made when missing.
+
+    Yields:
+        A binary file open for writing and reading. If the block raises, the target is untouched
+        and the temporary file is gone.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes files that only their owner reads; outputs are ordinary files.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, all of it or nothing."""
+    with replacing(path) as file:
+        file.write(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8 with `\\n` line ends."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Write canonical JSON: two-space indent, keys in the order given, no NaN."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict:
+    """Read a JSON object that a stage wrote.
+
+    Raises:
+        PipelineError: the file is missing or is not a JSON object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing; run `dvc repro`, which makes it") from None
+    except ValueError as error:
+        raise PipelineError(f"{path} is not JSON ({error}); run `dvc repro --force`") from None
+    if not isinstance(value, dict):
+        raise PipelineError(f"{path} holds no JSON object; run `dvc repro --force`")
+    return value
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write rows as UTF-8 CSV with `\\n` line ends; floats keep their shortest exact form."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def read_csv(path: Path, header: Sequence[str]) -> list[dict[str, str]]:
+    """Read a CSV that a stage wrote.
+
+    Args:
+        path: the file.
+        header: the columns that it must have, in this order.
+
+    Returns:
+        One dict a row, every value a string.
+
+    Raises:
+        PipelineError: the file is missing, has other columns or a row of another length.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.reader(file, strict=True))
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing; run `dvc repro`, which makes it") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise PipelineError(f"{path} is not UTF-8 CSV ({error}); run `dvc repro --force`") from None
+    if not rows or rows[0] != list(header):
+        found = ",".join(rows[0]) if rows else "nothing"
+        raise PipelineError(f"{path} should begin with {','.join(header)}, found {found[:80]}")
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(header):
+            raise PipelineError(
+                f"{path}, line {number}: {len(row)} values for {len(header)} columns"
+            )
+    return [dict(zip(header, row, strict=True)) for row in rows[1:]]

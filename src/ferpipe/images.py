@@ -1,0 +1,126 @@
+"""The image policy: what is taken, what is converted and how, what is refused.
+
+Taken is what Pillow decodes without loss to 8-bit gray or RGB. The content decides, never the
+file's name: a JPEG named `.png` is taken. Every later hash depends on these rules.
+
+| found | becomes |
+| --- | --- |
+| 8-bit gray, RGB | itself |
+| 1-bit | gray, 0 and 255 |
+| palette | gray when every used colour is gray, otherwise RGB |
+| an alpha channel or a transparent colour that hides nothing | the same without it |
+| an EXIF orientation | the image turned upright |
+| transparent pixels, 16 bits a channel, CMYK, floats, several frames, truncated, > 8192 px a side | refused |
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
+MAX_SIDE = 8192
+
+
+class ImageRefused(Exception):
+    """The image cannot be taken; the message is the reason in a few words."""
+
+
+def decode(data: bytes) -> Image.Image:
+    """Decode an encoded image under the policy above.
+
+    Args:
+        data: the file's bytes.
+
+    Returns:
+        An image in mode "L" or "RGB", upright.
+
+    Raises:
+        ImageRefused: the policy does not take it.
+    """
+    if not data:
+        raise ImageRefused("empty file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's own size warning; ours is stricter
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            _check_header(image, data)
+            image.load()
+    except ImageRefused:
+        raise
+    except UnidentifiedImageError:
+        raise ImageRefused(f"not an image ({', '.join(FORMATS)})") from None
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+        OverflowError,
+        struct.error,
+        Image.DecompressionBombError,
+    ) as error:
+        raise ImageRefused(f"cannot be decoded: {' '.join(str(error).split())}") from None
+    return ImageOps.exif_transpose(_to_gray_or_rgb(image))
+
+
+def _check_header(image: Image.Image, data: bytes) -> None:
+    """Refuse by size, depth and frame count before any pixel is decoded."""
+    if max(image.size) > MAX_SIDE:
+        raise ImageRefused(f"{image.width}x{image.height} px, more than {MAX_SIDE} a side")
+    if getattr(image, "n_frames", 1) > 1:
+        raise ImageRefused(f"{image.n_frames} frames")
+    # Pillow opens 16-bit RGB as 8-bit RGB without a word: the depth is read from the header.
+    deep_png = image.format == "PNG" and data[24] == 16
+    deep_tiff = image.format == "TIFF" and max(image.tag_v2.get(258, (1,))) > 8
+    if deep_png or deep_tiff or image.mode.startswith("I"):
+        raise ImageRefused("16 bits a channel")
+
+
+def _to_gray_or_rgb(image: Image.Image) -> Image.Image:
+    """Convert without loss to mode "L" or "RGB"."""
+    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema() != (255, 255):
+            raise ImageRefused("has transparent pixels")
+        image = _rgb_or_gray(image.convert("RGB"))
+    elif image.mode == "P":
+        image = _rgb_or_gray(image.convert("RGB"))
+    elif image.mode == "1":
+        image = image.convert("L")
+    if image.mode not in ("L", "RGB"):
+        raise ImageRefused(f"colour mode {image.mode}")
+    return image
+
+
+def _rgb_or_gray(image: Image.Image) -> Image.Image:
+    """The red channel alone when all three channels are the same."""
+    red, green, blue = image.split()
+    if red.tobytes() == green.tobytes() == blue.tobytes():
+        return red
+    return image
+
+
+def square(image: Image.Image, size: int, color: str) -> np.ndarray:
+    """Bring a decoded image to the cached form.
+
+    The centre square is kept and resized bicubically. Pillow does both on 8-bit integers, so
+    the pixels are the same on any processor.
+
+    Args:
+        image: mode "L" or "RGB".
+        size: side of the result, in pixels.
+        color: "grayscale" (RGB is weighed as ITU-R 601) or "rgb" (gray is repeated).
+
+    Returns:
+        uint8 array of shape (size, size, 1 or 3), values 0..255.
+    """
+    image = image.convert("L" if color == "grayscale" else "RGB")
+    if image.size != (size, size):
+        image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
+    pixels = np.asarray(image, dtype=np.uint8)
+    return pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels

@@ -1,0 +1,1 @@
+"""The experiment's parameters: the reader and one validated model per section of params.yaml."""

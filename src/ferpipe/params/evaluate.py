@@ -1,0 +1,20 @@
+"""params.yaml, section `evaluate`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ferpipe.params.reader import Section
+
+
+class Evaluate(Section):
+    """How results are told."""
+
+    confidence: Annotated[float, Field(ge=0.5, le=0.999)] = Field(
+        description="level of the intervals around accuracy and recalls"
+    )
+    figure_dpi: Annotated[int, Field(ge=50, le=600)] = Field(
+        description="resolution of the PNG figures, in dots per inch"
+    )

@@ -1,0 +1,104 @@
+"""Reading params.yaml the way DVC reads it (YAML 1.2), one validated section at a time."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from ferpipe.errors import PipelineError, one_line
+
+
+class Section(BaseModel):
+    """A mapping of params.yaml: no unknown keys, no silent conversion, no change after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+SectionType = TypeVar("SectionType", bound=Section)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML 1.2 mapping.
+
+    YAML 1.2 takes `1e-5` for a float, as DVC does; PyYAML, which follows 1.1, takes it for text.
+
+    Raises:
+        PipelineError: the file is missing, is not YAML or holds no mapping.
+    """
+    try:
+        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing; run this in the repository's root") from None
+    except UnicodeDecodeError as error:
+        raise PipelineError(f"{path} is not UTF-8 text: {error}") from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or one_line(error)
+        raise PipelineError(f"{path}{where}: not valid YAML: {problem}") from None
+    if not isinstance(values, dict):
+        raise PipelineError(
+            f"{path} should hold `section:` mappings, found {type(values).__name__}"
+        )
+    return values
+
+
+def read_section(path: Path, name: str, model: type[SectionType]) -> SectionType:
+    """Read and check one section of params.yaml.
+
+    Args:
+        path: the params file.
+        name: the section, such as "split".
+        model: what it must look like.
+
+    Returns:
+        The section as an instance of `model`.
+
+    Raises:
+        PipelineError: the section is missing or one of its values is not allowed; the message
+            names the key, the value and what is allowed.
+    """
+    values = read_yaml(path)
+    if name not in values:
+        raise PipelineError(f"{path}: the section `{name}:` is missing")
+    return checked(values[name], model, path, prefix=name)
+
+
+def checked(values: object, model: type[SectionType], path: Path, prefix: str = "") -> SectionType:
+    """Check values against a model; see `read_section` for the error that it raises."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+        raise PipelineError(f"{path}: {_sentence(details[0], model, prefix)}{more}") from None
+
+
+def _sentence(detail: dict[str, Any], model: type[Section], prefix: str) -> str:
+    """One error of pydantic as `key = value: what is allowed`."""
+    parts = [part for part in detail["loc"] if isinstance(part, int) or not part.endswith("]")]
+    parts = [str(part) for part in parts]
+    key = ".".join([prefix, *parts] if prefix else parts)
+    if detail["type"] == "extra_forbidden":
+        allowed = _keys_beside(model, parts)
+        close = difflib.get_close_matches(parts[-1], allowed, n=1)
+        hint = f"did you mean `{close[0]}`? " if close else ""
+        return f"{key}: unknown key; {hint}allowed here: {', '.join(allowed)}"
+    if detail["type"] == "missing":
+        return f"{key}: this key is missing"
+    message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if detail["type"] == "value_error" and isinstance(detail["input"], dict):
+        return f"{key}: {message}"
+    return f"{key} = {detail['input']!r}: {message}"
+
+
+def _keys_beside(model: type[Section], parts: list[str]) -> list[str]:
+    """The keys allowed where the unknown key `parts` stands."""
+    for part in parts[:-1]:
+        model = model.model_fields[part].annotation  # type: ignore[assignment]
+    return list(model.model_fields)

@@ -1,0 +1,64 @@
+"""params.yaml, section `split`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from ferpipe.params.reader import Section
+
+NAME_GROUPS = ("subject", "sequence")
+
+
+class Split(Section):
+    """Which images train, which choose (val) and which judge (test)."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(description="another seed, another split")
+    test_size: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="share of all images that judges; not used when folds is set"
+    )
+    val_size: Annotated[float, Field(ge=0, lt=1)] = Field(
+        description="share of all images that chooses the epoch; 0: test chooses too"
+    )
+    group_by: Literal["none", "sequence", "subject"] = Field(
+        description="what is never divided between train, val and test"
+    )
+    name_pattern: str = Field(
+        description="regular expression for file names; its groups `subject` and `sequence` say "
+        "who an image shows and which recording it is from"
+    )
+    folds: Annotated[int, Field(ge=2, le=1000)] | None = Field(
+        description="cut the images into this many test folds; null uses test_size"
+    )
+    fold: Annotated[int, Field(ge=0)] = Field(description="the fold that is test, from 0")
+
+    @field_validator("name_pattern")
+    @classmethod
+    def _compiles(cls, pattern: str) -> str:
+        try:
+            found = re.compile(pattern).groupindex
+        except re.error as error:
+            raise ValueError(f"is not a regular expression: {error}") from None
+        unknown = sorted(set(found) - set(NAME_GROUPS))
+        if unknown:
+            raise ValueError(f"has the group `{unknown[0]}`; known: {', '.join(NAME_GROUPS)}")
+        return pattern
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Split:
+        if self.folds is not None and self.fold >= self.folds:
+            raise ValueError(f"fold = {self.fold} should be below folds = {self.folds}")
+        test = 1 / self.folds if self.folds else self.test_size
+        if test + self.val_size > 0.95:
+            raise ValueError(
+                f"test ({test:.3g}) and val_size ({self.val_size:.3g}) should leave at least 5% "
+                "of the images for training"
+            )
+        if self.group_by not in ("none", *re.compile(self.name_pattern).groupindex):
+            raise ValueError(
+                f"group_by = {self.group_by!r} needs a name_pattern with the group "
+                f"(?P<{self.group_by}>...)"
+            )
+        return self

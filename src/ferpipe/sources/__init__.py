@@ -1,0 +1,1 @@
+"""Where images come from: each module turns its source into the canonical archive."""
