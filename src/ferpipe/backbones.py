@@ -1,0 +1,223 @@
+"""The table of networks: how each wants its input, and the smallest it takes."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import socket
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+from ferpipe.backend import keras
+from ferpipe.errors import PipelineError, one_line
+
+# The mean and standard deviation of ImageNet's RGB channels, on a scale of 0..255.
+MEAN = (123.675, 116.28, 103.53)
+STD = (58.395, 57.12, 57.375)
+# What "caffe" subtracts, in BGR order.
+CAFFE_MEAN = (103.939, 116.779, 123.68)
+
+WEIGHTS_TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """How a network of keras.applications is used.
+
+    Args:
+        convention: what it does to pixels 0..255 first: "caffe" (BGR minus the mean), "tf" (to
+            -1..1), "torch" (minus mean, over deviation), "inside" (the network does it), or
+            "standardise" (each image to mean 0 and deviation 1).
+        min_size: the smallest side that it takes, in pixels.
+        zero_gamma: pattern of the last normalisation's name in a residual block, if it has one.
+    """
+
+    convention: str
+    min_size: int = 32
+    zero_gamma: str | None = None
+
+
+FAMILIES = {
+    "compact": Backbone("standardise", min_size=16, zero_gamma=r"_2_bn$"),
+    "VGG": Backbone("caffe"),
+    "ResNet": Backbone("caffe", zero_gamma=r"_3_bn$"),
+    "ResNetV2": Backbone("tf"),
+    "InceptionV3": Backbone("tf", min_size=75),
+    "InceptionResNetV2": Backbone("tf", min_size=75),
+    "Xception": Backbone("tf", min_size=71),
+    "MobileNet": Backbone("tf"),
+    "MobileNetV2": Backbone("tf"),
+    "MobileNetV3": Backbone("inside"),
+    "DenseNet": Backbone("torch"),
+    "NASNet": Backbone("tf"),
+    "EfficientNet": Backbone("inside"),
+    "EfficientNetV2": Backbone("inside"),
+    "ConvNeXt": Backbone("inside"),
+}
+
+
+def lookup(name: str) -> Backbone:
+    """The table's row for a network: that of the longest family name it begins with.
+
+    Only `ResNet50V2` and its like carry their family's version at the end.
+    """
+    if re.fullmatch(r"ResNet\d+V2", name):
+        return FAMILIES["ResNetV2"]
+    return FAMILIES[max((family for family in FAMILIES if name.startswith(family)), key=len)]
+
+
+def build(name: str, input_size: int, channels: int, weights: str) -> keras.Model:
+    """Build a backbone without its classifier, named "backbone".
+
+    Args:
+        name: "compact", or a name in keras.applications.
+        input_size: side of its input, in pixels.
+        channels: channels of the images; keras.applications always get 3, see `model.py`.
+        weights: "none", "imagenet", or the path of a weights file.
+
+    Returns:
+        A model from float (n, side, side, channels), scaled by the convention, to feature maps.
+
+    Raises:
+        PipelineError: the input is too small, or the weights cannot be had or do not fit.
+    """
+    least = lookup(name).min_size
+    if input_size < least:
+        raise PipelineError(
+            f"train.input_size = {input_size}: {name} takes {least} pixels or more; raise "
+            "input_size, the model resizes the cached images itself"
+        )
+    if name == "compact":
+        backbone = compact((input_size, input_size, channels))
+    else:
+        backbone = _from_applications(name, input_size, weights)
+    if weights == "none":
+        _prepare_random(backbone, lookup(name))
+    elif weights != "imagenet":
+        _load(backbone, weights)
+    return backbone
+
+
+def compact(shape: tuple[int, int, int]) -> keras.Model:
+    """Build our small residual network: about 0.7 M weights, made for 48x48 faces and a CPU.
+
+    Basic residual blocks as in He et al. 2016 (https://arxiv.org/abs/1512.03385), three widths of
+    two blocks each, halving the side before each.
+    """
+    inputs = keras.Input(shape, name="pixels")
+    x = _convolution(inputs, 32, 3, 2, "stem")
+    x = keras.layers.ReLU(name="stem_relu")(x)
+    for stage, width in enumerate((32, 64, 128), start=1):
+        for block in (1, 2):
+            name = f"stage{stage}_block{block}"
+            stride = 2 if stage > 1 and block == 1 else 1
+            shortcut = x
+            if stride == 2:
+                shortcut = _convolution(x, width, 1, stride, f"{name}_0")
+            x = _convolution(x, width, 3, stride, f"{name}_1")
+            x = keras.layers.ReLU(name=f"{name}_1_relu")(x)
+            x = _convolution(x, width, 3, 1, f"{name}_2")
+            x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
+            x = keras.layers.ReLU(name=f"{name}_relu")(x)
+    return keras.Model(inputs, x, name="backbone")
+
+
+def _convolution(
+    x: keras.KerasTensor, width: int, kernel: int, stride: int, name: str
+) -> keras.KerasTensor:
+    x = keras.layers.Conv2D(
+        width,
+        kernel,
+        stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        name=f"{name}_conv",
+    )(x)
+    return keras.layers.BatchNormalization(name=f"{name}_bn")(x)
+
+
+def _from_applications(name: str, input_size: int, weights: str) -> keras.Model:
+    constructor = getattr(keras.applications, name)
+    timeout = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(WEIGHTS_TIMEOUT_SECONDS)  # Keras' own download waits for ever
+    try:
+        network = constructor(
+            include_top=False,
+            weights="imagenet" if weights == "imagenet" else None,
+            input_shape=(input_size, input_size, 3),
+        )
+        # Not every constructor takes a name.
+        return keras.Model(network.input, network.output, name="backbone")
+    except ValueError as error:
+        raise PipelineError(f"{name} cannot be built: {one_line(error)}") from None
+    except Exception as error:
+        # Keras raises a bare Exception when the download fails; anything else is a defect.
+        if "URL fetch failure" not in str(error):
+            raise
+        url = re.search(r"https?://\S+", str(error))
+        file = url.group(0).rstrip(":") if url else "the weights file"
+        raise PipelineError(
+            f"train.weights = 'imagenet': {file} cannot be fetched; on a machine without internet "
+            "put that file into ~/.keras/models, or use train.weights: none"
+        ) from None
+    finally:
+        socket.setdefaulttimeout(timeout)
+
+
+def _prepare_random(backbone: keras.Model, row: Backbone) -> None:
+    """Make a network with random weights trainable on epochs of few steps.
+
+    Keras' BatchNorm momentum of 0.99 lags hundreds of steps behind the weights, so validation
+    collapses on short epochs; 0.9 follows. A residual branch that starts at zero lets a deep
+    network begin as a shallow one (Goyal et al. 2017, https://arxiv.org/abs/1706.02677, 5.1).
+    """
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.9
+            if row.zero_gamma and re.search(row.zero_gamma, layer.name):
+                layer.gamma.assign(layer.gamma * 0.0)
+
+
+def _load(backbone: keras.Model, weights: str) -> None:
+    try:
+        with warnings.catch_warnings():
+            # Keras only warns where a file lacks a layer, and leaves that layer random.
+            warnings.simplefilter("error", UserWarning)
+            backbone.load_weights(weights)
+    except (ValueError, OSError, KeyError, UserWarning) as error:
+        raise PipelineError(
+            f"train.weights = {weights!r} does not fit the backbone: {one_line(error)}"
+        ) from None
+
+
+def set_trainable(backbone: keras.Model, trainable: bool, pretrained: bool) -> None:
+    """Freeze or free a backbone.
+
+    BatchNorm layers that come with weights stay frozen, and so keep their statistics: batches of
+    few images would spoil them. The call with `training=False` that Keras' guide on transfer
+    learning shows does not do it, since a training step overrides it
+    (https://github.com/keras-team/keras/issues/20285).
+    """
+    backbone.trainable = trainable
+    for layer in backbone.layers:
+        if pretrained and isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+
+
+def check_weights_file(path: str, sha256: str) -> None:
+    """Hold a weights file against its hash.
+
+    Raises:
+        PipelineError: the file is missing or is another one.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise PipelineError(f"train.weights = {path!r}: there is no such file") from None
+    if found != sha256:
+        raise PipelineError(
+            f"train.weights = {path!r} has the SHA-256 {found}, not train.weights_sha256 ({sha256})"
+        )

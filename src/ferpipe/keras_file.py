@@ -1,0 +1,114 @@
+"""The model file: the same weights give the same bytes.
+
+A `.keras` file is a zip of config.json, metadata.json and model.weights.h5. What Keras puts in
+that differs from run to run (the date, zip times, memory addresses as `shared_object_id`) is
+taken out; Keras loads the result like any other.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ferpipe import files
+from ferpipe.backend import keras
+from ferpipe.errors import PipelineError, one_line
+
+
+def save(model: keras.Model, path: Path) -> None:
+    """Save a model byte-stably.
+
+    Args:
+        model: a functional model; its optimizer is not saved. Every layer should have a name that
+            does not depend on what was built before (`keras.utils.clear_session` sees to that).
+        path: the `.keras` file.
+    """
+    # A model that was never compiled has no optimizer state and no compile config to save.
+    bare = keras.Model(model.input, model.output, name=model.name)
+    with tempfile.TemporaryDirectory() as folder:
+        raw = Path(folder, "model.keras")
+        bare.save(raw)
+        with zipfile.ZipFile(raw) as zipped:
+            parts = {name: zipped.read(name) for name in zipped.namelist()}
+    for name in ("config.json", "metadata.json"):
+        parts[name] = _stable_json(parts[name])
+    files.write_bytes(path, _stored_zip(parts))
+
+
+def load(path: Path, image_shape: tuple[int, ...], classes: int) -> keras.Model:
+    """Load a saved model for prediction; code inside it is never executed.
+
+    Args:
+        path: the `.keras` file.
+        image_shape: (side, side, channels) of the images that it should take.
+        classes: how many classes it should tell apart.
+
+    Raises:
+        PipelineError: the file is missing, is no model, or is one for other records.
+    """
+    if not path.is_file():
+        raise PipelineError(f"{path} is missing; run `dvc repro`, which makes it")
+    try:
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        raise PipelineError(f"{path} is not a model that loads: {one_line(error)}") from None
+    found = (*model.input_shape[1:], model.output_shape[-1])
+    if found != (*image_shape, classes):
+        raise PipelineError(
+            f"{path} takes images of {found[:-1]} and tells {found[-1]} classes apart, the "
+            f"records have {image_shape} and {classes}; run `dvc repro`"
+        )
+    return model
+
+
+def predict(model: keras.Model, images: np.ndarray, batch_size: int) -> np.ndarray:
+    """Predict in batches of one shape, so that the forward pass is compiled once.
+
+    Args:
+        model: images to (n, classes).
+        images: uint8 (n, side, side, channels).
+        batch_size: images at a time; the last batch is filled up and cut back.
+
+    Returns:
+        float32 (n, classes).
+    """
+    outputs = []
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size]
+        padded = np.resize(batch, (batch_size, *batch.shape[1:]))
+        outputs.append(model.predict_on_batch(padded)[: len(batch)])
+    return np.concatenate(outputs)
+
+
+def _stable_json(data: bytes) -> bytes:
+    value = json.loads(data)
+    value.pop("date_saved", None)
+    _drop_addresses(value)
+    return json.dumps(value, sort_keys=True).encode()
+
+
+def _drop_addresses(value: Any) -> None:
+    """Drop each `shared_object_id`; layers refer to each other by name and do not need it."""
+    if isinstance(value, dict):
+        value.pop("shared_object_id", None)
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            _drop_addresses(item)
+
+
+def _stored_zip(parts: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as zipped:
+        for name in sorted(parts):
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3
+            entry.external_attr = 0o100644 << 16
+            zipped.writestr(entry, parts[name])
+    return buffer.getvalue()

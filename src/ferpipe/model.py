@@ -1,0 +1,73 @@
+"""The network: raw images in, class logits out. Everything between is inside the model."""
+
+from __future__ import annotations
+
+from ferpipe import backbones
+from ferpipe.backend import keras
+from ferpipe.params.train import Train
+
+
+def build_model(params: Train, image_size: int, channels: int, classes: int) -> keras.Model:
+    """Build the classifier.
+
+    Resizing, gray to RGB and scaling happen inside, so whoever loads the saved model feeds it raw
+    images.
+
+    Args:
+        params: the section `train`.
+        image_size: side of the cached images, in pixels.
+        channels: 1 or 3.
+        classes: number of classes.
+
+    Returns:
+        A model from float (n, image_size, image_size, channels), values 0..255, to float32
+        logits (n, classes). Its backbone is the layer "backbone".
+
+    Raises:
+        PipelineError: see `backbones.build`.
+    """
+    row = backbones.lookup(params.backbone)
+    wants = channels if params.backbone == "compact" else 3
+    backbone = backbones.build(params.backbone, params.input_size, wants, params.weights)
+
+    image = keras.Input((image_size, image_size, channels), name="image")
+    x = image
+    if params.input_size != image_size:
+        side = params.input_size
+        # float32 before the backbone: 8 bits of bfloat16 mantissa would blur the pixel values.
+        x = keras.layers.Resizing(side, side, dtype="float32", name="resize")(x)
+    if channels < wants:
+        x = keras.layers.Concatenate(dtype="float32", name="gray_to_rgb")([x, x, x])
+    x = backbone(scale(x, row.convention))
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Dropout(params.dropout, seed=params.seed, name="dropout")(x)
+    logits = keras.layers.Dense(classes, dtype="float32", name="logits")(x)
+    return keras.Model(image, logits, name="classifier")
+
+
+def scale(x: keras.KerasTensor, convention: str) -> keras.KerasTensor:
+    """Bring pixels 0..255 to what a backbone expects; see `backbones.Backbone`."""
+    rescaling = keras.layers.Rescaling
+    match convention:
+        case "standardise":
+            # Normalising over all axes without learned parameters standardises each image.
+            return keras.layers.LayerNormalization(
+                axis=[1, 2, 3], center=False, scale=False, dtype="float32", name="standardise"
+            )(x)
+        case "caffe":
+            offset = [-mean for mean in backbones.CAFFE_MEAN]
+            return rescaling(1.0, offset, dtype="float32", name="scale")(x[..., ::-1])
+        case "tf":
+            return rescaling(1 / 127.5, -1.0, dtype="float32", name="scale")(x)
+        case "torch":
+            factor = [1 / std for std in backbones.STD]
+            offset = [-mean / std for mean, std in zip(backbones.MEAN, backbones.STD, strict=True)]
+            return rescaling(factor, offset, dtype="float32", name="scale")(x)
+        case _:
+            return x
+
+
+def with_probabilities(model: keras.Model) -> keras.Model:
+    """Return the model that is saved: the same layers with a softmax at the end."""
+    softmax = keras.layers.Softmax(dtype="float32", name="probabilities")
+    return keras.Model(model.input, softmax(model.output), name="ferpipe")

@@ -1,0 +1,60 @@
+"""Train params for tiny networks and tiny data."""
+
+import numpy as np
+
+from ferpipe import records
+from ferpipe.params.train import Augment, Train
+
+NO_AUGMENT = Augment(flip=False, rotate=0.0, shift=0.0, zoom=0.0, contrast=0.0)
+
+
+def train_params(**changes) -> Train:
+    """The compact network on 16 px, two epochs of batches of eight, nothing random added."""
+    values = {
+        "backbone": "compact",
+        "weights": "none",
+        "weights_sha256": None,
+        "input_size": 16,
+        "batch_size": 8,
+        "head_epochs": 0,
+        "head_learning_rate": 1e-2,
+        "epochs": 2,
+        "learning_rate": 2e-3,
+        "schedule": "constant",
+        "warmup_epochs": 0,
+        "optimizer": "adamw",
+        "weight_decay": 0.01,
+        "clip_norm": 1.0,
+        "label_smoothing": 0.0,
+        "dropout": 0.2,
+        "class_weights": "none",
+        "augment": NO_AUGMENT,
+        "early_stopping": 0,
+        "precision": "float32",
+        "deterministic": True,
+        "seed": 3,
+    }
+    return Train(**values | changes)
+
+
+def bars(count: int, seed: int, side: int = 16) -> records.Dataset:
+    """Images of three classes that a small network tells apart: where a bright bar lies."""
+    rng = np.random.default_rng(seed)
+    labels = (np.arange(count) % 3).astype(np.int32)
+    images = rng.integers(0, 60, (count, side, side, 1), dtype=np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[2 + 5 * label : 6 + 5 * label] += 150
+    return records.Dataset(images, labels, [f"c{label}/{i}.png" for i, label in enumerate(labels)])
+
+
+def schema(side: int = 16, **changes) -> records.Schema:
+    """The schema of `bars`."""
+    values = {
+        "image_size": side,
+        "channels": 1,
+        "classes": ["c0", "c1", "c2"],
+        "shards": {},
+        "images": {},
+        "chosen_on_test": False,
+    }
+    return records.Schema(**values | changes)

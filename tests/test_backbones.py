@@ -1,0 +1,106 @@
+import hashlib
+
+import pytest
+
+from ferpipe import backbones
+from ferpipe.backend import keras
+from ferpipe.errors import PipelineError
+from ferpipe.params.train import BACKBONES
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_choice_exists_and_has_a_row(name):
+    assert name == "compact" or callable(getattr(keras.applications, name))
+    assert backbones.lookup(name) in backbones.FAMILIES.values()
+
+
+def test_every_network_of_keras_applications_is_a_choice():
+    networks = {name for name in dir(keras.applications) if name[0].isupper()}
+    # ConvNeXt's families are modules too, in lower case; the networks are the capitalised names.
+    assert networks == set(BACKBONES) - {"compact"}
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("ResNet101", "ResNet"),
+        ("ResNet101V2", "ResNetV2"),
+        ("MobileNet", "MobileNet"),
+        ("MobileNetV3Small", "MobileNetV3"),
+        ("EfficientNetB3", "EfficientNet"),
+        ("EfficientNetV2B3", "EfficientNetV2"),
+    ],
+)
+def test_a_network_has_the_row_of_its_own_family(name, family):
+    assert backbones.lookup(name) is backbones.FAMILIES[family]
+
+
+def test_an_input_that_is_too_small_is_refused():
+    with pytest.raises(PipelineError, match=r"train.input_size = 48: Xception takes 71 pixels"):
+        backbones.build("Xception", 48, 3, "none")
+
+
+def test_compact_halves_the_side_three_times():
+    assert backbones.build("compact", 48, 1, "none").output_shape == (None, 6, 6, 128)
+
+
+def test_with_random_weights_the_residual_branches_start_at_zero():
+    compact = backbones.build("compact", 16, 1, "none")
+    gammas = [
+        float(keras.ops.max(keras.ops.abs(layer.gamma)))
+        for layer in compact.layers
+        if layer.name.endswith("_2_bn")
+    ]
+    assert gammas == [0.0] * 6
+    assert compact.get_layer("stem_bn").momentum == 0.9
+
+
+def test_a_weights_file_is_loaded(tmp_path):
+    made = backbones.build("compact", 16, 1, "none")
+    kernel = made.get_layer("stem_conv").kernel
+    kernel.assign(kernel + 1.0)
+    path = tmp_path / "compact.weights.h5"
+    made.save_weights(path)
+    loaded = backbones.build("compact", 16, 1, str(path))
+    assert keras.ops.all(loaded.get_layer("stem_conv").kernel == kernel)
+
+
+def test_a_weights_file_of_keras_applications_is_loaded(tmp_path):
+    made = keras.applications.MobileNet(
+        include_top=False, weights=None, input_shape=(32, 32, 3), name="backbone"
+    )
+    path = tmp_path / "mobilenet.weights.h5"
+    made.save_weights(path)
+    loaded = backbones.build("MobileNet", 32, 3, str(path))
+    assert all(
+        (a == b).all() for a, b in zip(made.get_weights(), loaded.get_weights(), strict=True)
+    )
+
+
+def test_a_weights_file_of_another_network_is_refused(tmp_path):
+    path = tmp_path / "compact.weights.h5"
+    backbones.build("compact", 16, 3, "none").save_weights(path)
+    with pytest.raises(PipelineError, match="does not fit the backbone"):
+        backbones.build("MobileNet", 32, 3, str(path))
+
+
+def test_a_weights_file_is_held_against_its_hash(tmp_path):
+    path = tmp_path / "any.weights.h5"
+    path.write_bytes(b"weights")
+    found = hashlib.sha256(b"weights").hexdigest()
+    backbones.check_weights_file(str(path), found)
+    with pytest.raises(PipelineError, match=f"has the SHA-256 {found}, not train.weights_sha256"):
+        backbones.check_weights_file(str(path), "0" * 64)
+
+
+def test_a_missing_weights_file_is_named():
+    with pytest.raises(PipelineError, match=r"train.weights = 'nowhere.h5': there is no such file"):
+        backbones.check_weights_file("nowhere.h5", "0" * 64)
+
+
+def test_imagenet_weights_that_cannot_be_fetched_end_in_one_line(tmp_path, monkeypatch):
+    # A proxy that refuses: the download fails at once, on any machine.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setattr(keras.src.utils.file_utils.config, "keras_home", lambda: str(tmp_path))
+    with pytest.raises(PipelineError, match=r"\.h5 cannot be fetched.*put that file into"):
+        backbones.build("MobileNet", 224, 3, "imagenet")

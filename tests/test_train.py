@@ -1,0 +1,160 @@
+import hashlib
+
+import numpy as np
+import pytest
+from networks import bars, schema, train_params
+
+from ferpipe import backbones, keras_file, records
+from ferpipe.backend import keras
+from ferpipe.errors import PipelineError
+from ferpipe.train import _batches, class_weights, train
+
+
+@pytest.fixture
+def compact_weights(tmp_path):
+    """A weights file for the compact network, and its hash."""
+    path = tmp_path / "compact.weights.h5"
+    backbones.build("compact", 16, 1, "none").save_weights(path)
+    return str(path), hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def fit(**changes):
+    return train(train_params(**changes), schema(), bars(50, seed=1), bars(30, seed=2))
+
+
+def test_it_learns_what_can_be_learned():
+    model, history, best = fit(epochs=6)
+    assert history[best - 1].val_accuracy > 0.9
+    assert history[-1].loss < history[0].loss
+    judged = bars(30, seed=3)
+    predicted = keras_file.predict(model, judged.images, 8).argmax(axis=1)
+    assert np.mean(predicted == judged.labels) > 0.9
+
+
+def test_the_same_seed_gives_the_same_weights_and_history():
+    first, second, other = fit(), fit(), fit(seed=4)
+    assert first[1:] == second[1:]
+    pairs = zip(first[0].get_weights(), second[0].get_weights(), strict=True)
+    assert all(np.array_equal(a, b) for a, b in pairs)
+    assert first[1] != other[1]
+
+
+def test_the_returned_model_is_that_of_the_best_epoch():
+    # A learning rate this high makes the epochs differ, so that the last need not be the best.
+    model, history, best = fit(epochs=5, learning_rate=0.05)
+    accuracies = [row.val_accuracy for row in history]
+    assert accuracies[best - 1] == max(accuracies)
+    choosing = bars(30, seed=2)
+    predicted = keras_file.predict(model, choosing.images, 8).argmax(axis=1)
+    assert np.mean(predicted == choosing.labels) == pytest.approx(max(accuracies))
+
+
+def test_among_equally_accurate_epochs_the_lowest_loss_wins():
+    _, history, best = fit(epochs=6)
+    rivals = [row for row in history if row.val_accuracy == history[best - 1].val_accuracy]
+    assert history[best - 1].val_loss == min(row.val_loss for row in rivals)
+
+
+def test_the_head_is_trained_first_and_leaves_the_backbone_alone(compact_weights):
+    path, sha256 = compact_weights
+    start = backbones.build("compact", 16, 1, path).get_weights()
+    params = {"weights": path, "weights_sha256": sha256, "head_epochs": 2}
+    _, history, _ = fit(**params, epochs=1)
+    assert [row.phase for row in history] == ["head", "head", "fine-tune"]
+    assert [row.learning_rate for row in history] == pytest.approx([1e-2, 1e-2, 2e-3])
+    # With next to no learning rate in the second phase, what changed has changed in the first.
+    model, _, _ = fit(**params, epochs=1, learning_rate=1e-12, weight_decay=0.0)
+    ended = model.get_layer("backbone").get_weights()
+    assert all(np.allclose(a, b, atol=1e-9) for a, b in zip(start, ended, strict=True))
+
+
+def test_fine_tuning_changes_kernels_and_keeps_the_statistics_of_pretrained_layers(compact_weights):
+    path, sha256 = compact_weights
+    for params, kept in (({"weights": path, "weights_sha256": sha256}, True), ({}, False)):
+        model, _, _ = fit(**params, epochs=1)
+        stem = model.get_layer("backbone").get_layer("stem_bn")
+        assert np.all(np.array(stem.moving_mean) == 0) == kept
+    before = backbones.build("compact", 16, 1, path).get_layer("stage3_block2_2_conv").kernel
+    model, _, _ = fit(weights=path, weights_sha256=sha256, epochs=1)
+    after = model.get_layer("backbone").get_layer("stage3_block2_2_conv").kernel
+    assert not np.allclose(np.array(before), np.array(after))
+
+
+def test_another_weights_file_than_the_pinned_one_stops_the_run(compact_weights):
+    path, _ = compact_weights
+    with pytest.raises(PipelineError, match=r"has the SHA-256 .*, not train.weights_sha256"):
+        fit(weights=path, weights_sha256="0" * 64)
+
+
+def test_early_stopping_waits_and_then_stops():
+    # With a learning rate of next to nothing no epoch betters the first.
+    _, history, best = fit(
+        epochs=9, early_stopping=2, learning_rate=1e-12, weight_decay=0.0, dropout=0.0
+    )
+    assert len(history) - best == 2
+    assert len(history) < 9
+
+
+def test_warm_up_and_cosine_show_in_the_history():
+    _, history, _ = fit(epochs=4, warmup_epochs=1, schedule="cosine")
+    rates = [row.learning_rate for row in history]
+    assert rates[0] == pytest.approx(2e-3)
+    assert rates[1:] == sorted(rates[1:], reverse=True)
+    assert rates[-1] < 1e-4
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("clip_norm", [0.0, 0.5])
+def test_every_optimizer_learns(optimizer, clip_norm):
+    decay = 0.0 if optimizer == "adam" else 0.01
+    rate = 0.02 if optimizer == "sgd" else 2e-3
+    _, history, _ = fit(
+        optimizer=optimizer, weight_decay=decay, clip_norm=clip_norm, learning_rate=rate, epochs=3
+    )
+    assert history[-1].loss < history[0].loss
+
+
+def test_mixed_precision_learns_too():
+    try:
+        _, history, best = fit(precision="mixed_bfloat16", epochs=6)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert history[best - 1].val_accuracy > 0.8
+
+
+def test_an_epoch_shows_every_image_and_fills_the_last_batch():
+    training = bars(50, seed=1)
+    batches = list(_batches(train_params(), 0, training))
+    assert {len(batch) for batch in batches} == {8}
+    assert len(batches) == 7
+    seen = np.concatenate(batches)
+    assert set(seen) == set(range(50))
+    assert list(seen[50:]) == list(seen[:6])
+    other = np.concatenate(list(_batches(train_params(), 1, training)))
+    assert not np.array_equal(seen, other)
+
+
+def test_a_batch_larger_than_the_data_is_filled_up():
+    (batch,) = _batches(train_params(batch_size=64), 0, bars(20, seed=1))
+    assert len(batch) == 64
+    assert set(batch) == set(range(20))
+
+
+def test_balanced_class_weights_make_every_class_count_the_same():
+    labels = np.array([0] * 6 + [1] * 3 + [2])
+    weights = class_weights(labels, 3, "balanced")
+    totals = [weights[label] * np.sum(labels == label) for label in range(3)]
+    assert totals == pytest.approx([10 / 3] * 3)
+    assert class_weights(labels, 3, "none").tolist() == [1, 1, 1]
+
+
+def test_class_weights_change_the_training():
+    training = bars(50, seed=1)
+    rare = records.Dataset(training.images[:41], training.labels[:41], training.paths[:41])
+    losses = [
+        train(train_params(class_weights=how, epochs=1), schema(), rare, bars(30, seed=2))[1][
+            0
+        ].loss
+        for how in ("none", "balanced")
+    ]
+    assert losses[0] != losses[1]
