@@ -7,12 +7,17 @@ ever extracted to disk, so no member can be written outside a folder.
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import itertools
+import lzma
 import os
+import struct
 import unicodedata
 import zipfile
+import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -21,12 +26,14 @@ from tqdm import tqdm
 
 from ferpipe import files, images
 from ferpipe.errors import PipelineError
-from ferpipe.params.download import Expect
 
 MAX_FILE_BYTES = 64 * 2**20
-INDEX_HEADER = ("path", "label", "width", "height", "mode", "sha256")
-SKIPPED_HEADER = ("path", "reason")
 REFUSED = files.CACHE / "refused.csv"
+# What zipfile raises on a damaged zip, or on a compression that it does not know.
+UNSOUND = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, NotImplementedError, OSError, RuntimeError, ValueError),
+)
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,7 @@ def pack(
         PipelineError: two members share a name, too many are refused, or under two classes remain.
     """
     members = sorted(members, key=lambda member: member.path)
-    for first, second in zip(members, members[1:], strict=False):
+    for first, second in itertools.pairwise(members):
         if first.path == second.path:
             raise PipelineError(f"two files are both named {first.path}; rename one of them")
     taken: list[Image] = []
@@ -153,23 +160,23 @@ def pack(
     return contents
 
 
-def verify(contents: Contents, expect: Expect) -> None:
-    """Hold what arrived against what params.yaml expects.
+def verify(contents: Contents, class_counts: Mapping[str, int] | None, digest: str | None) -> None:
+    """Hold what arrived against what `download.expect` says; None leaves a point unchecked.
 
     Raises:
         PipelineError: class counts or content digest differ; the message says what was found and
             how to accept it.
     """
     counts = contents.class_counts
-    if expect.class_counts is not None and counts != dict(sorted(expect.class_counts.items())):
+    if class_counts is not None and counts != dict(class_counts):
         found = ", ".join(f"{label}: {count}" for label, count in counts.items())
         raise PipelineError(
             f"the class counts are not those of download.expect.class_counts; found {{{found}}}; "
             "if that is what you want, write it there (or null, to check nothing)"
         )
-    if expect.digest is not None and contents.digest != expect.digest:
+    if digest is not None and contents.digest != digest:
         raise PipelineError(
-            f"the images are not those of download.expect.digest ({expect.digest}); found "
+            f"the images are not those of download.expect.digest ({digest}); found "
             f"{len(contents.images)} images with digest {contents.digest}; if they are what you "
             "want, write that digest there (or null, to check nothing)"
         )
@@ -184,13 +191,14 @@ def _canonical_entry(path: str) -> zipfile.ZipInfo:
 
 
 def _check_bad_fraction(refused: list[tuple[str, str]], total: int, allowed: float) -> None:
-    if len(refused) <= allowed * total:
+    most = int(allowed * total + 1e-9)  # 0.29 * 100 is 28.999999999999996
+    if len(refused) <= most:
         return
-    files.write_csv(REFUSED, SKIPPED_HEADER, refused)
+    files.write_csv(REFUSED, files.SKIPPED_HEADER, refused)
     path, reason = refused[0]
     raise PipelineError(
         f"{len(refused)} of {total} images cannot be used, download.max_bad_fraction = {allowed:g} "
-        f"allows {int(allowed * total)}; the first is {path} ({reason}); all are in {REFUSED}"
+        f"allows {most}; the first is {path} ({reason}); all are in {REFUSED}"
     )
 
 
@@ -208,10 +216,11 @@ def open_tree(source: Path) -> Iterator[dict[PurePosixPath, Callable[[], bytes]]
         yield _folder_tree(source)
     elif source.is_file():
         try:
-            with zipfile.ZipFile(source) as zipped:
-                yield _zip_tree(source, zipped)
-        except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+            zipped = zipfile.ZipFile(source)
+        except UNSOUND as error:
             raise PipelineError(f"{source} is not a sound zip: {error}") from None
+        with zipped:
+            yield _zip_tree(source, zipped)
     else:
         raise PipelineError(f"{source} is missing; it should be a zip or a folder of class folders")
 
@@ -244,8 +253,17 @@ def _zip_tree(source: Path, zipped: zipfile.ZipFile) -> dict[PurePosixPath, Call
             )
         if path in tree:
             raise PipelineError(f"{source}: {name} is there twice")
-        tree[path] = lambda entry=entry: zipped.read(entry)
+        tree[path] = functools.partial(_read_member, source, zipped, entry)
     return tree
+
+
+def _read_member(source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    try:
+        return zipped.read(entry)
+    except UNSOUND as error:
+        raise PipelineError(
+            f"{source} is not a sound zip: {entry.filename} cannot be read: {error}"
+        ) from None
 
 
 def class_members(
@@ -280,7 +298,8 @@ def class_members(
         if chosen not in roots:
             found = ", ".join(sorted(roots)) or "none"
             raise PipelineError(
-                f"download.root = {root!r} holds no class folders in {source}; folders that do: {found}"
+                f"download.root = {root!r} holds no class folders in {source}; "
+                f"folders that do: {found}"
             )
         return roots[chosen], skipped
     if not roots:
@@ -327,5 +346,5 @@ def read_images(path: Path) -> Iterator[tuple[str, bytes]]:
         with zipfile.ZipFile(path) as zipped:
             for entry in zipped.infolist():
                 yield entry.filename, zipped.read(entry)
-    except zipfile.BadZipFile as error:
+    except UNSOUND as error:
         raise PipelineError(f"{path} is damaged ({error}); run `dvc repro --force`") from None

@@ -1,4 +1,7 @@
-"""Where everything lies, and the one way to write it: beside the target, then `os.replace`."""
+"""Where everything lies, with which columns, and the one way to write it.
+
+Files are written beside their target and then moved over it with `os.replace`.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +21,17 @@ from ferpipe.errors import PipelineError
 PARAMS = Path("params.yaml")
 IMAGES = Path("data/raw/images.zip")
 INDEX = Path("data/raw/index.csv")
+INDEX_HEADER = ("path", "label", "width", "height", "mode", "sha256")
 SKIPPED = Path("data/raw/skipped.csv")
+SKIPPED_HEADER = ("path", "reason")
 SPLIT = Path("data/split.csv")
+SPLIT_HEADER = ("path", "label", "subject", "sequence", "split")
+SPLITS = ("train", "val", "test")
 RECORDS = Path("data/records")
 MODEL = Path("models/model.keras")
 REPORTS = Path("reports")
+HISTORY = REPORTS / "history.csv"
+TRAIN_FACTS = REPORTS / "train.json"
 # Never an output of a stage: verified downloads by digest, and what else may be kept between runs.
 CACHE = Path(".ferpipe")
 

@@ -10,7 +10,8 @@ file's name: a JPEG named `.png` is taken. Every later hash depends on these rul
 | palette | gray when every used colour is gray, otherwise RGB |
 | an alpha channel or a transparent colour that hides nothing | the same without it |
 | an EXIF orientation | the image turned upright |
-| transparent pixels, 16 bits a channel, CMYK, floats, several frames, truncated, > 8192 px a side | refused |
+| transparent pixels, 16 bits a channel, CMYK, floats, several frames | refused |
+| truncated, or over 8192 px a side | refused |
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def decode(data: bytes) -> Image.Image:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             _check_header(image, data)
             image.load()
+            return _to_gray_or_rgb(ImageOps.exif_transpose(image))
     except ImageRefused:
         raise
     except UnidentifiedImageError:
@@ -58,6 +60,7 @@ def decode(data: bytes) -> Image.Image:
     except (
         OSError,
         SyntaxError,
+        TypeError,
         ValueError,
         EOFError,
         OverflowError,
@@ -65,7 +68,6 @@ def decode(data: bytes) -> Image.Image:
         Image.DecompressionBombError,
     ) as error:
         raise ImageRefused(f"cannot be decoded: {' '.join(str(error).split())}") from None
-    return ImageOps.exif_transpose(_to_gray_or_rgb(image))
 
 
 def _check_header(image: Image.Image, data: bytes) -> None:
@@ -78,7 +80,7 @@ def _check_header(image: Image.Image, data: bytes) -> None:
     deep_png = image.format == "PNG" and data[24] == 16
     deep_tiff = image.format == "TIFF" and max(image.tag_v2.get(258, (1,))) > 8
     if deep_png or deep_tiff or image.mode.startswith("I"):
-        raise ImageRefused("16 bits a channel")
+        raise ImageRefused("more than 8 bits a channel")
 
 
 def _to_gray_or_rgb(image: Image.Image) -> Image.Image:

@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ferpipe.params.reader import Section
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+from ferpipe.params.reader import Section, Sha256
 
 
 class Kaggle(Section):

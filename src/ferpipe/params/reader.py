@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -18,6 +18,8 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 SectionType = TypeVar("SectionType", bound=Section)
 
@@ -36,15 +38,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise PipelineError(f"{path} is missing; run this in the repository's root") from None
     except UnicodeDecodeError as error:
         raise PipelineError(f"{path} is not UTF-8 text: {error}") from None
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:  # ValueError: 2024-13-45, a date that is none
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or one_line(error)
         raise PipelineError(f"{path}{where}: not valid YAML: {problem}") from None
     if not isinstance(values, dict):
-        raise PipelineError(
-            f"{path} should hold `section:` mappings, found {type(values).__name__}"
-        )
+        raise PipelineError(f"{path} should hold sections, found {type(values).__name__}")
     return values
 
 
@@ -75,6 +75,8 @@ def checked(values: object, model: type[SectionType], path: Path, prefix: str = 
         return model.model_validate(values)
     except ValidationError as error:
         details = error.errors(include_url=False)
+        # A misspelt key is also a missing one: the misspelling is what helps.
+        details.sort(key=lambda detail: detail["type"] == "missing")
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
         raise PipelineError(f"{path}: {_sentence(details[0], model, prefix)}{more}") from None
 

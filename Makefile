@@ -1,0 +1,55 @@
+# `make` alone lists the targets. Each one prepares what it needs.
+
+PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(if $(shell command -v $(name)),$(name))))
+VENV := .venv
+BIN := $(VENV)/bin
+# Stages run `python`: the environment's own, also where it is not activated.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help venv repro test test-browser lint format lock schema clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' \
+		| awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+repro: venv ## run the pipeline on params.yaml; PRESET=NAME applies a preset first
+	$(if $(PRESET),ferpipe preset $(PRESET))
+	ferpipe check
+	dvc repro
+	@echo "Look at reports/classification_report.txt and reports/figures/, or run"
+	@echo "  $(BIN)/dvc metrics show      the numbers"
+	@echo "  $(BIN)/dvc plots show        the plots, as dvc_plots/index.html"
+
+test: venv ## run the tests (all but those that need a browser)
+	pytest
+
+test-browser: venv ## draw the plots page in headless Chromium
+	pytest -m browser
+
+lint: venv ## check style
+	ruff check
+	ruff format --check
+
+format: venv ## mend style
+	ruff check --fix
+	ruff format
+
+lock: ## resolve the dependencies anew into requirements.lock (needs uv)
+	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --extra dev -o requirements.lock pyproject.toml
+
+schema: venv ## write params.schema.json from the models in src/ferpipe/params
+	ferpipe schema
+
+clean: ## remove the environment; data, models and DVC's cache stay
+	rm -rf $(VENV)
+
+venv: $(VENV)/installed ## make .venv from requirements.lock
+
+# The stamp is written last, so an interrupted install starts again.
+$(VENV)/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@

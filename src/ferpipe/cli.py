@@ -1,0 +1,89 @@
+"""`ferpipe`: what a person runs beside DVC."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ferpipe import files, presets
+from ferpipe.errors import exits_cleanly
+from ferpipe.params.experiment import json_schema, read_experiment
+
+SCHEMA = Path("params.schema.json")
+
+
+def check(args: argparse.Namespace) -> None:
+    """Check every key of the params file."""
+    experiment = read_experiment(args.params)
+    print(
+        f"{args.params} is valid: source {experiment.download.source}, split by "
+        f"{experiment.split.group_by}, backbone {experiment.train.backbone}, "
+        f"{experiment.train.epochs} epochs"
+    )
+
+
+def preset(args: argparse.Namespace) -> None:
+    """List the presets, or lay one over the params file."""
+    if args.name is None:
+        for name in presets.names():
+            print("\n  ".join([name, *presets.header(name)]) + "\n")
+        print("Apply one with `ferpipe preset NAME`; see what it changed with `dvc params diff`.")
+        return
+    changes = presets.apply(args.name, args.params)
+    for change in changes or ["nothing to change"]:
+        print(change)
+
+
+def schema(args: argparse.Namespace) -> None:
+    """Write the JSON schema that editors check params.yaml with."""
+    files.write_text(args.output, json_schema())
+    print(f"{args.output} written")
+
+
+def contact_sheet(args: argparse.Namespace) -> None:
+    """Draw the built-in sample: a row a class, a column a subject."""
+    from ferpipe.sources import sample  # draws with NumPy, which the other commands do not need
+
+    image = sample.contact_sheet(read_experiment(args.params).download.sample)
+    with files.replacing(args.output) as file:
+        image.save(file, format="PNG")
+    print(f"{args.output} written")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line: one subcommand for each function above."""
+    top = argparse.ArgumentParser(
+        prog="ferpipe",
+        description="Facial expression recognition on DVC. The pipeline itself runs with "
+        "`dvc repro`.",
+    )
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: object) -> argparse.ArgumentParser:
+        text = (run.__doc__ or "").splitlines()[0]
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        command.add_argument(
+            "--params", type=Path, default=files.PARAMS, metavar="FILE", help="default: params.yaml"
+        )
+        return command
+
+    add("check", check)
+    add("preset", preset).add_argument(
+        "name", nargs="?", metavar="NAME", help="which one; without it they are listed"
+    )
+    for name, run, output in (
+        ("schema", schema, SCHEMA),
+        ("contact-sheet", contact_sheet, Path("docs/sample.png")),
+    ):
+        add(name, run).add_argument(
+            "--output", type=Path, default=output, metavar="FILE", help=f"default: {output}"
+        )
+    return top
+
+
+@exits_cleanly("ferpipe")
+def main() -> None:
+    """Run the command that was asked for."""
+    args = parser().parse_args()
+    args.run(args)

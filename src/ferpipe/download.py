@@ -1,0 +1,56 @@
+"""Stage `download`: the source's images as one canonical archive, and its index."""
+
+from __future__ import annotations
+
+import importlib
+import tempfile
+from dataclasses import astuple
+from pathlib import Path
+
+from ferpipe import archive, files
+from ferpipe.errors import exits_cleanly
+from ferpipe.params.download import Download
+from ferpipe.params.reader import read_section
+from ferpipe.params.run import Run
+
+
+def download(params: Download, run: Run, target: Path) -> archive.Contents:
+    """Fetch the images and hold them against what is expected.
+
+    Args:
+        params: the section `download`.
+        run: the section `run`.
+        target: where the canonical archive goes; untouched when anything fails.
+
+    Returns:
+        What the archive holds.
+
+    Raises:
+        PipelineError: the source cannot be had, or is not what `download.expect` says.
+    """
+    # Only the source in use is imported: the sample needs no Kaggle client.
+    source = importlib.import_module(f"ferpipe.sources.{params.source}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
+        fetched = Path(folder, target.name)
+        contents = source.fetch(params, run, fetched)
+        archive.verify(contents, params.expect.class_counts, params.expect.digest)
+        fetched.replace(target)
+    return contents
+
+
+@exits_cleanly("download")
+def main() -> None:
+    """Read params, download, write `data/raw/` and say what came."""
+    params = read_section(files.PARAMS, "download", Download)
+    run = read_section(files.PARAMS, "run", Run)
+    contents = download(params, run, files.IMAGES)
+    files.write_csv(files.INDEX, files.INDEX_HEADER, map(astuple, contents.images))
+    files.write_csv(files.SKIPPED, files.SKIPPED_HEADER, contents.skipped)
+
+    counts = ", ".join(f"{label} {count}" for label, count in contents.class_counts.items())
+    print(f"download: {len(contents.images)} images from {params.source}: {counts}")
+    if contents.skipped:
+        print(f"download: {len(contents.skipped)} files left out, reasons in {files.SKIPPED}")
+    pinned = "as pinned" if params.expect.digest else "pin it as download.expect.digest"
+    print(f"download: content digest {contents.digest} ({pinned})")

@@ -1,0 +1,183 @@
+"""Stage `evaluate`: judge the model once, on test."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.metrics import (
+    balanced_accuracy_score,
+    classification_report,
+    f1_score,
+    precision_recall_fscore_support,
+)
+
+from ferpipe import figures, files, keras_file, records, scoring
+from ferpipe.backend import prepare
+from ferpipe.errors import exits_cleanly
+from ferpipe.params.evaluate import Evaluate
+from ferpipe.params.reader import read_section
+
+BATCH_SIZE = 64
+CHOSEN_ON_TEST = "chosen on test: too high"
+PER_CLASS_HEADER = (
+    "class",
+    "precision",
+    "recall",
+    "recall_low",
+    "recall_high",
+    "f1",
+    "support",
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What the model did on test.
+
+    Args:
+        classes: class names, in the schema's order.
+        paths: archive path of each image (n).
+        labels: int (n,), the true class of each image.
+        probabilities: float64 (n, classes), rows summing to 1.
+        chosen_on_test: whether test also chose the epoch.
+    """
+
+    classes: list[str]
+    paths: list[str]
+    labels: np.ndarray
+    probabilities: np.ndarray
+    chosen_on_test: bool
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """Int (n,), the most probable class of each image."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Int (classes, classes), rows the actual class, columns the predicted one."""
+        return scoring.confusion(self.labels, self.predicted, len(self.classes))
+
+
+def metrics(result: Result, confidence: float) -> dict[str, object]:
+    """The headline numbers, flat for `dvc metrics show`.
+
+    Args:
+        result: what the model did.
+        confidence: level of the interval around accuracy.
+    """
+    predicted = result.predicted
+    hits = int((predicted == result.labels).sum())
+    low, high = scoring.wilson(hits, len(result.labels), confidence)
+    present = np.unique(result.labels)
+    return {
+        "accuracy": hits / len(result.labels),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "balanced_accuracy": float(balanced_accuracy_score(result.labels, predicted)),
+        "macro_f1": float(
+            f1_score(result.labels, predicted, labels=present, average="macro", zero_division=0)
+        ),
+        "log_loss": scoring.log_loss(result.labels, result.probabilities),
+        "images": len(result.labels),
+        "chosen_on_test": result.chosen_on_test,
+    }
+
+
+def per_class(result: Result, confidence: float) -> list[tuple[object, ...]]:
+    """Rows of per_class.csv: class, precision, recall with its interval, F1, support."""
+    scores = precision_recall_fscore_support(
+        result.labels, result.predicted, labels=range(len(result.classes)), zero_division=0
+    )
+    rows = []
+    for name, hits, precision, recall, f1, support in zip(
+        result.classes, result.confusion.diagonal(), *scores, strict=True
+    ):
+        low, high = scoring.wilson(int(hits), int(support), confidence)
+        rows.append((name, float(precision), float(recall), low, high, float(f1), int(support)))
+    return rows
+
+
+def confusion_rows(result: Result) -> list[tuple[object, ...]]:
+    """Rows of confusion.csv: actual, predicted, count, share of the actual class (0..1)."""
+    counts = result.confusion
+    totals = np.maximum(counts.sum(axis=1), 1)
+    return [
+        (actual, predicted, int(counts[i, j]), float(counts[i, j] / totals[i]))
+        for i, actual in enumerate(result.classes)
+        for j, predicted in enumerate(result.classes)
+    ]
+
+
+def prediction_rows(result: Result) -> list[tuple[object, ...]]:
+    """Rows of predictions.csv: path, actual, predicted, and the probability of each class."""
+    return [
+        (path, result.classes[label], result.classes[guess], *(f"{p:.6f}" for p in row))
+        for path, label, guess, row in zip(
+            result.paths, result.labels, result.predicted, result.probabilities, strict=True
+        )
+    ]
+
+
+def text_report(result: Result, confidence: float) -> str:
+    """The familiar classification report, under a line that says what it is of."""
+    numbers = metrics(result, confidence)
+    table = classification_report(
+        result.labels,
+        result.predicted,
+        labels=range(len(result.classes)),
+        target_names=result.classes,
+        digits=4,
+        zero_division=0,
+    )
+    return f"{headline(numbers, confidence)}\n\n{table}"
+
+
+def headline(numbers: dict[str, object], confidence: float) -> str:
+    """Accuracy with its interval and protocol, in a line."""
+    flag = f", {CHOSEN_ON_TEST}" if numbers["chosen_on_test"] else ""
+    return (
+        f"accuracy {numbers['accuracy']:.2%} ({confidence:.0%} interval "
+        f"{numbers['accuracy_low']:.2%} to {numbers['accuracy_high']:.2%}) "
+        f"on {numbers['images']} test images{flag}"
+    )
+
+
+@exits_cleanly("evaluate")
+def main() -> None:
+    """Load model and records, predict test once, write metrics, tables and figures."""
+    params = read_section(files.PARAMS, "evaluate", Evaluate)
+    schema = records.read_schema(files.RECORDS)
+    test = records.read_split(files.RECORDS, schema, "test")
+    chosen = files.read_json(files.TRAIN_FACTS)
+    with files.HISTORY.open(encoding="utf-8", newline="") as file:
+        history = list(csv.DictReader(file))
+
+    prepare()
+    model = keras_file.load(files.MODEL, test.images.shape[1:], len(schema.classes))
+    probabilities = keras_file.predict(model, test.images, BATCH_SIZE).astype(np.float64)
+    result = Result(schema.classes, test.paths, test.labels, probabilities, schema.chosen_on_test)
+
+    numbers = metrics(result, params.confidence)
+    files.write_json(files.REPORTS / "metrics.json", numbers)
+    table = per_class(result, params.confidence)
+    files.write_csv(files.REPORTS / "per_class.csv", PER_CLASS_HEADER, table)
+    files.write_csv(
+        files.REPORTS / "confusion.csv",
+        ("actual", "predicted", "count", "share"),
+        confusion_rows(result),
+    )
+    header = ("path", "actual", "predicted", *(f"p_{name}" for name in schema.classes))
+    files.write_csv(files.REPORTS / "predictions.csv", header, prediction_rows(result))
+    report = text_report(result, params.confidence)
+    files.write_text(files.REPORTS / "classification_report.txt", report)
+    line = headline(numbers, params.confidence)
+    folder, dpi = files.REPORTS / "figures", params.figure_dpi
+    figures.draw_confusion(result.confusion, schema.classes, line, dpi, folder / "confusion.png")
+    figures.draw_curves(history, line, dpi, folder / "curves.png", chosen["best_epoch"])
+    bars = [dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in table]
+    figures.draw_per_class(bars, line, dpi, folder / "per_class.png")
+    print("evaluate: " + report.rstrip().replace("\n", "\n  "))
+    print(f"evaluate: figures in {files.REPORTS / 'figures'}; `dvc plots show` draws the rest")
