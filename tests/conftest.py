@@ -1,0 +1,92 @@
+"""What many tests share: the committed files, a folder to work in, and how stages are run."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def root():
+    """The checkout that the tests lie in."""
+    return ROOT
+
+
+@pytest.fixture
+def values():
+    """The committed params.yaml, as plain values to change."""
+    return YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with the committed params.yaml and presets; the test runs in it."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    shutil.copy(ROOT / "params.yaml", folder)
+    shutil.copytree(ROOT / "presets", folder / "presets")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def write_params(project, values):
+    """Write params.yaml with some keys changed: `write_params({"split.seed": 2})`."""
+
+    def write(changes):
+        for key, value in changes.items():
+            *sections, last = key.split(".")
+            target = values
+            for section in sections:
+                target = target[section]
+            target[last] = value
+        # JSON is YAML 1.2.
+        (project / "params.yaml").write_text(json.dumps(values), encoding="utf-8")
+
+    return write
+
+
+@pytest.fixture
+def run_python():
+    """Run this Python on some arguments in the current folder; returns the finished process."""
+
+    def run(*args, **environment):
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return subprocess.run(
+            [sys.executable, *map(str, args)],
+            env={**kept, **environment},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def run_stage(run_python):
+    """Run a stage in the current folder."""
+
+    def run(name):
+        return run_python(ROOT / "src" / "stage.py", name)
+
+    return run
+
+
+@pytest.fixture
+def files_under():
+    """The files below a folder, as sorted paths relative to it."""
+
+    def listed(folder):
+        return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+    return listed

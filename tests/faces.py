@@ -1,0 +1,68 @@
+"""Tiny images for tests: noise, never a face."""
+
+import io
+import struct
+import zipfile
+import zlib
+
+import numpy as np
+from PIL import Image
+
+
+def noise(seed=0, width=12, height=10, mode="L"):
+    """An image of noise, as Pillow has it."""
+    shape = (height, width) if mode == "L" else (height, width, len(mode))
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def encoded(image, form="PNG", **options):
+    """The bytes of an image file."""
+    file = io.BytesIO()
+    image.save(file, form, **options)
+    return file.getvalue()
+
+
+def png(seed=0, **shape):
+    """The bytes of a PNG of noise."""
+    return encoded(noise(seed, **shape))
+
+
+def png_by_hand(width, height, depth, colour_type, rows):
+    """A PNG that Pillow would not write: any header, and the rows as they are given."""
+
+    def chunk(name, data):
+        crc = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + crc
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    body = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    )
+
+
+def dataset(per_class=2, classes=("angry", "happy"), **shape):
+    """Paths `<label>/<file>` and PNG bytes, every image another."""
+    return {
+        f"{label}/{number:02}.png": png(seed=100 * position + number, **shape)
+        for position, label in enumerate(classes)
+        for number in range(per_class)
+    }
+
+
+def write_folder(folder, tree):
+    """Write `{path: bytes}` as files; returns the folder."""
+    for path, data in tree.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+    return folder
+
+
+def write_zip(path, tree, compression=zipfile.ZIP_DEFLATED, date=(2019, 5, 4, 3, 2, 0)):
+    """Write `{path: bytes}` as a zip, members in the order given; returns the path."""
+    with zipfile.ZipFile(path, "w") as zipped:
+        for name, data in tree.items():
+            zipped.writestr(zipfile.ZipInfo(name, date_time=date), data, compression)
+    return path

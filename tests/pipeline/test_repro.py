@@ -1,0 +1,217 @@
+"""The pipeline as a user runs it: real DVC on a tiny experiment in a repository of its own."""
+
+import copy
+import json
+import shutil
+
+import pytest
+from checkout import ROOT
+from ruamel.yaml import YAML
+
+from ferpipe import files
+from ferpipe.params.reader import read_section
+from ferpipe.params.train import Train
+
+pytest_plugins = ["checkout"]
+
+STAGES = ["download", "split", "preprocess", "train", "evaluate"]
+
+
+@pytest.fixture
+def repo(finished):
+    """The finished checkout; what a test changes in it is taken back."""
+    yield finished
+    finished.git("checkout", "-q", "--", ".")
+    finished.dvc("checkout", "-q", "--force")
+
+
+def test_the_first_run_runs_every_stage_in_order(finished):
+    assert finished.stages_run(finished.first_output) == STAGES
+
+
+def test_the_second_run_runs_nothing(repo):
+    output = repo.dvc("repro")
+    assert repo.stages_run(output) == []
+    assert "Data and pipelines are up to date." in output
+
+
+def test_a_run_writes_what_it_promises(finished):
+    for name in (
+        *("data/raw/images.zip", "data/raw/index.csv", "data/raw/skipped.csv", "data/split.csv"),
+        *("data/records/schema.json", "models/model.keras", "reports/history.csv"),
+        *("reports/metrics.json", "reports/predictions.csv", "reports/confusion.csv"),
+        *("reports/classification_report.txt", "reports/figures/confusion.png"),
+        *("reports/figures/curves.png", "reports/figures/per_class.png"),
+    ):
+        assert (finished.path / name).stat().st_size > 0, name
+    index = files.read_csv(finished.path / files.INDEX, files.INDEX_HEADER)
+    assert len(index) == 6 * 7 * 3
+    predictions = (finished.path / "reports/predictions.csv").read_text().splitlines()
+    assert len(predictions) == 1 + finished.json("reports/split.json")["test"]
+    # No temporary file or folder is left behind.
+    assert not [path for path in finished.path.rglob(".*-*") if ".git" not in path.parts]
+
+
+def test_git_stays_clean_after_a_run(finished):
+    assert finished.git("status", "--porcelain") == ""
+
+
+def test_metrics_are_shown(finished):
+    shown = json.loads(finished.dvc("metrics", "show", "--json"))[""]["data"]
+    assert list(shown) == ["reports/split.json", "reports/train.json", "reports/metrics.json"]
+    numbers = shown["reports/metrics.json"]["data"]
+    assert 0 <= numbers["accuracy_low"] <= numbers["accuracy"] <= numbers["accuracy_high"] <= 1
+    assert numbers["images"] == shown["reports/split.json"]["data"]["test"]
+    assert numbers["chosen_on_test"] is False
+
+
+def test_a_change_of_evaluate_runs_evaluate_alone_and_shows_in_the_diffs(repo):
+    repo.set({"evaluate": {"confidence": 0.8}})
+    assert "evaluate.confidence" in repo.dvc("params", "diff")
+    assert repo.stages_run(repo.dvc("repro")) == ["evaluate"]
+    changed = json.loads(repo.dvc("metrics", "diff", "--json"))["reports/metrics.json"]
+    assert set(changed) == {"accuracy_low", "accuracy_high"}
+
+
+def test_the_plots_are_drawn_each_once(repo):
+    repo.dvc("plots", "show", "-o", "dvc_plots")
+    page = (repo.path / "dvc_plots/index.html").read_text()
+    for title in (
+        *("Images per class and split", "Accuracy and loss per epoch"),
+        *("Confusion matrix on test", "Recall per class on test"),
+    ):
+        assert page.count(title) == 1
+    shutil.rmtree(repo.path / "dvc_plots")
+
+
+def leaves(values, prefix=()):
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, (*prefix, key))
+        else:
+            yield (*prefix, key)
+
+
+COMMITTED = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+
+
+def other(leaf, value):
+    """Another value for a leaf; DVC compares and does not judge."""
+    special = {("download", "source"): "local", ("download", "local", "path"): "presets"}
+    if leaf in special:
+        return special[leaf]
+    if isinstance(value, bool):
+        return not value
+    return f"{value}x" if isinstance(value, str) else (value or 0) + 1
+
+
+@pytest.fixture(scope="module")
+def changed_stages(finished):
+    """A function: the stages that DVC finds changed by these params, in one process for speed."""
+    from dvc.repo import Repo
+
+    def changed(values):
+        path = finished.path / "params.yaml"
+        before = path.read_text()
+        with path.open("w") as file:
+            YAML(typ="safe", pure=True).dump(values, file)
+        try:
+            with Repo(str(finished.path)) as dvc:
+                return {address.split(":")[-1] for address in dvc.status()}
+        finally:
+            path.write_text(before)
+
+    return changed
+
+
+def test_unchanged_params_change_no_stage(finished, changed_stages):
+    assert changed_stages(finished.params()) == set()
+
+
+@pytest.mark.parametrize("leaf", list(leaves(COMMITTED)), ids=".".join)
+def test_a_param_changes_exactly_the_stage_of_its_section(finished, changed_stages, leaf):
+    values = copy.deepcopy(finished.params())
+    *parents, key = leaf
+    section = values
+    for parent in parents:
+        section = section[parent]
+    section[key] = other(leaf, section[key])
+    assert changed_stages(values) == ({leaf[0]} if leaf[0] != "run" else set())
+
+
+def test_every_stage_feeds_the_next(finished):
+    """So what is changed above re-runs its stage and all those after it."""
+    edges = {
+        tuple(line.split(" -> "))
+        for line in finished.dvc("dag", "--dot").split("\n")
+        if "->" in line
+    }
+    names = {(a.strip().strip('"'), b.strip().strip('";')) for a, b in edges}
+    assert {("download", "split"), ("split", "preprocess"), ("train", "evaluate")} <= names
+    assert ("preprocess", "train") in names
+
+
+def test_another_seed_runs_everything_and_reverting_restores_everything(repo):
+    repo.set({"download": {"sample": {"seed": 2}}})
+    assert repo.stages_run(repo.dvc("repro")) == STAGES
+    repo.git("checkout", "-q", "--", "params.yaml")
+    output = repo.dvc("repro")
+    assert repo.stages_run(output) == []
+    assert [name for name in STAGES if f"Stage '{name}' is cached" in output] == STAGES
+    assert repo.git("status", "--porcelain") == ""
+
+
+def test_exp_run_sets_a_number_in_yaml_1_2_notation(repo):
+    repo.dvc("exp", "run", "-q", "-S", "train.learning_rate=1e-5", "split")
+    params = read_section(repo.path / "params.yaml", "train", Train)
+    assert params.learning_rate == 1e-5
+    assert "1e-05" in repo.dvc("params", "diff")
+
+
+def test_a_bad_param_gets_one_line_and_changes_nothing(repo):
+    before = (repo.path / "reports/split.json").read_text()
+    repo.set({"split": {"test_size": 1.5}})
+    output = repo.dvc("repro", check=False)
+    assert repo.code == 255
+    assert "split: error: params.yaml: split.test_size = 1.5: should be less than 1" in output
+    assert "Traceback" not in output
+    repo.git("checkout", "-q", "--", ".")
+    repo.dvc("repro")
+    assert (repo.path / "reports/split.json").read_text() == before
+
+
+def test_local_images_are_a_params_change_and_their_change_runs_again(repo):
+    images = repo.path / "data/local"
+    for label in ("left", "right", "up"):
+        (images / label).mkdir()
+    from faces import write_faces
+
+    write_faces(images, per_class=8)
+    repo.set({"download": {"source": "local"}, "split": {"group_by": "none"}})
+    assert repo.stages_run(repo.dvc("repro", "split")) == ["download", "split"]
+    assert repo.json("reports/split.json")["classes"] == 3
+    (images / "up" / "07.png").unlink()
+    assert repo.stages_run(repo.dvc("repro", "split")) == ["download", "split"]
+    shutil.rmtree(images / "left")
+    shutil.rmtree(images / "right")
+    shutil.rmtree(images / "up")
+
+
+def test_a_queued_experiment_runs_the_code_that_it_was_queued_with(repo):
+    source = repo.path / "src/ferpipe/split.py"
+    queued = source.read_text().replace('"classes":', '"queued": 1, "classes":')
+    source.write_text(queued)
+    repo.git("config", "user.name", "t")
+    repo.git("config", "user.email", "t@t.example")
+    repo.dvc("exp", "run", "--queue", "--name", "queued", "-S", "evaluate.confidence=0.7")
+    source.write_text(queued.replace('"queued": 1', '"edited": 1'))
+    # One job in the foreground of this command, which waits until it is done.
+    repo.dvc("exp", "run", "--run-all", "--jobs", "1")
+    shown = (
+        repo.git("show", "refs/exps/dummy", check=False)
+        if False
+        else repo.dvc("metrics", "show", "queued", "--json")
+    )
+    numbers = json.loads(shown)["queued"]["data"]["reports/split.json"]["data"]
+    assert "queued" in numbers
+    assert "edited" not in numbers

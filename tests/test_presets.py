@@ -1,0 +1,175 @@
+import re
+
+import pytest
+from ruamel.yaml import YAML
+
+from ferpipe import presets
+from ferpipe.errors import PipelineError
+from ferpipe.params.experiment import read_experiment
+
+NAMES = ("ckplus", "ckplus-seed", "sample")
+
+
+@pytest.fixture
+def params(project):
+    """The committed params.yaml, to be changed."""
+    return project / "params.yaml"
+
+
+def keys_and_comments(text):
+    """Each line without its value: what a preset may not change."""
+    return [re.sub(r"^( *[\w]+:)( .*?)?( #.*)?$", r"\1\3", line) for line in text.splitlines()]
+
+
+def test_the_presets_are_those_of_the_folder(project):
+    assert presets.names() == sorted(p.stem for p in (project / "presets").iterdir())
+    assert set(NAMES) <= set(presets.names())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_preset_gives_a_valid_experiment_with_its_values(name, params, project):
+    presets.apply(name, params)
+    found = read_experiment(params).model_dump()
+    overlay = YAML(typ="safe", pure=True).load((project / "presets" / f"{name}.yaml").read_text())
+    for section, values in overlay.items():
+        for key, value in values.items():
+            if isinstance(value, dict):
+                value = found[section][key] | value
+            assert found[section][key] == value
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_comments_and_order_stay(name, params):
+    before = params.read_text(encoding="utf-8")
+    presets.apply(name, params)
+    after = params.read_text(encoding="utf-8")
+    assert keys_and_comments(after) == keys_and_comments(before)
+
+
+def test_the_committed_params_are_the_sample_preset(params):
+    before = params.read_bytes()
+    assert presets.apply("sample", params) == []
+    assert params.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["ckplus", "ckplus-seed"])
+def test_the_sample_preset_takes_another_back_byte_for_byte(name, params):
+    before = params.read_bytes()
+    there = presets.apply(name, params)
+    assert params.read_bytes() != before
+    back = presets.apply("sample", params)
+    assert params.read_bytes() == before
+    assert [change.split(":")[0] for change in back] == [change.split(":")[0] for change in there]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_preset_applied_twice_changes_nothing_the_second_time(name, params):
+    presets.apply(name, params)
+    once = params.read_bytes()
+    assert presets.apply(name, params) == []
+    assert params.read_bytes() == once
+
+
+def test_the_changes_are_told_with_key_old_and_new_value(params):
+    changes = presets.apply("ckplus", params)
+    assert "download.source: sample -> kaggle" in changes
+    assert "split.val_size: 0.2 -> 0.1" in changes
+    assert any(change.startswith("download.expect.digest: null -> ") for change in changes)
+
+
+def test_what_a_preset_does_not_name_stays(params):
+    text = params.read_text(encoding="utf-8").replace("figure_dpi: 120", "figure_dpi: 300")
+    params.write_text(text.replace("workers: 0", "workers: 3"), encoding="utf-8")
+    presets.apply("ckplus", params)
+    assert "  figure_dpi: 300 # resolution" in params.read_text(encoding="utf-8")
+    assert "  workers: 3 # threads" in params.read_text(encoding="utf-8")
+
+
+def test_a_value_of_several_keys_is_replaced_as_a_whole(params, project):
+    overlay = "download:\n  expect:\n    class_counts: {a: 1, b: 2}\n"
+    (project / "presets" / "one.yaml").write_text(overlay)
+    (project / "presets" / "two.yaml").write_text(overlay.replace("a: 1, b: 2", "c: 3"))
+    presets.apply("one", params)
+    presets.apply("two", params)
+    assert read_experiment(params).download.expect.class_counts == {"c": 3}
+
+
+def test_both_ckplus_presets_pin_the_same_981_images(params):
+    found = []
+    for name in ("ckplus", "ckplus-seed"):
+        presets.apply(name, params)
+        found.append(read_experiment(params).download.expect)
+    assert found[0] == found[1]
+    assert sum(found[0].class_counts.values()) == 981
+    assert len(found[0].class_counts) == 7
+    assert found[0].digest is not None
+
+
+def test_ckplus_keeps_subjects_apart_and_the_published_run_does_not(params):
+    presets.apply("ckplus", params)
+    assert read_experiment(params).split.group_by == "subject"
+    presets.apply("ckplus-seed", params)
+    published = read_experiment(params)
+    assert (published.split.group_by, published.split.val_size) == ("none", 0.0)
+    assert (published.train.backbone, published.train.weights) == ("ResNet101", "imagenet")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_header_opens_with_what_it_is_and_gives_the_command(name, project):
+    lines = presets.header(name)
+    text = (project / "presets" / f"{name}.yaml").read_text(encoding="utf-8")
+    assert len(lines[0]) > 20
+    assert not any(line.startswith("#") for line in lines)
+    assert [f"# {line}".rstrip() for line in lines] == text.splitlines()[: len(lines)]
+    assert any(line.startswith(f"Command: make repro PRESET={name}") for line in lines)
+
+
+def test_an_unknown_preset_is_told_with_those_that_there_are(params):
+    before = params.read_bytes()
+    names = ", ".join(presets.names())
+    for ask in (presets.header, lambda name: presets.apply(name, params)):
+        with pytest.raises(PipelineError) as error:
+            ask("ck+")
+        assert str(error.value) == f"there is no preset 'ck+'; presets: {names}"
+    assert params.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["../params", "sample.yaml", ""])
+def test_a_preset_is_a_name_not_a_path(params, name):
+    with pytest.raises(PipelineError, match="there is no preset "):
+        presets.apply(name, params)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        ("train:\n  epochs: 0\n", "train.epochs = 0: should be greater than or equal to 1"),
+        ("train:\n  epoch: 3\n", "train.epoch: unknown key; did you mean `epochs`?"),
+        ("split:\n  folds: 3\n  fold: 3\n", "split: fold = 3 should be below folds = 3"),
+    ],
+)
+def test_a_result_that_is_not_valid_leaves_the_file_as_it_was(params, project, overlay, message):
+    (project / "presets" / "bad.yaml").write_text(overlay)
+    before = params.read_bytes()
+    with pytest.raises(PipelineError) as error:
+        presets.apply("bad", params)
+    assert str(error.value).startswith(f"{params} with the preset bad: {message}")
+    assert params.read_bytes() == before
+    assert list(project.glob(".*")) == []
+
+
+def test_a_preset_does_not_mend_what_it_does_not_name(params):
+    text = params.read_text(encoding="utf-8").replace("figure_dpi: 120", "figure_dpi: 1")
+    params.write_text(text, encoding="utf-8")
+    with pytest.raises(PipelineError, match=r"evaluate\.figure_dpi = 1: should be greater"):
+        presets.apply("ckplus", params)
+    assert params.read_text(encoding="utf-8") == text
+
+
+def test_params_that_are_no_yaml_or_missing_are_told(params):
+    params.write_text("a: [1\n")
+    with pytest.raises(PipelineError, match="not valid YAML"):
+        presets.apply("ckplus", params)
+    params.unlink()
+    with pytest.raises(PipelineError, match="is missing; run this in the repository's root"):
+        presets.apply("ckplus", params)
