@@ -58,10 +58,9 @@ def run_python():
     """Run this Python on some arguments in the current folder; returns the finished process."""
 
     def run(*args, **environment):
-        kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         return subprocess.run(
             [sys.executable, *map(str, args)],
-            env={**kept, **environment},
+            env={**os.environ, **environment},
             capture_output=True,
             text=True,
             encoding="utf-8",

@@ -160,13 +160,19 @@ def test_the_same_tree_twice_counts_once(here):
     [{"CK+48/angry/00.png": png(99)}, {"CK+48/angry/99.png": png(99)}],
     ids=["other bytes", "one more"],
 )
-def test_two_trees_that_differ_are_an_error_that_names_the_key(here, change):
+def test_a_tree_in_a_tree_that_differs_is_an_error_that_names_the_key(here, change):
     tree = TREE | {f"CK+48/{path}": data for path, data in TREE.items()} | change
     source = write_zip(here / "source.zip", tree)
     assert refused(source) == (
         f"{source} has class folders in several places that differ: ., CK+48; "
         "set download.root to one of them"
     )
+
+
+def test_trees_that_differ_are_told_in_order(here):
+    tree = {f"{root}/{path}": data for root in ("c", "a", "b") for path, data in TREE.items()}
+    source = write_zip(here / "source.zip", tree | {"b/angry/99.png": png(99)})
+    assert "in several places that differ: a, b, c; set" in refused(source)
 
 
 @pytest.mark.parametrize("root", ["two", "two/", "./two"])

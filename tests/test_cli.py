@@ -166,7 +166,7 @@ def test_the_runner_has_help(root, run_python, flag):
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_without_the_packages_a_stage_says_what_to_do_in_one_line(root, run_python, stage):
-    done = run_python("-S", root / "src" / "stage.py", stage)  # -S: no installed packages
+    done = run_python("-ES", root / "src" / "stage.py", stage)  # no installed packages
     assert failed(done, f"{stage}: error: the package ")
     assert "is not installed for this Python; activate the environment" in done.stderr
     assert done.stderr.endswith("or make it with `make venv`\n")

@@ -178,6 +178,7 @@ def framed(payload):
         b"\x0a\xff",  # a length that never ends
         b"\x08\x01",  # a number where a message should be
         encode(np.zeros((1, 1, 1), np.uint8), 0, "a/b")[12:-5],
+        b"\x08" + encode(np.zeros((1, 1, 1), np.uint8), 0, "a/b")[13:-4],  # of another kind
     ],
 )
 def test_a_sound_frame_that_holds_another_record_is_told(tmp_path, payload):

@@ -1,95 +1,15 @@
-"""Drawing a face from facial action units, in integers only.
-
-Lengths are hundredths of a pixel in a 48x48 picture whose centre is (0, 0), x to the viewer's
-right and y down. Tones are 0 (black) to 255. Intensities of action units are 0 to 100.
-
-Every pixel comes from integer additions, multiplications, floor divisions and comparisons. Those
-have one right answer, so any processor and any numpy draws the same bytes; a float `sin` or `exp`
-may differ in its last bit. All frames of a person are drawn together: the first axis of every
-array is the frame.
-"""
+"""Drawing a face from facial action units; see `sketch.py` for lengths, tones and intensities."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-SIDE = 48
+from ferpipe.sketch import DEEP, FULL, LEFT, OCTAGON, RIGHT, Number, Person, Point, Shots, Sketch
+
 # The action units (FACS numbers) that move something in the picture.
 ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 20, 23, 24, 25, 26)
-LEFT, RIGHT = -1, 1
-
-_SUBROWS = 8  # samples of a polygon's edge per pixel row
-_FULL = 256 * _SUBROWS  # coverage of a pixel that lies wholly inside
-_DEEP = 64  # tones are kept in 64ths, so that many thin layers do not add up rounding
-# Catmull-Rom: weights of the four points around a piece at its quarters, in 128ths.
-_SPLINE = np.array([[0, 128, 0, 0], [-9, 111, 29, -3], [-8, 72, 72, -8], [-3, 29, 111, -9]])
-
-_OCTAGON = ((128, 0), (90, 90), (0, 128), (-90, 90), (-128, 0), (-90, -90), (0, -128), (90, -90))
-
-Number = int | np.ndarray
-Point = tuple[Number, Number]
-
-
-@dataclass(frozen=True)
-class Person:
-    """What stays the same in all pictures of a person.
-
-    Lengths are hundredths of a pixel, tones 0..255, `*_percent` are of the feature they name.
-    """
-
-    skin: int
-    hair: int
-    backdrop: int
-    clothes: int
-    head_width: int
-    jaw_percent: int
-    chin: int
-    hair_style: str
-    hair_volume: int
-    hairline: int
-    parting: int
-    eye_distance: int
-    eye_height: int
-    eye_width: int
-    eye_open: int
-    eye_slant: int
-    iris: int
-    brow_height: int
-    brow_thickness: int
-    brow_arch: int
-    brow_darkness: int
-    nose_length: int
-    nose_width: int
-    mouth_height: int
-    mouth_width: int
-    lip_thickness: int
-    lip_darkness: int
-    beard: int
-    glasses: int
-    age: int
-
-
-@dataclass(frozen=True)
-class Shots:
-    """How each frame is taken: int arrays of shape (frames,).
-
-    `shift_x`, `shift_y` and `yaw` (how far the features slide over the head) are hundredths of a
-    pixel, `turn` is 1024 times the sine of the tilt, `scale` is in 1024ths; `light_x`, `light_y`
-    point to the lamp (-100..100), `light` is its strength and `contrast` the film's, in percent.
-    """
-
-    shift_x: np.ndarray
-    shift_y: np.ndarray
-    turn: np.ndarray
-    scale: np.ndarray
-    yaw: np.ndarray
-    light_x: np.ndarray
-    light_y: np.ndarray
-    light: np.ndarray
-    contrast: np.ndarray
 
 
 def draw(person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> np.ndarray:
@@ -104,7 +24,7 @@ def draw(person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> np.
     Returns:
         uint8 array of shape (frames, 48, 48), values 0..255.
     """
-    face = _Sketch(person, shots, actions)
+    face = Sketch(person, shots, actions)
     _background(face)
     _head(face)
     _nose(face)
@@ -118,186 +38,6 @@ def draw(person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> np.
     if person.glasses:
         _glasses(face)
     return face.developed()
-
-
-@dataclass(frozen=True)
-class _Mask:
-    """How much of each pixel a shape covers: `cover`, int32 (frames, rows, columns), 0.._FULL.
-
-    It reaches no further than the shape does; its first pixel is at (`top`, `left`).
-    """
-
-    top: int
-    left: int
-    cover: np.ndarray
-
-    @property
-    def box(self) -> tuple[slice, slice, slice]:
-        """Where it lies in the picture."""
-        _, height, width = self.cover.shape
-        return np.s_[:, self.top : self.top + height, self.left : self.left + width]
-
-    def within(self, other: _Mask) -> _Mask:
-        """The part that lies in `other` too."""
-        canvas = np.zeros((len(self.cover), SIDE, SIDE), np.int32)
-        canvas[other.box] = other.cover
-        return _Mask(self.top, self.left, np.minimum(self.cover, canvas[self.box]))
-
-
-class _Sketch:
-    """The canvas of all frames with the pose, and the three ways to put something on it."""
-
-    def __init__(self, person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> None:
-        self.person = person
-        self.shots = shots
-        self._rest = np.zeros((len(shots.turn), 2), np.int64)
-        self._actions = actions
-        self._cosine = 1024 - shots.turn**2 // 2048
-        self.pixels = np.zeros((len(shots.turn), SIDE, SIDE), np.int32)
-        grid = 100 * np.arange(SIDE) + 50 - 50 * SIDE
-        x = grid[None, None, :] - shots.shift_x[:, None, None]
-        y = grid[None, :, None] - shots.shift_y[:, None, None]
-        cosine, sine, scale = (v[:, None, None] for v in (self._cosine, shots.turn, shots.scale))
-        self._x = ((x * cosine + y * sine) // scale).astype(np.int32)
-        self._y = ((y * cosine - x * sine) // scale).astype(np.int32)
-
-    def act(self, number: int, side: int, reach: int = 100) -> np.ndarray:
-        """How far an action unit moves something: (frames,), 0..reach; side 0 is the mean."""
-        action = self._actions.get(number, self._rest)
-        if side == 0:
-            return action.sum(axis=1) * reach // 200
-        return action[:, 0 if side == LEFT else 1] * reach // 100
-
-    def _table(self, values: Sequence[Number]) -> np.ndarray:
-        """Numbers, each one or one a frame, as (frames, values)."""
-        table = np.empty((len(self._cosine), len(values)), np.int64)
-        for column, value in enumerate(values):
-            table[:, column] = value
-        return table
-
-    def place(self, points: Sequence[Point], depth: int) -> np.ndarray:
-        """Points of the face as (frames, points, 2) in 256ths of a pixel of the picture.
-
-        `depth` is how much of the yaw moves them, in percent: the nose more than the ears.
-        """
-        x, y = self._table([x for x, _ in points]), self._table([y for _, y in points])
-        x += (self.shots.yaw * depth // 100)[:, None]
-        cosine, sine, scale = (
-            v[:, None] for v in (self._cosine, self.shots.turn, self.shots.scale)
-        )
-        across = (x * cosine - y * sine) * scale // 2**20 + self.shots.shift_x[:, None]
-        down = (y * cosine + x * sine) * scale // 2**20 + self.shots.shift_y[:, None]
-        return (np.stack([across, down], axis=2) + 50 * SIDE) * 256 // 100
-
-    def shape(self, points: Sequence[Point], depth: int = 100) -> _Mask:
-        """What is inside the smooth closed curve through the points."""
-        return _coverage(_smooth(self.place(points, depth), closed=True))
-
-    def paint(self, mask: _Mask, tone: int, opacity: Number = 100) -> None:
-        """Lay a tone over the picture where the mask is; opacity in percent."""
-        under = self.pixels[mask.box]
-        strength = mask.cover * _per_pixel(np.clip(opacity, 0, 100)) // 100
-        under += (tone * _DEEP - under) * strength // _FULL
-
-    def fill(self, points: Sequence[Point], tone: int, depth: int = 100) -> None:
-        """Paint the smooth closed curve through the points."""
-        self.paint(self.shape(points, depth), tone)
-
-    def stroke(
-        self,
-        points: Sequence[Point],
-        widths: Sequence[Number],
-        tone: int,
-        opacity: Number = 100,
-        depth: int = 100,
-    ) -> None:
-        """Paint a line through the points; `widths` are half the width at each point."""
-        half = self._table(widths)[:, :, None] * 256 // 100
-        curve = _smooth(np.concatenate([self.place(points, depth), half], axis=2), closed=False)
-        line, half = curve[:, :, :2], curve[:, :, 2]
-        ahead = np.concatenate([line[:, 1:], line[:, -1:]], axis=1)
-        behind = np.concatenate([line[:, :1], line[:, :-1]], axis=1)
-        dx, dy = np.moveaxis(ahead - behind, 2, 0)
-        wide, narrow = np.maximum(abs(dx), abs(dy)), np.minimum(abs(dx), abs(dy))
-        length = np.maximum(wide + narrow * 3 // 8, 1)  # the root, to 7%, without a root
-        normal = np.stack([-dy, dx], axis=2) * half[:, :, None] // length[:, :, None]
-        outline = np.concatenate([line + normal, (line - normal)[:, ::-1]], axis=1)
-        if isinstance(opacity, np.ndarray):
-            outline *= (opacity > 0)[:, None, None]  # nothing to fill where nothing would show
-        self.paint(_coverage(outline), tone, opacity)
-
-    def blob(
-        self, centre: Point, radii: Point, tone: int, opacity: Number, depth: int = 100
-    ) -> None:
-        """Paint an ellipse that fades from its centre to nothing at its rim: soft shading."""
-        middle = self.place([centre], depth)[:, 0] // 256
-        # A turned ellipse at the largest scale stays within 5/4 of its longer radius.
-        reach = max(int(np.max(radius)) for radius in radii) * 5 // 400 + 1
-        left, top = (middle.min(axis=0) - reach).clip(0, SIDE).tolist()
-        right, bottom = (middle.max(axis=0) + reach + 1).clip(0, SIDE).tolist()
-        here = np.s_[:, top:bottom, left:right]
-        x = _per_pixel(centre[0] + self.shots.yaw * depth // 100)
-        across = (self._x[here] - x) * 128 // _per_pixel(radii[0])
-        down = (self._y[here] - _per_pixel(centre[1])) * 128 // _per_pixel(radii[1])
-        near = np.maximum(128 * 128 - across.clip(-128, 128) ** 2 - down.clip(-128, 128) ** 2, 0)
-        self.paint(_Mask(top, left, (near >> 7) ** 2 * _FULL >> 14), tone, opacity)
-
-    def developed(self) -> np.ndarray:
-        """The finished frames: light falls across them, then the film's contrast."""
-        shots = self.shots
-        slope = self._x * _per_pixel(shots.light_x) + self._y * _per_pixel(shots.light_y)
-        lit = self.pixels * (1000 + slope // 240 * _per_pixel(shots.light) // 100) // 1000
-        tone = 128 + (lit // _DEEP - 128) * _per_pixel(shots.contrast) // 100
-        return tone.clip(0, 255).astype(np.uint8)
-
-
-def _per_pixel(value: Number) -> Number:
-    return value.astype(np.int32)[:, None, None] if np.ndim(value) else int(value)
-
-
-def _smooth(points: np.ndarray, closed: bool) -> np.ndarray:
-    """Points (frames, n, k) on the Catmull-Rom curve through the given ones, four a piece."""
-    count = points.shape[1] - (not closed)
-    around = np.arange(count)[:, None] + np.arange(-1, 3)
-    around = around % count if closed else around.clip(0, count)
-    curve = (_SPLINE @ points[:, around] // 128).reshape(len(points), 4 * count, -1)
-    return curve if closed else np.concatenate([curve, points[:, -1:]], axis=1)
-
-
-def _coverage(outline: np.ndarray) -> _Mask:
-    """How much of each pixel a polygon covers.
-
-    Exact along a row, sampled eight times a pixel down the column: each edge adds what lies to
-    its right, and a running sum along the row gives the coverage.
-
-    Args:
-        outline: int array (frames, points, 2), 256ths of a pixel from the top left corner.
-    """
-    frames, points, _ = outline.shape
-    step = 256 // _SUBROWS
-    start = outline.reshape(-1, 2).T
-    end = np.concatenate([outline[:, 1:], outline[:, :1]], axis=1).reshape(-1, 2).T
-    # The samples that each edge crosses: from the one below its upper end to its lower end.
-    level = np.stack([start[1], end[1]])
-    level = ((level + step // 2 - 1) // step).clip(0, SIDE * _SUBROWS)
-    count = abs(level[1] - level[0])
-    edge = np.repeat(np.arange(len(count)), count)
-    sample = np.arange(len(edge)) - np.repeat(count.cumsum() - count - level.min(axis=0), count)
-    if len(sample) == 0:
-        return _Mask(0, 0, np.zeros((frames, 0, 0), np.int32))
-    (x0, y0), (x1, y1) = start[:, edge], end[:, edge]
-    x = x0 + (sample * step + step // 2 - y0) * (x1 - x0) // (y1 - y0)
-    x = x.clip(0, SIDE * 256)
-    row, column, part = sample // _SUBROWS, x >> 8, x & 255
-    top, left = int(row.min()), int(column.min())
-    height, width = int(row.max()) + 1 - top, int(column.max()) + 1 - left
-    total = np.zeros((frames, height, width + 1), np.int32)
-    cell = (edge // points * height + row - top) * (width + 1) + column - left
-    sign = np.where(y1 > y0, 1, -1)
-    np.add.at(total.reshape(-1), cell, (sign * (256 - part)).astype(np.int32))
-    np.add.at(total.reshape(-1), cell + 1, (sign * part).astype(np.int32))
-    winding = abs(total.cumsum(axis=2, dtype=np.int32)[:, :, : SIDE - left])
-    return _Mask(top, left, np.minimum(winding, _FULL))
 
 
 def _mirrored(points: Sequence[Point]) -> list[Point]:
@@ -318,10 +58,10 @@ def _lighter(tone: int, percent: int) -> int:
     return tone + (255 - tone) * percent // 100
 
 
-def _background(face: _Sketch) -> None:
+def _background(face: Sketch) -> None:
     """Backdrop, clothes, neck and the hair that falls behind the head."""
     person = face.person
-    face.pixels += person.backdrop * _DEEP
+    face.pixels += person.backdrop * DEEP
     wide = person.head_width
     if person.hair_style in ("long", "bob"):
         end = 2700 if person.hair_style == "long" else 1300
@@ -335,7 +75,7 @@ def _background(face: _Sketch) -> None:
     face.fill(_mirrored(neck), _darker(person.skin, 28), depth=-20)
 
 
-def _head(face: _Sketch) -> None:
+def _head(face: Sketch) -> None:
     """The head, its ears and its volume."""
     person, shots = face.person, face.shots
     skin, wide = person.skin, person.head_width
@@ -359,7 +99,7 @@ def _head(face: _Sketch) -> None:
         face.blob((side * wide, 700), (900, 2600), dark, 35, depth=0)
         face.blob((side * person.eye_distance, person.eye_height - 130), (720, 560), dark, 38)
     face.blob((0, person.mouth_height + 560 + drop), (600, 230), dark, 35)
-    around[outline.box] += (face.pixels - around)[outline.box] * outline.cover // _FULL
+    around[outline.box] += (face.pixels - around)[outline.box] * outline.cover // FULL
     face.pixels = around
     if person.beard:
         top = person.mouth_height + 330 + drop
@@ -369,7 +109,7 @@ def _head(face: _Sketch) -> None:
         face.paint(covered, person.hair, person.beard)
 
 
-def _nose(face: _Sketch) -> None:
+def _nose(face: Sketch) -> None:
     """The nose; the nose wrinkler (9) pulls it up and creases its root."""
     person = face.person
     skin = person.skin
@@ -393,7 +133,7 @@ def _nose(face: _Sketch) -> None:
         face.stroke(crease, (15, 35, 40, 35, 15), dark, wrinkle * 7 // 10, depth=140)
 
 
-def _cheek(face: _Sketch, side: int) -> None:
+def _cheek(face: Sketch, side: int) -> None:
     """Cheek bulge (6, 12), the fold from nose to mouth corner, and the dimple (14)."""
     person = face.person
     skin = person.skin
@@ -417,7 +157,7 @@ def _cheek(face: _Sketch, side: int) -> None:
     face.blob(beside, (250, 400), _lighter(skin, 50), dimple // 2, depth=50)
 
 
-def _eye(face: _Sketch, side: int) -> None:
+def _eye(face: Sketch, side: int) -> None:
     """One eye: upper lid raiser (5), lid tightener (7), cheek raiser (6), nose wrinkler (9)."""
     person = face.person
     x, y, half = person.eye_distance, person.eye_height, person.eye_width
@@ -437,13 +177,13 @@ def _eye(face: _Sketch, side: int) -> None:
     ball_x, ball_y = side * (x - 20), y - 40
     rounds = ((0, 0, 215, person.iris), (0, 0, 107, 10), (-70, -80, 54, 255))
     for right, down, radius, tone in rounds:
-        disc = [(a * radius // 128, b * radius // 128) for a, b in _OCTAGON]
+        disc = [(a * radius // 128, b * radius // 128) for a, b in OCTAGON]
         disc = face.shape([(ball_x + right + a, ball_y + down + b) for a, b in disc])
         face.paint(disc.within(opening), tone)
     _lids(face, side, above, below)
 
 
-def _lids(face: _Sketch, side: int, above: list[Point], below: list[Point]) -> None:
+def _lids(face: Sketch, side: int, above: list[Point], below: list[Point]) -> None:
     """Lashes, the crease above the eye, the pouch below and the crow's feet (6)."""
     person = face.person
     lash, dark = _darker(person.skin, 82), _darker(person.skin, 50)
@@ -459,7 +199,7 @@ def _lids(face: _Sketch, side: int, above: list[Point], below: list[Point]) -> N
         face.stroke(_at(side, foot), (35, 15), dark, face.act(6, side, 80))
 
 
-def _brow(face: _Sketch, side: int) -> None:
+def _brow(face: Sketch, side: int) -> None:
     """One brow: inner (1) and outer (2) raiser, lowerer (4), the nose wrinkler (9) pulls too."""
     person = face.person
     y = person.eye_height - person.brow_height
@@ -479,7 +219,7 @@ def _brow(face: _Sketch, side: int) -> None:
     face.stroke(_at(side, line), (thick * 8 // 10, thick, thick * 3 // 10), tone, 92)
 
 
-def _forehead(face: _Sketch) -> None:
+def _forehead(face: Sketch) -> None:
     """Lines that raised brows (1, 2) fold into the forehead, and the furrow between them (4)."""
     person = face.person
     dark = _darker(person.skin, 50)
@@ -494,7 +234,7 @@ def _forehead(face: _Sketch) -> None:
         face.stroke(_at(side, furrow), (25, 60, 25), dark, face.act(4, side, 95))
 
 
-def _corner(face: _Sketch, side: int) -> Point:
+def _corner(face: Sketch, side: int) -> Point:
     """Where a mouth corner is: (x outward, y)."""
     act = face.act
     out = act(12, side, 220) + act(20, side, 260) + act(14, side, 90)
@@ -504,7 +244,7 @@ def _corner(face: _Sketch, side: int) -> Point:
     return face.person.mouth_width + out - into, face.person.mouth_height - up + down
 
 
-def _mouth(face: _Sketch) -> None:
+def _mouth(face: Sketch) -> None:
     """Lips, opening and teeth, and the fold that the chin raiser (17) makes below."""
     person = face.person
     skin = person.skin
@@ -547,7 +287,7 @@ def _mouth(face: _Sketch) -> None:
     face.stroke(boss, (20, 50, 20), shadow, act(17, 0, 60))
 
 
-def _hair(face: _Sketch) -> None:
+def _hair(face: Sketch) -> None:
     """Hair over the forehead, by style."""
     person = face.person
     style = person.hair_style
@@ -572,12 +312,12 @@ def _hair(face: _Sketch) -> None:
     face.stroke(gloss, (20, 90, 20), _lighter(person.hair, 35), 45, depth=25)
 
 
-def _glasses(face: _Sketch) -> None:
+def _glasses(face: Sketch) -> None:
     """Two round rims with arms and a bridge."""
     person = face.person
     y = person.eye_height + 30
     for side in (LEFT, RIGHT):
-        ring = [(a * 640 // 128, b * 560 // 128) for a, b in (*_OCTAGON, _OCTAGON[0])]
+        ring = [(a * 640 // 128, b * 560 // 128) for a, b in (*OCTAGON, OCTAGON[0])]
         ring = [(person.eye_distance + 30 + a, y + b) for a, b in ring]
         face.stroke(_at(side, ring), [35] * len(ring), person.glasses, 75, depth=115)
         arm = [(person.eye_distance + 660, y - 60), (person.head_width, y - 100)]

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from sklearn.linear_model import RidgeClassifier
 
-from ferpipe import drawing
+from ferpipe import drawing, sketch
 from ferpipe.params.download import Download, Expect, Kaggle, Local, Sample
 from ferpipe.params.run import Run
 from ferpipe.sources import sample
@@ -45,14 +45,14 @@ def faces() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def someone() -> drawing.Person:
+def someone() -> sketch.Person:
     return sample.draw_person(lambda name, low, high: 0 if "has" in name else (low + high) // 2)
 
 
-def portrait(person: drawing.Person, **units: tuple[int, int]) -> np.ndarray:
+def portrait(person: sketch.Person, **units: tuple[int, int]) -> np.ndarray:
     """One upright, evenly lit picture; `au12=(100, 0)` pulls the viewer's left mouth corner."""
     zero = np.zeros(1, np.int64)
-    shots = drawing.Shots(zero, zero, zero, zero + 1024, zero, zero, zero, zero, zero + 100)
+    shots = sketch.Shots(zero, zero, zero, zero + 1024, zero, zero, zero, zero, zero + 100)
     actions = {int(name[2:]): np.array([sides]) for name, sides in units.items()}
     return drawing.draw(person, shots, actions)[0].astype(int)
 

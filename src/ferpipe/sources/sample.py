@@ -20,9 +20,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from ferpipe import archive
-from ferpipe.drawing import ACTION_UNITS, SIDE, Person, Shots, draw
+from ferpipe.drawing import ACTION_UNITS, draw
 from ferpipe.params.download import Download, Sample
 from ferpipe.params.run import Run
+from ferpipe.sketch import SIDE, Person, Shots
 
 FRAMES = 3  # neighbouring frames of each sequence, as the copies of CK+ on Kaggle have them
 # Expression -> action unit (FACS number) -> intensity at the peak, 0..100.

@@ -1,0 +1,270 @@
+"""The canvas of the drawn faces: soft-edged shapes in integers only.
+
+Lengths are hundredths of a pixel in a 48x48 picture whose centre is (0, 0), x to the viewer's
+right and y down. Tones are 0 (black) to 255. Intensities of action units are 0 to 100.
+
+Every pixel comes from integer additions, multiplications, floor divisions and comparisons. Those
+have one right answer, so any processor and any numpy draws the same bytes; a float `sin` or `exp`
+may differ in its last bit. All frames of a person are drawn together: the first axis of every
+array is the frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+SIDE = 48
+LEFT, RIGHT = -1, 1
+
+_SUBROWS = 8  # samples of a polygon's edge per pixel row
+FULL = 256 * _SUBROWS  # coverage of a pixel that lies wholly inside
+DEEP = 64  # tones are kept in 64ths, so that many thin layers do not add up rounding
+# Catmull-Rom: weights of the four points around a piece at its quarters, in 128ths.
+_SPLINE = np.array([[0, 128, 0, 0], [-9, 111, 29, -3], [-8, 72, 72, -8], [-3, 29, 111, -9]])
+
+OCTAGON = ((128, 0), (90, 90), (0, 128), (-90, 90), (-128, 0), (-90, -90), (0, -128), (90, -90))
+
+Number = int | np.ndarray
+Point = tuple[Number, Number]
+
+
+@dataclass(frozen=True)
+class Person:
+    """What stays the same in all pictures of a person.
+
+    Lengths are hundredths of a pixel, tones 0..255, `*_percent` are of the feature they name.
+    """
+
+    skin: int
+    hair: int
+    backdrop: int
+    clothes: int
+    head_width: int
+    jaw_percent: int
+    chin: int
+    hair_style: str
+    hair_volume: int
+    hairline: int
+    parting: int
+    eye_distance: int
+    eye_height: int
+    eye_width: int
+    eye_open: int
+    eye_slant: int
+    iris: int
+    brow_height: int
+    brow_thickness: int
+    brow_arch: int
+    brow_darkness: int
+    nose_length: int
+    nose_width: int
+    mouth_height: int
+    mouth_width: int
+    lip_thickness: int
+    lip_darkness: int
+    beard: int
+    glasses: int
+    age: int
+
+
+@dataclass(frozen=True)
+class Shots:
+    """How each frame is taken: int arrays of shape (frames,).
+
+    `shift_x`, `shift_y` and `yaw` (how far the features slide over the head) are hundredths of a
+    pixel, `turn` is 1024 times the sine of the tilt, `scale` is in 1024ths; `light_x`, `light_y`
+    point to the lamp (-100..100), `light` is its strength and `contrast` the film's, in percent.
+    """
+
+    shift_x: np.ndarray
+    shift_y: np.ndarray
+    turn: np.ndarray
+    scale: np.ndarray
+    yaw: np.ndarray
+    light_x: np.ndarray
+    light_y: np.ndarray
+    light: np.ndarray
+    contrast: np.ndarray
+
+
+@dataclass(frozen=True)
+class Mask:
+    """How much of each pixel a shape covers: `cover`, int32 (frames, rows, columns), 0..FULL.
+
+    It reaches no further than the shape does; its first pixel is at (`top`, `left`).
+    """
+
+    top: int
+    left: int
+    cover: np.ndarray
+
+    @property
+    def box(self) -> tuple[slice, slice, slice]:
+        """Where it lies in the picture."""
+        _, height, width = self.cover.shape
+        return np.s_[:, self.top : self.top + height, self.left : self.left + width]
+
+    def within(self, other: Mask) -> Mask:
+        """The part that lies in `other` too."""
+        canvas = np.zeros((len(self.cover), SIDE, SIDE), np.int32)
+        canvas[other.box] = other.cover
+        return Mask(self.top, self.left, np.minimum(self.cover, canvas[self.box]))
+
+
+class Sketch:
+    """The canvas of all frames with the pose, and the three ways to put something on it."""
+
+    def __init__(self, person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> None:
+        self.person = person
+        self.shots = shots
+        self._rest = np.zeros((len(shots.turn), 2), np.int64)
+        self._actions = actions
+        self._cosine = 1024 - shots.turn**2 // 2048
+        self.pixels = np.zeros((len(shots.turn), SIDE, SIDE), np.int32)
+        grid = 100 * np.arange(SIDE) + 50 - 50 * SIDE
+        x = grid[None, None, :] - shots.shift_x[:, None, None]
+        y = grid[None, :, None] - shots.shift_y[:, None, None]
+        cosine, sine, scale = (v[:, None, None] for v in (self._cosine, shots.turn, shots.scale))
+        self._x = ((x * cosine + y * sine) // scale).astype(np.int32)
+        self._y = ((y * cosine - x * sine) // scale).astype(np.int32)
+
+    def act(self, number: int, side: int, reach: int = 100) -> np.ndarray:
+        """How far an action unit moves something: (frames,), 0..reach; side 0 is the mean."""
+        action = self._actions.get(number, self._rest)
+        if side == 0:
+            return action.sum(axis=1) * reach // 200
+        return action[:, 0 if side == LEFT else 1] * reach // 100
+
+    def _table(self, values: Sequence[Number]) -> np.ndarray:
+        """Numbers, each one or one a frame, as (frames, values)."""
+        table = np.empty((len(self._cosine), len(values)), np.int64)
+        for column, value in enumerate(values):
+            table[:, column] = value
+        return table
+
+    def place(self, points: Sequence[Point], depth: int) -> np.ndarray:
+        """Points of the face as (frames, points, 2) in 256ths of a pixel of the picture.
+
+        `depth` is how much of the yaw moves them, in percent: the nose more than the ears.
+        """
+        x, y = self._table([x for x, _ in points]), self._table([y for _, y in points])
+        x += (self.shots.yaw * depth // 100)[:, None]
+        cosine, sine, scale = (
+            v[:, None] for v in (self._cosine, self.shots.turn, self.shots.scale)
+        )
+        across = (x * cosine - y * sine) * scale // 2**20 + self.shots.shift_x[:, None]
+        down = (y * cosine + x * sine) * scale // 2**20 + self.shots.shift_y[:, None]
+        return (np.stack([across, down], axis=2) + 50 * SIDE) * 256 // 100
+
+    def shape(self, points: Sequence[Point], depth: int = 100) -> Mask:
+        """What is inside the smooth closed curve through the points."""
+        return _coverage(_smooth(self.place(points, depth), closed=True))
+
+    def paint(self, mask: Mask, tone: int, opacity: Number = 100) -> None:
+        """Lay a tone over the picture where the mask is; opacity in percent."""
+        under = self.pixels[mask.box]
+        strength = mask.cover * _per_pixel(np.clip(opacity, 0, 100)) // 100
+        under += (tone * DEEP - under) * strength // FULL
+
+    def fill(self, points: Sequence[Point], tone: int, depth: int = 100) -> None:
+        """Paint the smooth closed curve through the points."""
+        self.paint(self.shape(points, depth), tone)
+
+    def stroke(
+        self,
+        points: Sequence[Point],
+        widths: Sequence[Number],
+        tone: int,
+        opacity: Number = 100,
+        depth: int = 100,
+    ) -> None:
+        """Paint a line through the points; `widths` are half the width at each point."""
+        half = self._table(widths)[:, :, None] * 256 // 100
+        curve = _smooth(np.concatenate([self.place(points, depth), half], axis=2), closed=False)
+        line, half = curve[:, :, :2], curve[:, :, 2]
+        ahead = np.concatenate([line[:, 1:], line[:, -1:]], axis=1)
+        behind = np.concatenate([line[:, :1], line[:, :-1]], axis=1)
+        dx, dy = np.moveaxis(ahead - behind, 2, 0)
+        wide, narrow = np.maximum(abs(dx), abs(dy)), np.minimum(abs(dx), abs(dy))
+        length = np.maximum(wide + narrow * 3 // 8, 1)  # the root, to 7%, without a root
+        normal = np.stack([-dy, dx], axis=2) * half[:, :, None] // length[:, :, None]
+        outline = np.concatenate([line + normal, (line - normal)[:, ::-1]], axis=1)
+        if isinstance(opacity, np.ndarray):
+            outline *= (opacity > 0)[:, None, None]  # nothing to fill where nothing would show
+        self.paint(_coverage(outline), tone, opacity)
+
+    def blob(
+        self, centre: Point, radii: Point, tone: int, opacity: Number, depth: int = 100
+    ) -> None:
+        """Paint an ellipse that fades from its centre to nothing at its rim: soft shading."""
+        middle = self.place([centre], depth)[:, 0] // 256
+        # A turned ellipse at the largest scale stays within 5/4 of its longer radius.
+        reach = max(int(np.max(radius)) for radius in radii) * 5 // 400 + 1
+        left, top = (middle.min(axis=0) - reach).clip(0, SIDE).tolist()
+        right, bottom = (middle.max(axis=0) + reach + 1).clip(0, SIDE).tolist()
+        here = np.s_[:, top:bottom, left:right]
+        x = _per_pixel(centre[0] + self.shots.yaw * depth // 100)
+        across = (self._x[here] - x) * 128 // _per_pixel(radii[0])
+        down = (self._y[here] - _per_pixel(centre[1])) * 128 // _per_pixel(radii[1])
+        near = np.maximum(128 * 128 - across.clip(-128, 128) ** 2 - down.clip(-128, 128) ** 2, 0)
+        self.paint(Mask(top, left, (near >> 7) ** 2 * FULL >> 14), tone, opacity)
+
+    def developed(self) -> np.ndarray:
+        """The finished frames: light falls across them, then the film's contrast."""
+        shots = self.shots
+        slope = self._x * _per_pixel(shots.light_x) + self._y * _per_pixel(shots.light_y)
+        lit = self.pixels * (1000 + slope // 240 * _per_pixel(shots.light) // 100) // 1000
+        tone = 128 + (lit // DEEP - 128) * _per_pixel(shots.contrast) // 100
+        return tone.clip(0, 255).astype(np.uint8)
+
+
+def _per_pixel(value: Number) -> Number:
+    return value.astype(np.int32)[:, None, None] if np.ndim(value) else int(value)
+
+
+def _smooth(points: np.ndarray, closed: bool) -> np.ndarray:
+    """Points (frames, n, k) on the Catmull-Rom curve through the given ones, four a piece."""
+    count = points.shape[1] - (not closed)
+    around = np.arange(count)[:, None] + np.arange(-1, 3)
+    around = around % count if closed else around.clip(0, count)
+    curve = (_SPLINE @ points[:, around] // 128).reshape(len(points), 4 * count, -1)
+    return curve if closed else np.concatenate([curve, points[:, -1:]], axis=1)
+
+
+def _coverage(outline: np.ndarray) -> Mask:
+    """How much of each pixel a polygon covers.
+
+    Exact along a row, sampled eight times a pixel down the column: each edge adds what lies to
+    its right, and a running sum along the row gives the coverage.
+
+    Args:
+        outline: int array (frames, points, 2), 256ths of a pixel from the top left corner.
+    """
+    frames, points, _ = outline.shape
+    step = 256 // _SUBROWS
+    start = outline.reshape(-1, 2).T
+    end = np.concatenate([outline[:, 1:], outline[:, :1]], axis=1).reshape(-1, 2).T
+    # The samples that each edge crosses: from the one below its upper end to its lower end.
+    level = np.stack([start[1], end[1]])
+    level = ((level + step // 2 - 1) // step).clip(0, SIDE * _SUBROWS)
+    count = abs(level[1] - level[0])
+    edge = np.repeat(np.arange(len(count)), count)
+    sample = np.arange(len(edge)) - np.repeat(count.cumsum() - count - level.min(axis=0), count)
+    if len(sample) == 0:
+        return Mask(0, 0, np.zeros((frames, 0, 0), np.int32))
+    (x0, y0), (x1, y1) = start[:, edge], end[:, edge]
+    x = x0 + (sample * step + step // 2 - y0) * (x1 - x0) // (y1 - y0)
+    x = x.clip(0, SIDE * 256)
+    row, column, part = sample // _SUBROWS, x >> 8, x & 255
+    top, left = int(row.min()), int(column.min())
+    height, width = int(row.max()) + 1 - top, int(column.max()) + 1 - left
+    total = np.zeros((frames, height, width + 1), np.int32)
+    cell = (edge // points * height + row - top) * (width + 1) + column - left
+    sign = np.where(y1 > y0, 1, -1)
+    np.add.at(total.reshape(-1), cell, (sign * (256 - part)).astype(np.int32))
+    np.add.at(total.reshape(-1), cell + 1, (sign * part).astype(np.int32))
+    winding = abs(total.cumsum(axis=2, dtype=np.int32)[:, :, : SIDE - left])
+    return Mask(top, left, np.minimum(winding, FULL))
