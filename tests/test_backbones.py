@@ -51,7 +51,7 @@ def test_with_random_weights_the_residual_branches_start_at_zero():
         for layer in compact.layers
         if layer.name.endswith("_2_bn")
     ]
-    assert gammas == [0.0] * 6
+    assert gammas == [0.0] * 4
     assert compact.get_layer("stem_bn").momentum == 0.9
 
 

@@ -100,36 +100,33 @@ def build(name: str, input_size: int, channels: int, weights: str) -> keras.Mode
 
 
 def compact(shape: tuple[int, int, int]) -> keras.Model:
-    """Build our small residual network: about 0.7 M weights, made for 48x48 faces and a CPU.
+    """Build our small residual network: 0.3 M weights, made for 48x48 faces and a CPU.
 
-    Basic residual blocks as in He et al. 2016 (https://arxiv.org/abs/1512.03385), three widths of
-    two blocks each, halving the side before each.
+    A basic residual block (He et al. 2016, https://arxiv.org/abs/1512.03385) at each of four
+    widths, with max pooling between them. Strided convolutions in its place learn a few hundred
+    faces far more slowly: a mouth corner that moves by a pixel changes what they see.
     """
     inputs = keras.Input(shape, name="pixels")
-    x = _convolution(inputs, 32, 3, 2, "stem")
+    widths = (16, 32, 64, 128)
+    x = _convolution(inputs, widths[0], 3, "stem")
     x = keras.layers.ReLU(name="stem_relu")(x)
-    for stage, width in enumerate((32, 64, 128), start=1):
-        for block in (1, 2):
-            name = f"stage{stage}_block{block}"
-            stride = 2 if stage > 1 and block == 1 else 1
-            shortcut = x
-            if stride == 2:
-                shortcut = _convolution(x, width, 1, stride, f"{name}_0")
-            x = _convolution(x, width, 3, stride, f"{name}_1")
-            x = keras.layers.ReLU(name=f"{name}_1_relu")(x)
-            x = _convolution(x, width, 3, 1, f"{name}_2")
-            x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
-            x = keras.layers.ReLU(name=f"{name}_relu")(x)
+    for stage, width in enumerate(widths):
+        name = f"stage{stage}"
+        if stage > 0:
+            x = keras.layers.MaxPooling2D(2, name=f"{name}_pool")(x)
+        shortcut = _convolution(x, width, 1, f"{name}_0") if stage > 0 else x
+        x = _convolution(x, width, 3, f"{name}_1")
+        x = keras.layers.ReLU(name=f"{name}_1_relu")(x)
+        x = _convolution(x, width, 3, f"{name}_2")
+        x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
+        x = keras.layers.ReLU(name=f"{name}_relu")(x)
     return keras.Model(inputs, x, name="backbone")
 
 
-def _convolution(
-    x: keras.KerasTensor, width: int, kernel: int, stride: int, name: str
-) -> keras.KerasTensor:
+def _convolution(x: keras.KerasTensor, width: int, kernel: int, name: str) -> keras.KerasTensor:
     x = keras.layers.Conv2D(
         width,
         kernel,
-        stride,
         padding="same",
         use_bias=False,
         kernel_initializer="he_normal",

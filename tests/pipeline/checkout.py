@@ -7,7 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[2]
@@ -104,17 +103,3 @@ def copy_tracked(target: Path) -> None:
             shutil.copy(source, target / name)
     (target / "data/local").mkdir(parents=True)
     shutil.copy(ROOT / "data/local/README.md", target / "data/local/README.md")
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    """The tiny experiment after its first `dvc repro`, committed. Tests leave it as they find it."""
-    folder = tmp_path_factory.mktemp("with space and ü")
-    checkout = Checkout(folder / "repo")
-    copy_tracked(checkout.path)
-    checkout.set(TINY)
-    checkout.git("init", "-q", "-b", "main")
-    checkout.first_output = checkout.dvc("repro")
-    checkout.git("add", "-A")
-    checkout.git("commit", "-q", "-m", "tiny")
-    return checkout

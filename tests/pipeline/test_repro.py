@@ -1,18 +1,18 @@
 """The pipeline as a user runs it: real DVC on a tiny experiment in a repository of its own."""
 
 import copy
+import itertools
 import json
 import shutil
 
 import pytest
 from checkout import ROOT
+from faces import png
 from ruamel.yaml import YAML
 
 from ferpipe import files
 from ferpipe.params.reader import read_section
 from ferpipe.params.train import Train
-
-pytest_plugins = ["checkout"]
 
 STAGES = ["download", "split", "preprocess", "train", "evaluate"]
 
@@ -70,7 +70,8 @@ def test_a_change_of_evaluate_runs_evaluate_alone_and_shows_in_the_diffs(repo):
     assert "evaluate.confidence" in repo.dvc("params", "diff")
     assert repo.stages_run(repo.dvc("repro")) == ["evaluate"]
     changed = json.loads(repo.dvc("metrics", "diff", "--json"))["reports/metrics.json"]
-    assert set(changed) == {"accuracy_low", "accuracy_high"}
+    assert changed
+    assert set(changed) <= {"accuracy_low", "accuracy_high"}
 
 
 def test_the_plots_are_drawn_each_once(repo):
@@ -80,7 +81,7 @@ def test_the_plots_are_drawn_each_once(repo):
         *("Images per class and split", "Accuracy and loss per epoch"),
         *("Confusion matrix on test", "Recall per class on test"),
     ):
-        assert page.count(title) == 1
+        assert page.count(f'"{title}"') == 1
     shutil.rmtree(repo.path / "dvc_plots")
 
 
@@ -141,14 +142,9 @@ def test_a_param_changes_exactly_the_stage_of_its_section(finished, changed_stag
 
 def test_every_stage_feeds_the_next(finished):
     """So what is changed above re-runs its stage and all those after it."""
-    edges = {
-        tuple(line.split(" -> "))
-        for line in finished.dvc("dag", "--dot").split("\n")
-        if "->" in line
-    }
-    names = {(a.strip().strip('"'), b.strip().strip('";')) for a, b in edges}
-    assert {("download", "split"), ("split", "preprocess"), ("train", "evaluate")} <= names
-    assert ("preprocess", "train") in names
+    lines = finished.dvc("dag", "--dot").splitlines()
+    edges = {tuple(line.strip(' ";').split('" -> "')) for line in lines if "->" in line}
+    assert set(itertools.pairwise(STAGES)) <= edges
 
 
 def test_another_seed_runs_everything_and_reverting_restores_everything(repo):
@@ -182,19 +178,17 @@ def test_a_bad_param_gets_one_line_and_changes_nothing(repo):
 
 def test_local_images_are_a_params_change_and_their_change_runs_again(repo):
     images = repo.path / "data/local"
-    for label in ("left", "right", "up"):
+    for label, seed in (("left", 0), ("right", 20), ("up", 40)):
         (images / label).mkdir()
-    from faces import write_faces
-
-    write_faces(images, per_class=8)
+        for number in range(8):
+            (images / label / f"{number:02d}.png").write_bytes(png(seed + number))
     repo.set({"download": {"source": "local"}, "split": {"group_by": "none"}})
     assert repo.stages_run(repo.dvc("repro", "split")) == ["download", "split"]
     assert repo.json("reports/split.json")["classes"] == 3
     (images / "up" / "07.png").unlink()
     assert repo.stages_run(repo.dvc("repro", "split")) == ["download", "split"]
-    shutil.rmtree(images / "left")
-    shutil.rmtree(images / "right")
-    shutil.rmtree(images / "up")
+    for label in ("left", "right", "up"):
+        shutil.rmtree(images / label)
 
 
 def test_a_queued_experiment_runs_the_code_that_it_was_queued_with(repo):
@@ -205,13 +199,9 @@ def test_a_queued_experiment_runs_the_code_that_it_was_queued_with(repo):
     repo.git("config", "user.email", "t@t.example")
     repo.dvc("exp", "run", "--queue", "--name", "queued", "-S", "evaluate.confidence=0.7")
     source.write_text(queued.replace('"queued": 1', '"edited": 1'))
-    # One job in the foreground of this command, which waits until it is done.
+    # One job, in the foreground of this command.
     repo.dvc("exp", "run", "--run-all", "--jobs", "1")
-    shown = (
-        repo.git("show", "refs/exps/dummy", check=False)
-        if False
-        else repo.dvc("metrics", "show", "queued", "--json")
-    )
-    numbers = json.loads(shown)["queued"]["data"]["reports/split.json"]["data"]
+    shown = json.loads(repo.dvc("metrics", "show", "queued", "--json"))
+    numbers = shown["queued"]["data"]["reports/split.json"]["data"]
     assert "queued" in numbers
     assert "edited" not in numbers
