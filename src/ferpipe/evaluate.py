@@ -20,7 +20,7 @@ from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.reader import read_section
 
 BATCH_SIZE = 64
-CHOSEN_ON_TEST = "chosen on test: too high"
+CONFUSION_HEADER = ("actual", "predicted", "count", "share", "chosen_on")
 PER_CLASS_HEADER = (
     "class",
     "precision",
@@ -29,6 +29,7 @@ PER_CLASS_HEADER = (
     "recall_high",
     "f1",
     "support",
+    "chosen_on",
 )
 
 
@@ -49,6 +50,11 @@ class Result:
     labels: np.ndarray
     probabilities: np.ndarray
     chosen_on_test: bool
+
+    @property
+    def chosen_on(self) -> str:
+        """The split that chose the epoch, as the tables and plots say it."""
+        return "test" if self.chosen_on_test else "val"
 
     @property
     def predicted(self) -> np.ndarray:
@@ -87,7 +93,7 @@ def metrics(result: Result, confidence: float) -> dict[str, object]:
 
 
 def per_class(result: Result, confidence: float) -> list[tuple[object, ...]]:
-    """Rows of per_class.csv: class, precision, recall with its interval, F1, support."""
+    """Rows of per_class.csv; precision, recall and its bounds, and F1 are shares, 0..1."""
     scores = precision_recall_fscore_support(
         result.labels, result.predicted, labels=range(len(result.classes)), zero_division=0
     )
@@ -96,16 +102,17 @@ def per_class(result: Result, confidence: float) -> list[tuple[object, ...]]:
         result.classes, result.confusion.diagonal(), *scores, strict=True
     ):
         low, high = scoring.wilson(int(hits), int(support), confidence)
-        rows.append((name, float(precision), float(recall), low, high, float(f1), int(support)))
+        scored = (float(precision), float(recall), low, high, float(f1))
+        rows.append((name, *scored, int(support), result.chosen_on))
     return rows
 
 
 def confusion_rows(result: Result) -> list[tuple[object, ...]]:
-    """Rows of confusion.csv: actual, predicted, count, share of the actual class (0..1)."""
+    """Rows of confusion.csv; the share is of the actual class, 0..1."""
     counts = result.confusion
     totals = np.maximum(counts.sum(axis=1), 1)
     return [
-        (actual, predicted, int(counts[i, j]), float(counts[i, j] / totals[i]))
+        (actual, predicted, int(counts[i, j]), float(counts[i, j] / totals[i]), result.chosen_on)
         for i, actual in enumerate(result.classes)
         for j, predicted in enumerate(result.classes)
     ]
@@ -137,11 +144,11 @@ def text_report(result: Result, confidence: float) -> str:
 
 def headline(numbers: dict[str, object], confidence: float) -> str:
     """Accuracy with its interval and protocol, in a line."""
-    flag = f", {CHOSEN_ON_TEST}" if numbers["chosen_on_test"] else ""
+    flag = ", chosen on test: too high" if numbers["chosen_on_test"] else ""
     return (
-        f"accuracy {numbers['accuracy']:.2%} ({confidence:.0%} interval "
-        f"{numbers['accuracy_low']:.2%} to {numbers['accuracy_high']:.2%}) "
-        f"on {numbers['images']} test images{flag}"
+        f"{numbers['accuracy']:.1%} of {numbers['images']} test images right "
+        f"({confidence:.0%} interval {numbers['accuracy_low']:.1%} to "
+        f"{numbers['accuracy_high']:.1%}){flag}"
     )
 
 
@@ -166,7 +173,7 @@ def main() -> None:
     files.write_csv(files.REPORTS / "per_class.csv", PER_CLASS_HEADER, table)
     files.write_csv(
         files.REPORTS / "confusion.csv",
-        ("actual", "predicted", "count", "share"),
+        CONFUSION_HEADER,
         confusion_rows(result),
     )
     header = ("path", "actual", "predicted", *(f"p_{name}" for name in schema.classes))

@@ -255,8 +255,8 @@ def main() -> None:
 
     best = history[best_epoch - 1]
     keras_file.save(with_probabilities(model), files.MODEL)
-    header = [field.name for field in fields(Epoch)]
-    files.write_csv(files.HISTORY, header, map(astuple, history))
+    header = (*(field.name for field in fields(Epoch)), "chosen_on")
+    files.write_csv(files.HISTORY, header, ((*astuple(row), chooser) for row in history))
     facts = {
         "best_epoch": best_epoch,
         "epochs": len(history),

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from ferpipe import evaluate
+from ferpipe.scoring import wilson
+
+CLASSES = ["anger", "happy", "sadness", "surprise"]
+
+
+def result(chosen_on_test=False, labels=(0, 0, 0, 1, 1, 2), guesses=(0, 0, 1, 1, 1, 0)):
+    """Six images of three classes; nothing shows surprise."""
+    probabilities = np.full((len(labels), 4), 0.1)
+    probabilities[np.arange(len(labels)), guesses] = 0.7
+    paths = [f"{CLASSES[label]}/{number}.png" for number, label in enumerate(labels)]
+    return evaluate.Result(CLASSES, paths, np.array(labels), probabilities, chosen_on_test)
+
+
+def test_the_headline_numbers_are_those_counted_by_hand():
+    numbers = evaluate.metrics(result(), 0.95)
+    assert numbers["accuracy"] == pytest.approx(4 / 6)
+    assert (numbers["accuracy_low"], numbers["accuracy_high"]) == wilson(4, 6, 0.95)
+    assert numbers["balanced_accuracy"] == pytest.approx((2 / 3 + 1 + 0) / 3)
+    # F1: anger 2/3, happy 4/5, sadness 0; surprise has no test image and does not count.
+    assert numbers["macro_f1"] == pytest.approx((2 / 3 + 4 / 5 + 0) / 3)
+    assert numbers["log_loss"] == pytest.approx(-(4 * np.log(0.7) + 2 * np.log(0.1)) / 6)
+    assert numbers["images"] == 6
+    assert numbers["chosen_on_test"] is False
+
+
+def test_per_class_scores_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    labels, guesses = rng.integers(0, 4, 80), rng.integers(0, 4, 80)
+    table = evaluate.per_class(result(labels=labels, guesses=guesses), 0.9)
+    expected = np.transpose(sklearn_metrics.precision_recall_fscore_support(labels, guesses))
+    for row, (precision, recall, f1, support) in zip(table, expected, strict=True):
+        _, *found, low, high, found_f1, found_support, _ = row
+        assert (*found, found_f1) == pytest.approx((precision, recall, f1))
+        assert found_support == support
+        assert low <= recall <= high
+
+
+def test_a_class_without_test_images_has_a_row_that_claims_nothing():
+    name, *scores, support, _ = evaluate.per_class(result(), 0.95)[3]
+    assert (name, support) == ("surprise", 0)
+    assert scores == [0.0, 0.0, 0.0, 1.0, 0.0]
+
+
+def test_the_confusion_table_has_every_pair_in_the_order_of_the_data():
+    rows = evaluate.confusion_rows(result())
+    assert [row[:2] for row in rows] == [(a, b) for a in CLASSES for b in CLASSES]
+    counts = {row[:2]: row[2:4] for row in rows}
+    assert counts["anger", "happy"] == (1, pytest.approx(1 / 3))
+    assert counts["sadness", "anger"] == (1, 1.0)
+    assert counts["surprise", "surprise"] == (0, 0.0)
+
+
+def test_the_predictions_name_each_image_with_its_probabilities():
+    rows = evaluate.prediction_rows(result())
+    assert rows[2] == (
+        "anger/2.png",
+        "anger",
+        "happy",
+        *("0.100000",),
+        "0.700000",
+        "0.100000",
+        "0.100000",
+    )
+    assert len(rows) == 6
+
+
+def test_the_text_report_is_the_familiar_one_under_its_protocol():
+    report = evaluate.text_report(result(), 0.95)
+    first, table = report.split("\n\n", 1)
+    assert first == "66.7% of 6 test images right (95% interval 30.0% to 90.3%)"
+    found = result()
+    assert table == sklearn_metrics.classification_report(
+        found.labels,
+        found.predicted,
+        labels=range(4),
+        target_names=CLASSES,
+        digits=4,
+        zero_division=0,
+    )
+
+
+def test_what_was_chosen_on_test_says_so_in_every_table_and_line():
+    flagged = result(chosen_on_test=True)
+    assert evaluate.metrics(flagged, 0.95)["chosen_on_test"] is True
+    assert "chosen on test: too high" in evaluate.text_report(flagged, 0.95)
+    for rows in (evaluate.per_class(flagged, 0.95), evaluate.confusion_rows(flagged)):
+        assert {row[-1] for row in rows} == {"test"}
+    for rows in (evaluate.per_class(result(), 0.95), evaluate.confusion_rows(result())):
+        assert {row[-1] for row in rows} == {"val"}
