@@ -183,7 +183,9 @@ def main() -> None:
     line = headline(numbers, params.confidence)
     folder, dpi = files.REPORTS / "figures", params.figure_dpi
     figures.draw_confusion(result.confusion, schema.classes, line, dpi, folder / "confusion.png")
-    figures.draw_curves(history, line, dpi, folder / "curves.png", chosen["best_epoch"])
+    best = chosen["best_epoch"]
+    kept = f"Epoch {best} of {len(history)} kept, chosen on {result.chosen_on}"
+    figures.draw_curves(history, kept, dpi, folder / "curves.png", best)
     bars = [dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in table]
     figures.draw_per_class(bars, line, dpi, folder / "per_class.png")
     print("evaluate: " + report.rstrip().replace("\n", "\n  "))

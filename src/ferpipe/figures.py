@@ -9,6 +9,7 @@ number of classes and with long names instead of clipping them.
 from __future__ import annotations
 
 import functools
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -225,7 +226,11 @@ def _figure(width: float, height: float, dpi: int, path: Path) -> Iterator[Figur
 
 
 def _entitle(axes: Axes, title: str, pad: float = 12) -> None:
-    axes.set_title(drawable(title), loc="left", size=13, weight="bold", pad=pad)
+    """Put the title above, in as many lines as keep it about as wide as what it is above."""
+    inches = axes.get_position().width * axes.figure.get_figwidth()
+    # Eight bold letters of this size take about an inch.
+    lines = textwrap.wrap(drawable(title), max(24, round(8.5 * inches)), break_long_words=False)
+    axes.set_title("\n".join(lines), loc="left", size=13, weight="bold", pad=pad)
 
 
 def _draw_measure(
