@@ -7,7 +7,7 @@ from networks import bars, schema, train_params
 from ferpipe import backbones, keras_file, records
 from ferpipe.backend import keras
 from ferpipe.errors import PipelineError
-from ferpipe.train import _batches, class_weights, train
+from ferpipe.train import train
 
 
 @pytest.fixture
@@ -120,32 +120,6 @@ def test_mixed_precision_learns_too():
     finally:
         keras.config.set_dtype_policy("float32")
     assert history[best - 1].val_accuracy > 0.8
-
-
-def test_an_epoch_shows_every_image_and_fills_the_last_batch():
-    training = bars(50, seed=1)
-    batches = list(_batches(train_params(), 0, training))
-    assert {len(batch) for batch in batches} == {8}
-    assert len(batches) == 7
-    seen = np.concatenate(batches)
-    assert set(seen) == set(range(50))
-    assert list(seen[50:]) == list(seen[:6])
-    other = np.concatenate(list(_batches(train_params(), 1, training)))
-    assert not np.array_equal(seen, other)
-
-
-def test_a_batch_larger_than_the_data_is_filled_up():
-    (batch,) = _batches(train_params(batch_size=64), 0, bars(20, seed=1))
-    assert len(batch) == 64
-    assert set(batch) == set(range(20))
-
-
-def test_balanced_class_weights_make_every_class_count_the_same():
-    labels = np.array([0] * 6 + [1] * 3 + [2])
-    weights = class_weights(labels, 3, "balanced")
-    totals = [weights[label] * np.sum(labels == label) for label in range(3)]
-    assert totals == pytest.approx([10 / 3] * 3)
-    assert class_weights(labels, 3, "none").tolist() == [1, 1, 1]
 
 
 def test_class_weights_change_the_training():

@@ -7,47 +7,21 @@ ever extracted to disk, so no member can be written outside a folder.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import itertools
-import lzma
-import os
-import struct
-import unicodedata
 import zipfile
-import zlib
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 from tqdm import tqdm
 
 from ferpipe import files, images
 from ferpipe.errors import PipelineError
+from ferpipe.tree import UNSOUND, Member, class_members, open_tree
 
-MAX_FILE_BYTES = 64 * 2**20
 REFUSED = files.CACHE / "refused.csv"
-# What zipfile raises on a damaged zip, or on a compression that it does not know.
-UNSOUND = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(EOFError, NotImplementedError, OSError, RuntimeError, ValueError),
-)
-
-
-@dataclass(frozen=True)
-class Member:
-    """A file of a source: its class, its name, and how to get its bytes."""
-
-    label: str
-    name: str
-    read: Callable[[], bytes] = field(compare=False)
-
-    @property
-    def path(self) -> str:
-        """`<label>/<name>`."""
-        return f"{self.label}/{self.name}"
 
 
 @dataclass(frozen=True)
@@ -200,135 +174,6 @@ def _check_bad_fraction(refused: list[tuple[str, str]], total: int, allowed: flo
         f"{len(refused)} of {total} images cannot be used, download.max_bad_fraction = {allowed:g} "
         f"allows {most}; the first is {path} ({reason}); all are in {REFUSED}"
     )
-
-
-@contextmanager
-def open_tree(source: Path) -> Iterator[dict[PurePosixPath, Callable[[], bytes]]]:
-    """List a zip or a folder.
-
-    Yields:
-        For each file its path in the source and a function that returns its bytes.
-
-    Raises:
-        PipelineError: the source is missing, is no zip, or has a member that cannot be trusted.
-    """
-    if source.is_dir():
-        yield _folder_tree(source)
-    elif source.is_file():
-        try:
-            zipped = zipfile.ZipFile(source)
-        except UNSOUND as error:
-            raise PipelineError(f"{source} is not a sound zip: {error}") from None
-        with zipped:
-            yield _zip_tree(source, zipped)
-    else:
-        raise PipelineError(f"{source} is missing; it should be a zip or a folder of class folders")
-
-
-def _folder_tree(source: Path) -> dict[PurePosixPath, Callable[[], bytes]]:
-    tree = {}
-    for folder, folders, names in os.walk(source):
-        folders.sort()
-        for name in sorted(names):
-            path = Path(folder, name)
-            if path.is_file() and not path.is_symlink():
-                tree[PurePosixPath(path.relative_to(source).as_posix())] = path.read_bytes
-    return tree
-
-
-def _zip_tree(source: Path, zipped: zipfile.ZipFile) -> dict[PurePosixPath, Callable[[], bytes]]:
-    tree: dict[PurePosixPath, Callable[[], bytes]] = {}
-    for entry in zipped.infolist():
-        if entry.is_dir():
-            continue
-        name = entry.filename
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
-            raise PipelineError(f"{source}: the member name {name!r} is not a plain relative path")
-        if entry.flag_bits & 1:
-            raise PipelineError(f"{source}: {name} is encrypted")
-        if entry.file_size > MAX_FILE_BYTES:
-            raise PipelineError(
-                f"{source}: {name} has {entry.file_size} bytes, too many for a face"
-            )
-        if path in tree:
-            raise PipelineError(f"{source}: {name} is there twice")
-        tree[path] = functools.partial(_read_member, source, zipped, entry)
-    return tree
-
-
-def _read_member(source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    try:
-        return zipped.read(entry)
-    except UNSOUND as error:
-        raise PipelineError(
-            f"{source} is not a sound zip: {entry.filename} cannot be read: {error}"
-        ) from None
-
-
-def class_members(
-    tree: dict[PurePosixPath, Callable[[], bytes]], root: str | None, source: Path
-) -> tuple[list[Member], list[tuple[str, str]]]:
-    """Find the class folders in a listing.
-
-    Args:
-        tree: what `open_tree` yields.
-        root: the folder that holds the class folders; None takes the only one there is. The same
-            class folders may be there more than once if their files are identical.
-        source: what to name in an error.
-
-    Returns:
-        The images of the class folders, and (path, reason) of every other file.
-
-    Raises:
-        PipelineError: no class folders, images outside one, or several roots that differ.
-    """
-    skipped = []
-    roots: dict[str, list[Member]] = defaultdict(list)
-    for path, read in tree.items():
-        if path.suffix.lower() not in images.SUFFIXES or _is_system_file(path):
-            skipped.append((str(path), "not an image file"))
-            continue
-        if len(path.parts) < 2:
-            raise PipelineError(f"{source}: {path} lies in no class folder; move it into one")
-        label, name = (unicodedata.normalize("NFC", part) for part in path.parts[-2:])
-        roots[str(path.parent.parent)].append(Member(label, name, read))
-    if root is not None:
-        chosen = str(PurePosixPath(root))
-        if chosen not in roots:
-            found = ", ".join(sorted(roots)) or "none"
-            raise PipelineError(
-                f"download.root = {root!r} holds no class folders in {source}; "
-                f"folders that do: {found}"
-            )
-        return roots[chosen], skipped
-    if not roots:
-        raise PipelineError(
-            f"{source} holds no images; it should have one folder a class, such as happy/face1.png"
-        )
-    names = sorted(roots, key=lambda name: (len(name), name))
-    for other in names[1:]:
-        if not _same_files(roots[names[0]], roots[other]):
-            raise PipelineError(
-                f"{source} has class folders in several places that differ: {', '.join(names)}; "
-                "set download.root to one of them"
-            )
-    return roots[names[0]], skipped
-
-
-def _is_system_file(path: PurePosixPath) -> bool:
-    return "__MACOSX" in path.parts or any(part.startswith(".") for part in path.parts)
-
-
-def _same_files(first: list[Member], second: list[Member]) -> bool:
-    """Whether two trees hold the same names with the same bytes."""
-
-    def digests(members: list[Member]) -> dict[str, str]:
-        return {member.path: hashlib.sha256(member.read()).hexdigest() for member in members}
-
-    return sorted(m.path for m in first) == sorted(m.path for m in second) and digests(
-        first
-    ) == digests(second)
 
 
 def read_images(path: Path) -> Iterator[tuple[str, bytes]]:
