@@ -95,6 +95,18 @@ def test_early_stopping_waits_and_then_stops(compact_weights):
     assert len(history) == 3
 
 
+def test_a_loss_that_is_no_number_ends_in_one_line(tmp_path):
+    broken = backbones.build("compact", 16, 1, "none")
+    kernel = broken.get_layer("stem_conv").kernel
+    kernel.assign(kernel * np.inf)
+    path = tmp_path / "broken.weights.h5"
+    broken.save_weights(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    message = r"the loss is not a finite number in epoch 1, step 1; lower train.learning_rate"
+    with pytest.raises(PipelineError, match=message):
+        fit(weights=str(path), weights_sha256=digest)
+
+
 def test_warm_up_and_cosine_show_in_the_history():
     _, history, _ = fit(epochs=4, warmup_epochs=1, schedule="cosine")
     rates = [row.learning_rate for row in history]

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ferpipe import augment, backbones, keras_file, records
 from ferpipe.backend import keras
+from ferpipe.errors import PipelineError
 from ferpipe.params.train import Train
 from ferpipe.schedule import learning_rate
 from ferpipe.scoring import log_loss, softmax
@@ -90,7 +91,23 @@ def run_epoch(
     training: records.Dataset,
     choosing: records.Dataset,
 ) -> Epoch:
-    """Train one epoch of a phase and judge it; every draw follows from (seed, epoch, step)."""
+    """Train one epoch of a phase and judge it; every draw follows from (seed, epoch, step).
+
+    Args:
+        model: the classifier, compiled for the phase.
+        params: the section `train`.
+        phase: the phase that the epoch is of.
+        number: which of the phase's epochs it is, from 0.
+        epochs_before: how many there were in all phases before it.
+        training: the split to fit.
+        choosing: the split to judge it by.
+
+    Returns:
+        The epoch's row of history.csv.
+
+    Raises:
+        PipelineError: the loss has left the finite numbers.
+    """
     steps = -(-len(training.labels) // params.batch_size)
     classes = model.output_shape[-1]
     weights = class_weights(training.labels, classes, params.class_weights)
@@ -117,6 +134,11 @@ def run_epoch(
                 np.eye(classes, dtype=np.float32)[labels],
                 sample_weight=weights[labels],
             )
+            if not np.isfinite(loss):
+                raise PipelineError(
+                    f"the loss is not a finite number in epoch {epochs_before + 1}, "
+                    f"step {step + 1}; lower train.learning_rate, or set train.clip_norm to 1"
+                )
             losses.append(float(loss))
             accuracies.append(float(accuracy))
             bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
@@ -137,7 +159,7 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
     """Make dropout a function of seed, epoch and step: its state counts up from here."""
     for variable in model.non_trainable_variables:
         if variable.path.endswith("seed_generator_state"):
-            variable.assign(np.array([seed, epoch << 20], np.uint32))
+            variable.assign(np.array([seed, (epoch << 20) % 2**32], np.uint32))
 
 
 def batches(params: Train, epoch: int, training: records.Dataset) -> Iterator[np.ndarray]:
