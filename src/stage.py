@@ -1,12 +1,13 @@
 """Runs one stage: `python src/stage.py split`.
 
-A script's own folder comes first on Python's path, so the stage runs the code of the checkout that
-it lies in, also where an editable install points to another one (DVC's queued and `--temp`
-experiments run in a copy of the repository).
+This folder goes first on Python's path, so the stage runs the code of the checkout that it lies in,
+also where an editable install points to another one (DVC's queued and `--temp` experiments run in a
+copy of the repository).
 """
 
 import importlib
 import sys
+from pathlib import Path
 
 STAGES = ("download", "split", "preprocess", "train", "evaluate")
 
@@ -19,6 +20,7 @@ def main() -> None:
             print(f"{usage}\n\nRuns one stage on params.yaml; `dvc repro` calls it when needed.")
             return
         sys.exit(usage)
+    sys.path.insert(0, str(Path(__file__).resolve().parent))
     try:
         stage = importlib.import_module(f"ferpipe.{sys.argv[1]}")
     except ModuleNotFoundError as error:

@@ -206,33 +206,33 @@ def test_the_protocol_is_pinned(params, changes, digest):
         (
             {"group_by": "none"},
             2,
-            "class rare has 2 images, a test share and a val share need at least 3; add images, "
-            "or lower split.folds or split.val_size",
+            "class rare has 2 images, 3 or more are needed for a test share and a val share; add "
+            "images, or lower split.folds or split.val_size",
         ),
         (
             {"group_by": "none", "val_size": 0.0},
             1,
-            "class rare has 1 images, a test share need at least 2",
+            "class rare has 1 images, 2 or more are needed for a test share",
         ),
         (
             {"group_by": "none", "folds": 5},
             5,
-            "class rare has 5 images, 5 folds and a val share need at least 6",
+            "class rare has 5 images, 6 or more are needed for 5 folds and a val share",
         ),
         (
             {"group_by": "none", "folds": 5, "val_size": 0.0},
             4,
-            "class rare has 4 images, 5 folds need at least 5",
+            "class rare has 4 images, 5 or more are needed for 5 folds",
         ),
         (
             {"group_by": "subject"},
             2,
-            "class rare has 2 subjects, a test share and a val share need at least 3",
+            "class rare has 2 subjects, 3 or more are needed for a test share and a val share",
         ),
         (
             {"group_by": "sequence"},
             2,
-            "class rare has 2 sequences, a test share and a val share need at least 3",
+            "class rare has 2 sequences, 3 or more are needed for a test share and a val share",
         ),
     ],
     ids=["images", "no val", "folds", "folds alone", "subjects", "sequences"],

@@ -7,8 +7,8 @@ file's name: a JPEG named `.png` is taken. Every later hash depends on these rul
 | --- | --- |
 | 8-bit gray, RGB | itself |
 | 1-bit | gray, 0 and 255 |
-| palette | gray when every used colour is gray, otherwise RGB |
-| an alpha channel or a transparent colour that hides nothing | the same without it |
+| palette | gray when every pixel is gray, otherwise RGB |
+| an alpha channel or a transparent colour that hides nothing | as palette |
 | an EXIF orientation | the image turned upright |
 | transparent pixels, 16 bits a channel, CMYK, floats, several frames | refused |
 | truncated, or over 8192 px a side | refused |

@@ -101,7 +101,7 @@ def _check_enough(labels: Sequence[str], groups: Sequence[str], params: Split) -
     for label, count in sorted(Counter(label for label, _ in distinct).items()):
         if count < parts:
             raise PipelineError(
-                f"class {label} has {count} {what}, {wish} need at least {parts}; "
+                f"class {label} has {count} {what}, {parts} or more are needed for {wish}; "
                 "add images, or lower split.folds or split.val_size"
             )
 

@@ -22,7 +22,7 @@ def test_the_committed_params_are_a_valid_experiment(root, values):
 def test_a_broken_train_section_stops_the_check_but_not_split(write_params, project):
     write_params({"train.epochs": "many", "download.source": None})
     assert read_section(project / "params.yaml", "split", Split).seed == 1
-    with pytest.raises(PipelineError, match=r"download\.source = None"):
+    with pytest.raises(PipelineError, match=r"download\.source = null"):
         read_experiment(project / "params.yaml")
 
 

@@ -85,11 +85,11 @@ def test_null_is_taken_where_it_is_allowed(read, text):
     [
         ("count: 2", "count: two", "outer.count = 'two': should be a valid integer"),
         ("count: 2", "count: 2.5", "outer.count = 2.5: should be a valid integer"),
-        ("count: 2", "count: true", "outer.count = True: should be a valid integer"),
+        ("count: 2", "count: true", "outer.count = true: should be a valid integer"),
         ("count: 2", "count: 0", "outer.count = 0: should be greater than or equal to 1"),
         ("rate: 0.5", "rate: 1:30", "outer.rate = '1:30': should be a valid number"),
-        ("rate: 0.5", "rate: true", "outer.rate = True: should be a valid number"),
-        ("rate: 0.5", "rate: null", "outer.rate = None: should be a valid number"),
+        ("rate: 0.5", "rate: true", "outer.rate = true: should be a valid number"),
+        ("rate: 0.5", "rate: null", "outer.rate = null: should be a valid number"),
         ("rate: 0.5", "rate: .nan", "outer.rate = nan: should be a finite number"),
         ("rate: 0.5", "rate: .inf", "outer.rate = inf: should be a finite number"),
         ("rate: 0.5", "rate: [0.5]", "outer.rate = [0.5]: should be a valid number"),
@@ -183,7 +183,7 @@ def test_a_missing_section_is_named(read):
 
 @pytest.mark.parametrize("text", ["outer:\n", "outer: 3\n", "outer: [1]\n"])
 def test_a_section_that_is_no_mapping_is_refused(read, text):
-    with pytest.raises(PipelineError, match=r"outer = .*: should be a valid dictionary"):
+    with pytest.raises(PipelineError, match=r"outer = .*: should be indented"):
         read(text)
 
 

@@ -112,14 +112,15 @@ def test_null_is_refused_where_it_says_nothing(read, key):
     if key in NULLABLE:
         assert leaves(read(section, {key: None}).model_dump())[key.partition(".")[2]] is None
     else:
-        assert f"{key} = None: should be " in refused(read, section, {key: None})
+        assert f"{key} = null: should be " in refused(read, section, {key: None})
 
 
 @pytest.mark.parametrize("key", [*NUMBERS, "download.kaggle.version", "split.folds"])
 @pytest.mark.parametrize("value", [True, "3"])
 def test_a_number_is_neither_a_truth_value_nor_text(read, key, value):
     section = key.split(".")[0]
-    assert f"{key} = {value!r}: should be a valid " in refused(read, section, {key: value})
+    shown = "true" if value is True else repr(value)
+    assert f"{key} = {shown}: should be a valid " in refused(read, section, {key: value})
 
 
 @pytest.mark.parametrize("key", [key for key, value in LEAVES.items() if isinstance(value, str)])
@@ -244,7 +245,7 @@ def test_a_digest_is_64_small_hexadecimal_digits(read, digest):
     [
         ({"angry": 0}, "class_counts.angry = 0: should be greater than or equal to 1"),
         ({"angry": "3"}, "class_counts.angry = '3': should be a valid integer"),
-        ([3], "class_counts = [3]: should be a valid dictionary"),
+        ([3], "class_counts = [3]: should be indented"),
     ],
 )
 def test_class_counts_are_whole_numbers_above_0(read, counts, message):

@@ -96,7 +96,16 @@ def _sentence(detail: dict[str, Any], model: type[Section], prefix: str) -> str:
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if detail["type"] == "value_error" and isinstance(detail["input"], dict):
         return f"{key}: {message}"
-    return f"{key} = {detail['input']!r}: {message}"
+    if detail["type"] in ("model_type", "dict_type"):
+        message = "should be indented `key: value` lines"
+    return f"{key} = {_as_yaml(detail['input'])}: {message}"
+
+
+def _as_yaml(value: object) -> str:
+    """A value as it stands in the file; Python spells null, true and false otherwise."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _keys_beside(model: type[Section], parts: list[str]) -> list[str]:
