@@ -16,6 +16,7 @@ def train_params(**changes) -> Train:
         "weights_sha256": None,
         "input_size": 16,
         "batch_size": 8,
+        "batchnorm": "frozen",
         "head_epochs": 0,
         "head_learning_rate": 1e-2,
         "epochs": 2,

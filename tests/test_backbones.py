@@ -1,11 +1,13 @@
 import hashlib
 
 import pytest
+from networks import train_params
+from pydantic import ValidationError
 
 from ferpipe import backbones
 from ferpipe.backend import keras
 from ferpipe.errors import PipelineError
-from ferpipe.params.train import BACKBONES
+from ferpipe.params.train import BACKBONES, LEAST_INPUT
 
 
 @pytest.mark.parametrize("name", BACKBONES)
@@ -35,9 +37,14 @@ def test_a_network_has_the_row_of_its_own_family(name, family):
     assert backbones.lookup(name) is backbones.FAMILIES[family]
 
 
-def test_an_input_that_is_too_small_is_refused():
-    with pytest.raises(PipelineError, match=r"train.input_size = 48: Xception takes 71 pixels"):
-        backbones.build("Xception", 48, 3, "none")
+@pytest.mark.parametrize(
+    "name", ["compact", "InceptionV3", "InceptionResNetV2", "Xception", "MobileNet", "ResNet50"]
+)
+def test_each_network_takes_its_smallest_input(name):
+    size = LEAST_INPUT.get(name, 32)
+    assert backbones.build(name, size, 3, "none").output_shape[0] is None
+    with pytest.raises(ValidationError, match=f"{size} pixels or more|or equal to {size}"):
+        train_params(backbone=name, input_size=size - 1)
 
 
 def test_compact_halves_the_side_three_times():

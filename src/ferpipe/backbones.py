@@ -1,4 +1,4 @@
-"""The table of networks: how each wants its input, and the smallest it takes."""
+"""The table of networks: how each wants its input, and how it starts."""
 
 from __future__ import annotations
 
@@ -23,29 +23,27 @@ WEIGHTS_TIMEOUT_SECONDS = 60
 
 @dataclass(frozen=True)
 class Backbone:
-    """How a network of keras.applications is used.
+    """How a network is used.
 
     Args:
         convention: what it does to pixels 0..255 first: "caffe" (BGR minus the mean), "tf" (to
             -1..1), "torch" (minus mean, over deviation), "inside" (the network does it), or
             "standardise" (each image to mean 0 and deviation 1).
-        min_size: the smallest side that it takes, in pixels.
         zero_gamma: pattern of the last normalisation's name in a residual block, if it has one.
     """
 
     convention: str
-    min_size: int = 32
     zero_gamma: str | None = None
 
 
 FAMILIES = {
-    "compact": Backbone("standardise", min_size=16, zero_gamma=r"_2_bn$"),
+    "compact": Backbone("standardise", zero_gamma=r"_2_bn$"),
     "VGG": Backbone("caffe"),
     "ResNet": Backbone("caffe", zero_gamma=r"_3_bn$"),
     "ResNetV2": Backbone("tf"),
-    "InceptionV3": Backbone("tf", min_size=75),
-    "InceptionResNetV2": Backbone("tf", min_size=75),
-    "Xception": Backbone("tf", min_size=71),
+    "InceptionV3": Backbone("tf"),
+    "InceptionResNetV2": Backbone("tf"),
+    "Xception": Backbone("tf"),
     "MobileNet": Backbone("tf"),
     "MobileNetV2": Backbone("tf"),
     "MobileNetV3": Backbone("inside"),
@@ -80,14 +78,8 @@ def build(name: str, input_size: int, channels: int, weights: str) -> keras.Mode
         A model from float (n, side, side, channels), scaled by the convention, to feature maps.
 
     Raises:
-        PipelineError: the input is too small, or the weights cannot be had or do not fit.
+        PipelineError: the weights cannot be had or do not fit.
     """
-    least = lookup(name).min_size
-    if input_size < least:
-        raise PipelineError(
-            f"train.input_size = {input_size}: {name} takes {least} pixels or more; raise "
-            "input_size, the model resizes the cached images itself"
-        )
     if name == "compact":
         backbone = compact((input_size, input_size, channels))
     else:
@@ -189,17 +181,17 @@ def _load(backbone: keras.Model, weights: str) -> None:
         ) from None
 
 
-def set_trainable(backbone: keras.Model, trainable: bool, pretrained: bool) -> None:
+def set_trainable(backbone: keras.Model, trainable: bool, frozen_batchnorm: bool) -> None:
     """Freeze or free a backbone.
 
-    BatchNorm layers that come with weights stay frozen, and so keep their statistics: batches of
-    few images would spoil them. The call with `training=False` that Keras' guide on transfer
-    learning shows does not do it, since a training step overrides it
+    BatchNorm layers that come with weights should stay frozen, and so keep their statistics:
+    batches of few images would spoil them. The call with `training=False` that Keras' guide on
+    transfer learning shows does not do it, since a training step overrides it
     (https://github.com/keras-team/keras/issues/20285).
     """
     backbone.trainable = trainable
     for layer in backbone.layers:
-        if pretrained and isinstance(layer, keras.layers.BatchNormalization):
+        if frozen_batchnorm and isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
 
 

@@ -45,7 +45,9 @@ with _without_greetings():
 keras.config.set_image_data_format("channels_last")
 keras.config.set_floatx("float32")
 
-__all__ = ["GPUS", "keras", "prepare"]
+OutOfMemory = tf.errors.ResourceExhaustedError
+
+__all__ = ["GPUS", "OutOfMemory", "keras", "prepare"]
 
 
 def prepare(seed: int = 0, precision: str = "float32", deterministic: bool = True) -> None:

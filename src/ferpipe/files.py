@@ -31,6 +31,10 @@ RECORDS = Path("data/records")
 MODEL = Path("models/model.keras")
 REPORTS = Path("reports")
 HISTORY = REPORTS / "history.csv"
+HISTORY_HEADER = (
+    *("epoch", "phase", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy"),
+    "chosen_on",
+)
 TRAIN_FACTS = REPORTS / "train.json"
 # Never an output of a stage: verified downloads by digest, and what else may be kept between runs.
 CACHE = Path(".ferpipe")

@@ -52,15 +52,16 @@ class Phase:
 def compile_for(model: keras.Model, params: Train, phase: Phase, classes: int) -> None:
     """Compile for a phase, with everything built that would otherwise force a second trace."""
     backbone = model.get_layer("backbone")
-    backbones.set_trainable(backbone, phase.train_backbone, pretrained=params.weights != "none")
+    frozen = params.weights != "none" and params.batchnorm == "frozen"
+    backbones.set_trainable(backbone, phase.train_backbone, frozen_batchnorm=frozen)
     model.compile(
         optimizer=_optimizer(params),
         loss=keras.losses.CategoricalCrossentropy(True, params.label_smoothing),
-        weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
+        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=False,
     )
     # Created inside the first trace, optimizer and metric state would make Keras trace again,
-    # which for ResNet101 doubles the 25 s to the first step.
+    # which doubles the time to the first step.
     model.optimizer.build(model.trainable_variables)
     nothing = np.zeros((params.batch_size, classes), np.float32)
     weights = np.ones(params.batch_size, np.float32)
@@ -125,7 +126,7 @@ def run_epoch(
                 phase.schedule,
             )
             model.optimizer.learning_rate = rate
-            rng = np.random.default_rng([params.seed, epochs_before, step])
+            rng = np.random.default_rng([params.seed, epochs_before, 1 + step])
             images = training.images[batch]
             draws = augment.draw(rng, len(batch), images.shape[1], params.augment)
             labels = training.labels[batch]
@@ -156,10 +157,12 @@ def run_epoch(
 
 
 def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
-    """Make dropout a function of seed, epoch and step: its state counts up from here."""
-    for variable in model.non_trainable_variables:
-        if variable.path.endswith("seed_generator_state"):
-            variable.assign(np.array([seed, (epoch << 20) % 2**32], np.uint32))
+    """Make every dropout layer a function of seed, epoch and step: its state counts the steps."""
+    states = [v for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
+    for layer, state in enumerate(states):
+        # A key for each layer: with one for all they would drop the same images together.
+        (key,) = np.random.SeedSequence([seed, epoch, layer]).generate_state(1)
+        state.assign(np.array([key, 0], np.uint32))
 
 
 def batches(params: Train, epoch: int, training: records.Dataset) -> Iterator[np.ndarray]:
@@ -169,7 +172,8 @@ def batches(params: Train, epoch: int, training: records.Dataset) -> Iterator[np
     step is compiled once.
     """
     count = len(training.labels)
-    order = np.random.default_rng([params.seed, epoch]).permutation(count)
+    # The zero keeps this stream apart from the augmentation's, which ends in 1 + step.
+    order = np.random.default_rng([params.seed, epoch, 0]).permutation(count)
     steps = -(-count // params.batch_size)
     return iter(np.resize(order, (steps, params.batch_size)))
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import astuple, fields
+from dataclasses import astuple
 
 import numpy as np
 
 from ferpipe import backbones, files, keras_file, records
-from ferpipe.backend import GPUS, keras, prepare
-from ferpipe.errors import exits_cleanly
+from ferpipe.backend import GPUS, OutOfMemory, keras, prepare
+from ferpipe.errors import PipelineError, exits_cleanly
 from ferpipe.fitting import Epoch, Phase, compile_for, run_epoch
 from ferpipe.model import build_model, with_probabilities
 from ferpipe.params.reader import read_section
@@ -56,18 +56,27 @@ def train(
     best: Epoch | None = None
     best_weights: list[np.ndarray] = []
     for phase in phases(params):
+        if best is not None:
+            model.set_weights(best_weights)  # fine-tuning goes on from the best head
         compile_for(model, params, phase, len(schema.classes))
-        waited = 0
+        best_of_phase: Epoch | None = None
         for number in range(phase.epochs):
             started = time.monotonic()
-            row = run_epoch(model, params, phase, number, len(history), training, choosing)
+            try:
+                row = run_epoch(model, params, phase, number, len(history), training, choosing)
+            except OutOfMemory:
+                raise PipelineError(
+                    "out of memory; lower train.batch_size or train.input_size, or set "
+                    "train.precision to mixed_bfloat16"
+                ) from None
             history.append(row)
-            better = best is None or _rank(row) > _rank(best)
-            if better:
-                best, best_weights, waited = row, model.get_weights(), 0
-            else:
-                waited += 1
-            _tell(row, better, time.monotonic() - started)
+            if better := best is None or _rank(row) > _rank(best):
+                best, best_weights = row, model.get_weights()
+            if best_of_phase is None or _rank(row) > _rank(best_of_phase):
+                best_of_phase = row
+            chooser = "test" if schema.chosen_on_test else "val"
+            _tell(row, better, chooser, time.monotonic() - started)
+            waited = row.epoch - best_of_phase.epoch
             if params.early_stopping and waited >= params.early_stopping:
                 break
     assert best is not None
@@ -79,11 +88,11 @@ def _rank(row: Epoch) -> tuple[float, float]:
     return row.val_accuracy, -row.val_loss
 
 
-def _tell(row: Epoch, better: bool, seconds: float) -> None:
+def _tell(row: Epoch, better: bool, chooser: str, seconds: float) -> None:
     print(
         f"train: epoch {row.epoch:3d} {row.phase:9s} loss {row.loss:.3f}"
         f" accuracy {row.accuracy:.3f}"
-        f"  val loss {row.val_loss:.3f} accuracy {row.val_accuracy:.4f}"
+        f"  {chooser} loss {row.val_loss:.3f} accuracy {row.val_accuracy:.4f}"
         f"  {seconds:.1f} s{'  best' if better else ''}",
         flush=True,
     )
@@ -104,8 +113,8 @@ def main() -> None:
 
     best = history[best_epoch - 1]
     keras_file.save(with_probabilities(model), files.MODEL)
-    header = (*(field.name for field in fields(Epoch)), "chosen_on")
-    files.write_csv(files.HISTORY, header, ((*astuple(row), chooser) for row in history))
+    rows = ((*astuple(row), chooser) for row in history)
+    files.write_csv(files.HISTORY, files.HISTORY_HEADER, rows)
     facts = {
         "best_epoch": best_epoch,
         "epochs": len(history),
@@ -115,7 +124,7 @@ def main() -> None:
         "chosen_on_test": schema.chosen_on_test,
     }
     files.write_json(files.TRAIN_FACTS, facts)
-    flag = " (which is test: too high)" if schema.chosen_on_test else ""
+    flag = ", chosen on test: too high" if schema.chosen_on_test else ""
     print(
         f"train: epoch {best_epoch} of {len(history)} kept, accuracy {best.val_accuracy:.2%} on "
         f"{len(choosing.labels)} {chooser} images{flag}; model in {files.MODEL}"

@@ -22,6 +22,9 @@ BACKBONES = (
     *(f"ConvNeXt{size}" for size in ("Tiny", "Small", "Base", "Large", "XLarge")),
 )
 
+# The smallest side that a network takes, in pixels; 32 where it is not named.
+LEAST_INPUT = {"compact": 16, "InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
+
 
 class Augment(Section):
     """Random changes of the training images, anew in each epoch."""
@@ -29,8 +32,8 @@ class Augment(Section):
     flip: bool = Field(description="mirror half of the images")
     rotate: Annotated[float, Field(ge=0, le=180)] = Field(description="up to this many degrees")
     shift: Share = Field(description="up to this share of the side")
-    zoom: Share = Field(description="up to this share larger or smaller")
-    contrast: Share = Field(description="up to this share more or less")
+    zoom: Share = Field(description="larger or smaller by a factor of up to 1 + this")
+    contrast: Share = Field(description="more or less by a factor of up to 1 + this")
 
 
 class Train(Section):
@@ -47,6 +50,9 @@ class Train(Section):
         description="side of what the backbone sees, in pixels; resized inside the model"
     )
     batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(description="images in one step")
+    batchnorm: Literal["frozen", "updated"] = Field(
+        description="frozen: BatchNorm layers that come with weights keep their statistics"
+    )
     head_epochs: Annotated[int, Field(ge=0, le=10_000)] = Field(
         description="epochs of the head alone, the backbone frozen, before fine-tuning"
     )
@@ -106,6 +112,15 @@ class Train(Section):
             raise ValueError("head_epochs trains on a frozen backbone; with random weights use 0")
         if self.optimizer == "adam" and self.weight_decay > 0:
             raise ValueError("weight_decay needs the optimizer adamw or sgd; with adam use 0")
-        if self.schedule == "cosine" and self.warmup_epochs >= self.epochs:
-            raise ValueError(f"warmup_epochs should be below epochs = {self.epochs}")
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"warmup_epochs = {self.warmup_epochs} is more than epochs = {self.epochs}; "
+                "lower it too"
+            )
+        if self.input_size < LEAST_INPUT.get(self.backbone, 32):
+            raise ValueError(
+                f"input_size = {self.input_size}: {self.backbone} takes "
+                f"{LEAST_INPUT.get(self.backbone, 32)} pixels or more; raise input_size, the "
+                "model resizes the cached images itself"
+            )
         return self
