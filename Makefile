@@ -47,9 +47,13 @@ clean: ## remove the environment; data, models and DVC's cache stay
 
 venv: $(VENV)/installed ## make .venv from requirements.lock
 
-# The stamp is written last, so an interrupted install starts again.
-$(VENV)/installed: requirements.lock pyproject.toml
+# Stamps are written last, so an interrupted install starts again.
+$(VENV)/packages: requirements.lock
+	@echo "Installing the packages of requirements.lock into $(VENV): 1.9 GB, some minutes."
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/installed: $(VENV)/packages pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -23,6 +23,9 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     try:
         stage = importlib.import_module(f"ferpipe.{sys.argv[1]}")
+    except KeyboardInterrupt:
+        print(f"{sys.argv[1]}: interrupted", file=sys.stderr)
+        sys.exit(130)
     except ModuleNotFoundError as error:
         sys.exit(
             f"{sys.argv[1]}: error: the package {error.name} is not installed for this Python; "

@@ -32,6 +32,7 @@ def project(tmp_path, monkeypatch):
     folder.mkdir()
     shutil.copy(ROOT / "params.yaml", folder)
     shutil.copytree(ROOT / "presets", folder / "presets")
+    (folder / "data/local").mkdir(parents=True)
     monkeypatch.chdir(folder)
     return folder
 

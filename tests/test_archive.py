@@ -1,7 +1,9 @@
+import os
 import shutil
 import struct
 import unicodedata
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -309,7 +311,7 @@ def test_two_names_that_become_one_are_an_error(here):
 )  # fmt: skip
 def test_a_member_that_is_no_plain_relative_path_is_an_error(here, name):
     source = write_zip(here / "source.zip", TREE | {name: png(8)})
-    assert refused(source) == f"{source}: the member name {name!r} is not a plain relative path"
+    assert refused(source) == f"{source}: the file name {name!r} is not a plain relative path"
 
 
 # Zips that cannot be trusted
@@ -414,3 +416,38 @@ def test_the_archive_of_an_archive_is_itself(here):
     shutil.copy(here / "images.zip", here / "copy.zip")
     packed(here / "copy.zip")
     assert (here / "images.zip").read_bytes() == (here / "copy.zip").read_bytes()
+
+
+def test_links_are_left_out_and_listed(tmp_path):
+    folder = tmp_path / "faces"
+    write_folder(folder, dataset())
+    (folder / "happy/link.png").symlink_to(folder / "happy/00.png")
+    (folder / "linked").symlink_to(folder / "happy")
+    contents = archive.repack(folder, tmp_path / "images.zip", None, 0.0)
+    reasons = dict(contents.skipped)
+    assert reasons["happy/link.png"] == reasons["linked"] == "a link or a special file"
+    assert "linked" not in contents.class_counts
+
+
+def test_what_is_no_image_may_have_any_name_and_size_also_in_a_zip(tmp_path):
+    source = tmp_path / "faces.zip"
+    tree = dataset() | {"happy/Icon\r": b"", "notes/big.csv": bytes(65 * 2**20)}
+    write_zip(source, tree)
+    contents = archive.repack(source, tmp_path / "images.zip", None, 0.0)
+    assert {path for path, _ in contents.skipped} == {"happy/Icon\r", "notes/big.csv"}
+
+
+def test_a_name_that_a_zip_may_not_have_is_refused_in_a_folder_too(tmp_path):
+    folder = tmp_path / "faces"
+    write_folder(folder, dataset())
+    (folder / "happy" / "a\\b.png").write_bytes(png())
+    with pytest.raises(PipelineError, match="is not a plain relative path"):
+        archive.repack(folder, tmp_path / "images.zip", None, 0.0)
+
+
+def test_a_name_that_is_not_utf_8_ends_in_one_line(tmp_path):
+    folder = tmp_path / "faces"
+    write_folder(folder, dataset())
+    Path(os.fsdecode(os.fsencode(folder) + b"/happy/\xff.png")).write_bytes(png())
+    with pytest.raises(PipelineError, match="is not a plain relative path"):
+        archive.repack(folder, tmp_path / "images.zip", None, 0.0)

@@ -6,6 +6,7 @@ from importlib import metadata
 import pytest
 
 from ferpipe import cli, presets
+from ferpipe.errors import PipelineError
 from ferpipe.params.experiment import json_schema
 
 HEAVY = ("tensorflow", "keras", "kaggle", "sklearn", "matplotlib")
@@ -179,3 +180,10 @@ def test_a_stage_runs_the_code_of_its_own_checkout(root, tmp_path, run_python):
     (copy / "ferpipe" / "__init__.py").touch()
     (copy / "ferpipe" / "split.py").write_text("def main():\n    print('the copy')\n")
     assert run_python(copy / "stage.py", "split").stdout == "the copy\n"
+
+
+def test_check_names_the_key_of_a_local_path_that_is_not_there(project, write_params):
+    write_params({"download.local.path": "nowhere.zip"})
+    args = cli.parser().parse_args(["check"])
+    with pytest.raises(PipelineError, match=r"download.local.path = 'nowhere.zip': there is no"):
+        args.run(args)

@@ -109,7 +109,7 @@ def test_the_stage_writes_archive_index_and_what_was_left_out(
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "download: 4 images from local: angry 2, happy 2",
-        "download: 2 files left out, reasons in data/raw/skipped.csv",
+        "download: files left out: 2, reasons in data/raw/skipped.csv",
         f"download: content digest {DIGEST} (pin it as download.expect.digest)",
     ]
     raw = project / "data" / "raw"

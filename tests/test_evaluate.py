@@ -6,6 +6,7 @@ from ferpipe import evaluate
 from ferpipe.scoring import wilson
 
 CLASSES = ["anger", "happy", "sadness", "surprise"]
+LINE = "66.7% of 6 test images right (95% interval 30.0% to 90.3%)"
 
 
 def result(chosen_on_test=False, labels=(0, 0, 0, 1, 1, 2), guesses=(0, 0, 1, 1, 1, 0)):
@@ -70,9 +71,10 @@ def test_the_predictions_name_each_image_with_its_probabilities():
 
 
 def test_the_text_report_is_the_familiar_one_under_its_protocol():
-    report = evaluate.text_report(result(), 0.95)
+    report = evaluate.text_report(result(), LINE)
     first, table = report.split("\n\n", 1)
-    assert first == "66.7% of 6 test images right (95% interval 30.0% to 90.3%)"
+    assert first == LINE
+    assert evaluate.headline(evaluate.metrics(result(), 0.95), 0.95) == LINE
     found = result()
     assert table == sklearn_metrics.classification_report(
         found.labels,
@@ -87,7 +89,7 @@ def test_the_text_report_is_the_familiar_one_under_its_protocol():
 def test_what_was_chosen_on_test_says_so_in_every_table_and_line():
     flagged = result(chosen_on_test=True)
     assert evaluate.metrics(flagged, 0.95)["chosen_on_test"] is True
-    assert "chosen on test: too high" in evaluate.text_report(flagged, 0.95)
+    assert "chosen on test: too high" in evaluate.headline(evaluate.metrics(flagged, 0.95), 0.95)
     for rows in (evaluate.per_class(flagged, 0.95), evaluate.confusion_rows(flagged)):
         assert {row[-1] for row in rows} == {"test"}
     for rows in (evaluate.per_class(result(), 0.95), evaluate.confusion_rows(result())):

@@ -194,7 +194,12 @@ def test_the_stage_writes_the_records_and_nothing_else(project, stage, run_stage
         "schema.json",
         *(f"{name}-00000-of-00001.tfrecord" for name in sorted(SPLITS)),
     ]
-    assert sorted(p.name for p in (project / "data").iterdir()) == ["raw", "records", "split.csv"]
+    assert sorted(p.name for p in (project / "data").iterdir()) == [
+        "local",
+        "raw",
+        "records",
+        "split.csv",
+    ]
     assert files_under(project / "data" / "raw") == before
     schema = read_schema(project / "data" / "records")
     assert json.loads((project / "data" / "records" / "schema.json").read_text()) == (
@@ -230,4 +235,9 @@ def test_an_error_of_the_stage_is_one_line_and_the_old_records_stay(project, sta
         "`dvc repro`\n"
     )
     assert old.read_bytes() == b"of before"
-    assert sorted(p.name for p in (project / "data").iterdir()) == ["raw", "records", "split.csv"]
+    assert sorted(p.name for p in (project / "data").iterdir()) == [
+        "local",
+        "raw",
+        "records",
+        "split.csv",
+    ]

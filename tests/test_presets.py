@@ -1,3 +1,5 @@
+import copy
+import json
 import re
 
 import pytest
@@ -6,6 +8,7 @@ from ruamel.yaml import YAML
 from ferpipe import presets
 from ferpipe.errors import PipelineError
 from ferpipe.params.experiment import read_experiment
+from ferpipe.params.reader import read_yaml
 
 NAMES = ("ckplus", "ckplus-seed", "sample")
 
@@ -173,3 +176,38 @@ def test_params_that_are_no_yaml_or_missing_are_told(params):
     params.unlink()
     with pytest.raises(PipelineError, match="is missing; run this in the repository's root"):
         presets.apply("ckplus", params)
+
+
+@pytest.mark.parametrize("name", ["sample", "ckplus", "ckplus-seed"])
+def test_a_preset_sets_all_that_its_promise_depends_on(project, values, name):
+    """Whatever stood in params.yaml before, the experiment is the preset's."""
+    presets.apply(name, project / "params.yaml")
+    expected = read_yaml(project / "params.yaml")
+    changed = copy.deepcopy(expected)
+    changed["download"]["root"] = "elsewhere"
+    changed["download"]["max_bad_fraction"] = 0.5
+    changed["download"]["local"]["path"] = "faces.zip"
+    if name == "sample":
+        changed["download"]["sample"] = {"subjects": 5, "seed": 9}
+    else:
+        changed["download"]["kaggle"] = {"dataset": "some/other", "version": 3}
+    changed["split"] |= {"seed": 7, "test_size": 0.4, "name_pattern": "(?P<subject>x)", "folds": 5}
+    changed["split"] |= {"fold": 2, "group_by": "none", "val_size": 0.3}
+    changed["preprocess"] = {"image_size": 64, "color": "rgb", "shard_size": 7}
+    other = {"backbone": "VGG16", "weights": "x.h5", "weights_sha256": "0" * 64, "seed": 5}
+    numbers = {
+        key: value + 1
+        for key, value in expected["train"].items()
+        if type(value) in (int, float) and key not in ("dropout", "label_smoothing")
+    }
+    changed["train"] |= numbers | other | {"optimizer": "sgd", "schedule": "constant"}
+    changed["train"] |= {"deterministic": False, "precision": "mixed_bfloat16", "dropout": 0.7}
+    changed["train"] |= {"label_smoothing": 0.7, "class_weights": "balanced"}
+    changed["train"]["batchnorm"] = "updated" if name != "ckplus-seed" else "frozen"
+    changed["train"]["augment"] = {
+        "flip": name == "ckplus-seed",
+        **dict.fromkeys(("rotate", "shift", "zoom", "contrast"), 0.5),
+    }
+    (project / "params.yaml").write_text(json.dumps(changed))
+    presets.apply(name, project / "params.yaml")
+    assert read_yaml(project / "params.yaml") == expected

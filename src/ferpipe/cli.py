@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ferpipe import files, presets
-from ferpipe.errors import exits_cleanly
+from ferpipe.errors import PipelineError, exits_cleanly
 from ferpipe.params.experiment import json_schema, read_experiment
 
 SCHEMA = Path("params.schema.json")
@@ -15,6 +15,13 @@ SCHEMA = Path("params.schema.json")
 def check(args: argparse.Namespace) -> None:
     """Check every key of the params file."""
     experiment = read_experiment(args.params)
+    local = Path(experiment.download.local.path)
+    if not local.exists():
+        # Whatever the source, DVC watches this path, and names no key when it is missing.
+        raise PipelineError(
+            f"{args.params}: download.local.path = {str(local)!r}: there is no such file or "
+            "folder; the default is data/local"
+        )
     print(
         f"{args.params} is valid: source {experiment.download.source}, split by "
         f"{experiment.split.group_by}, backbone {experiment.train.backbone}, "

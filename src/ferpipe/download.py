@@ -51,6 +51,6 @@ def main() -> None:
     counts = ", ".join(f"{label} {count}" for label, count in contents.class_counts.items())
     print(f"download: {len(contents.images)} images from {params.source}: {counts}")
     if contents.skipped:
-        print(f"download: {len(contents.skipped)} files left out, reasons in {files.SKIPPED}")
+        print(f"download: files left out: {len(contents.skipped)}, reasons in {files.SKIPPED}")
     pinned = "as pinned" if params.expect.digest else "pin it as download.expect.digest"
     print(f"download: content digest {contents.digest} ({pinned})")

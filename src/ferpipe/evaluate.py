@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,9 +127,8 @@ def prediction_rows(result: Result) -> list[tuple[object, ...]]:
     ]
 
 
-def text_report(result: Result, confidence: float) -> str:
-    """The familiar classification report, under a line that says what it is of."""
-    numbers = metrics(result, confidence)
+def text_report(result: Result, line: str) -> str:
+    """The familiar classification report, under the headline that says what it is of."""
     table = classification_report(
         result.labels,
         result.predicted,
@@ -139,7 +137,7 @@ def text_report(result: Result, confidence: float) -> str:
         digits=4,
         zero_division=0,
     )
-    return f"{headline(numbers, confidence)}\n\n{table}"
+    return f"{line}\n\n{table}"
 
 
 def headline(numbers: dict[str, object], confidence: float) -> str:
@@ -159,8 +157,7 @@ def main() -> None:
     schema = records.read_schema(files.RECORDS)
     test = records.read_split(files.RECORDS, schema, "test")
     chosen = files.read_json(files.TRAIN_FACTS)
-    with files.HISTORY.open(encoding="utf-8", newline="") as file:
-        history = list(csv.DictReader(file))
+    history = files.read_csv(files.HISTORY, files.HISTORY_HEADER)
 
     prepare()
     model = keras_file.load(files.MODEL, test.images.shape[1:], len(schema.classes))
@@ -178,9 +175,9 @@ def main() -> None:
     )
     header = ("path", "actual", "predicted", *(f"p_{name}" for name in schema.classes))
     files.write_csv(files.REPORTS / "predictions.csv", header, prediction_rows(result))
-    report = text_report(result, params.confidence)
-    files.write_text(files.REPORTS / "classification_report.txt", report)
     line = headline(numbers, params.confidence)
+    report = text_report(result, line)
+    files.write_text(files.REPORTS / "classification_report.txt", report)
     folder, dpi = files.REPORTS / "figures", params.figure_dpi
     figures.draw_confusion(result.confusion, schema.classes, line, dpi, folder / "confusion.png")
     best = chosen["best_epoch"]

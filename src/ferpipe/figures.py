@@ -102,7 +102,7 @@ def draw_confusion(
 def draw_curves(
     history: Sequence[Mapping[str, object]], title: str, dpi: int, path: Path, best_epoch: int
 ) -> None:
-    """Draw accuracy and loss per epoch, train and val together.
+    """Draw accuracy and loss per epoch, train and the split that chose the epoch together.
 
     Args:
         history: one mapping an epoch, in order, with the columns of reports/history.csv; numbers
@@ -126,7 +126,7 @@ def draw_curves(
         _entitle(accuracy, title, pad=26)
         figure.legend(
             handles=[
-                Line2D([], [], color=BLUE, marker=".", label="val"),
+                Line2D([], [], color=BLUE, marker=".", label=history[0]["chosen_on"]),
                 Line2D([], [], color=VERMILION, marker=".", linestyle=DASHES, label="train"),
                 Line2D([], [], label=f"chosen epoch ({best_epoch})", **CHOSEN),
             ],

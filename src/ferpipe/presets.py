@@ -20,6 +20,8 @@ FOLDER = Path("presets")
 
 def names() -> list[str]:
     """The presets that there are, in alphabetical order."""
+    if not FOLDER.is_dir():
+        raise PipelineError(f"{FOLDER}/ is missing; run this in the repository's root")
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import lzma
 import os
+import stat
 import struct
 import unicodedata
 import zipfile
@@ -26,8 +27,9 @@ UNSOUND = (
     *(EOFError, NotImplementedError, OSError, RuntimeError, ValueError),
 )
 
-# For each file its path in the source and a function that returns its bytes.
-Tree = dict[PurePosixPath, Callable[[], bytes]]
+# For each file its path in the source and a function that returns its bytes; None for a link or a
+# special file, which is never read.
+Tree = dict[PurePosixPath, Callable[[], bytes] | None]
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,18 @@ def open_tree(source: Path) -> Iterator[Tree]:
 
 
 def _folder_tree(source: Path) -> Tree:
-    tree = {}
+    tree: Tree = {}
     for folder, folders, names in os.walk(source):
         folders.sort()
-        for name in sorted(names):
+        links = [name for name in folders if Path(folder, name).is_symlink()]
+        for name in sorted([*names, *links]):
             path = Path(folder, name)
-            if path.is_file() and not path.is_symlink():
-                tree[PurePosixPath(path.relative_to(source).as_posix())] = path.read_bytes
+            inside = PurePosixPath(path.relative_to(source).as_posix())
+            if path.is_symlink() or not path.is_file():
+                tree[inside] = None  # a link may lead anywhere, also out of the folder
+                continue
+            _check_image(source, str(inside), path.stat().st_size)
+            tree[inside] = path.read_bytes
     return tree
 
 
@@ -85,18 +92,33 @@ def _zip_tree(source: Path, zipped: zipfile.ZipFile) -> Tree:
             continue
         name = entry.filename
         path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
-            raise PipelineError(f"{source}: the member name {name!r} is not a plain relative path")
-        if entry.flag_bits & 1:
+        if _is_image(path) and entry.flag_bits & 1:
             raise PipelineError(f"{source}: {name} is encrypted")
-        if entry.file_size > MAX_FILE_BYTES:
-            raise PipelineError(
-                f"{source}: {name} has {entry.file_size} bytes, too many for a face"
-            )
+        _check_image(source, name, entry.file_size)
         if path in tree:
             raise PipelineError(f"{source}: {name} is there twice")
-        tree[path] = functools.partial(_read_member, source, zipped, entry)
+        is_link = stat.S_ISLNK(entry.external_attr >> 16)
+        tree[path] = None if is_link else functools.partial(_read_member, source, zipped, entry)
     return tree
+
+
+def _is_image(path: PurePosixPath) -> bool:
+    """Whether the name is that of an image, and not of a system's own file."""
+    hidden = "__MACOSX" in path.parts or any(
+        part.startswith(".") and part != ".." for part in path.parts
+    )
+    return path.suffix.lower() in images.SUFFIXES and not hidden
+
+
+def _check_image(source: Path, name: str, size: int) -> None:
+    """Refuse an image by its name or size; what is no image is skipped, whatever its name."""
+    path = PurePosixPath(name)
+    if not _is_image(path):
+        return
+    if path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
+        raise PipelineError(f"{source}: the file name {name!r} is not a plain relative path")
+    if size > MAX_FILE_BYTES:
+        raise PipelineError(f"{source}: {name} has {size} bytes, too many for a face")
 
 
 def _read_member(source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
@@ -128,8 +150,9 @@ def class_members(
     skipped = []
     roots: dict[str, list[Member]] = defaultdict(list)
     for path, read in tree.items():
-        if path.suffix.lower() not in images.SUFFIXES or _is_system_file(path):
-            skipped.append((str(path), "not an image file"))
+        if read is None or not _is_image(path):
+            reason = "a link or a special file" if read is None else "not an image file"
+            skipped.append((str(path), reason))
             continue
         if len(path.parts) < 2:
             if root is None:
@@ -137,9 +160,11 @@ def class_members(
             skipped.append((str(path), "outside download.root"))
             continue
         label, name = (unicodedata.normalize("NFC", part) for part in path.parts[-2:])
-        roots[str(path.parent.parent)].append(Member(label, name, read))
+        roots[unicodedata.normalize("NFC", str(path.parent.parent))].append(
+            Member(label, name, read)
+        )
     if root is not None:
-        chosen = str(PurePosixPath(root))
+        chosen = unicodedata.normalize("NFC", str(PurePosixPath(root)))
         if chosen not in roots:
             found = ", ".join(sorted(roots)) or "none"
             raise PipelineError(
@@ -169,10 +194,6 @@ def _elsewhere(roots: dict[str, list[Member]], chosen: str, reason: str) -> list
         if name != chosen
         for member in members
     ]
-
-
-def _is_system_file(path: PurePosixPath) -> bool:
-    return "__MACOSX" in path.parts or any(part.startswith(".") for part in path.parts)
 
 
 def _same_files(first: list[Member], second: list[Member]) -> bool:

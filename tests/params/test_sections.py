@@ -131,7 +131,7 @@ def test_text_is_not_a_number(read, key):
 @pytest.mark.parametrize("key", ["train.deterministic", "train.augment.flip"])
 @pytest.mark.parametrize("value", [1, "yes", "true"])
 def test_a_truth_value_is_only_true_or_false(read, key, value):
-    message = f"{key} = {value!r}: should be a valid boolean"
+    message = f"{key} = {value!r}: should be true or false"
     assert message in refused(read, "train", {key: value})
 
 
@@ -210,10 +210,21 @@ def test_a_number_keeps_its_range(read, key, good, bad):
 def test_a_choice_is_one_of_those_listed(read, key, choices):
     section = key.split(".")[0]
     for choice in choices:
-        read(section, {key: choice})
-    message = refused(read, section, {key: "else"})
+        room = {"train.input_size": 75} if key == "train.backbone" else {}
+        read(section, {key: choice, **room})
+    message = refused(read, section, {key: "!"})
     *first, last = map(repr, choices)
-    assert f"{key} = 'else': should be {', '.join(first)} or {last}" in message
+    assert f"{key} = '!': should be {', '.join(first)} or {last}" in message
+
+
+def test_a_choice_that_is_nearly_one_gets_the_right_one_named(read):
+    message = refused(read, "train", {"train.backbone": "resnet101"})
+    assert "train.backbone = 'resnet101': did you mean 'ResNet101'? It should be " in message
+
+
+def test_a_network_that_needs_more_pixels_says_how_many(read):
+    message = refused(read, "train", {"train.backbone": "Xception"})
+    assert "train: input_size = 48: Xception takes 71 pixels or more" in message
 
 
 def test_every_optimizer_is_taken_with_a_weight_decay_that_it_knows(read):

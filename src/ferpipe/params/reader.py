@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -38,6 +39,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise PipelineError(f"{path} is missing; run this in the repository's root") from None
     except UnicodeDecodeError as error:
         raise PipelineError(f"{path} is not UTF-8 text: {error}") from None
+    except RecursionError:
+        raise PipelineError(f"{path}: not valid YAML: nested too deeply") from None
     except (YAMLError, ValueError) as error:  # ValueError: 2024-13-45, a date that is none
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
@@ -83,8 +86,8 @@ def checked(values: object, model: type[SectionType], path: Path, prefix: str = 
 
 def _sentence(detail: dict[str, Any], model: type[Section], prefix: str) -> str:
     """One error of pydantic as `key = value: what is allowed`."""
-    parts = [part for part in detail["loc"] if isinstance(part, int) or not part.endswith("]")]
-    parts = [str(part) for part in parts]
+    # pydantic adds "[key]" where a mapping's key, not its value, is wrong.
+    parts = [str(part) for part in detail["loc"] if part != "[key]"]
     key = ".".join([prefix, *parts] if prefix else parts)
     if detail["type"] == "extra_forbidden":
         allowed = _keys_beside(model, parts)
@@ -98,7 +101,18 @@ def _sentence(detail: dict[str, Any], model: type[Section], prefix: str) -> str:
         return f"{key}: {message}"
     if detail["type"] in ("model_type", "dict_type"):
         message = "should be indented `key: value` lines"
+    elif detail["type"] == "bool_type":
+        message = "should be true or false"
+    elif detail["type"] == "literal_error" and isinstance(detail["input"], str):
+        choices = {value.lower(): value for value in _choices(detail)}
+        if close := difflib.get_close_matches(detail["input"].lower(), choices, n=1):
+            message = f"did you mean {choices[close[0]]!r}? It {message}"
     return f"{key} = {_as_yaml(detail['input'])}: {message}"
+
+
+def _choices(detail: dict[str, Any]) -> list[str]:
+    """The values that pydantic lists in an error about one of several."""
+    return re.findall(r"'([^']*)'", detail["ctx"]["expected"])
 
 
 def _as_yaml(value: object) -> str:
