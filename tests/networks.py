@@ -30,6 +30,7 @@ def train_params(**changes) -> Train:
         "dropout": 0.2,
         "class_weights": "none",
         "augment": NO_AUGMENT,
+        "monitor": "accuracy",
         "early_stopping": 0,
         "precision": "float32",
         "deterministic": True,

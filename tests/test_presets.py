@@ -203,6 +203,7 @@ def test_a_preset_sets_all_that_its_promise_depends_on(project, values, name):
     changed["train"] |= numbers | other | {"optimizer": "sgd", "schedule": "constant"}
     changed["train"] |= {"deterministic": False, "precision": "mixed_bfloat16", "dropout": 0.7}
     changed["train"] |= {"label_smoothing": 0.7, "class_weights": "balanced"}
+    changed["train"]["monitor"] = "accuracy" if name != "ckplus-seed" else "loss"
     changed["train"]["batchnorm"] = "updated" if name != "ckplus-seed" else "frozen"
     changed["train"]["augment"] = {
         "flip": name == "ckplus-seed",

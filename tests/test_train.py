@@ -55,6 +55,11 @@ def test_among_equally_accurate_epochs_the_lowest_loss_wins():
     assert history[best - 1].val_loss == min(row.val_loss for row in rivals)
 
 
+def test_the_epoch_of_the_lowest_loss_is_kept_when_loss_is_monitored():
+    _, history, best = fit(epochs=5, learning_rate=0.05, monitor="loss")
+    assert history[best - 1].val_loss == min(row.val_loss for row in history)
+
+
 def test_the_head_is_trained_first_and_leaves_the_backbone_alone(compact_weights):
     path, sha256 = compact_weights
     start = backbones.build("compact", 16, 1, path).get_weights()

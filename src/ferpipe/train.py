@@ -16,6 +16,13 @@ from ferpipe.params.reader import read_section
 from ferpipe.params.train import Train
 
 
+# What makes an epoch better than another; the second number decides between equals.
+RANKS = {
+    "loss": lambda row: (-row.val_loss, row.val_accuracy),
+    "accuracy": lambda row: (row.val_accuracy, -row.val_loss),
+}
+
+
 def phases(params: Train) -> list[Phase]:
     """The phases of a training, in order."""
     head = Phase("head", params.head_epochs, params.head_learning_rate, "constant", 0, False)
@@ -43,7 +50,7 @@ def train(
 
     Returns:
         The classifier (images to logits) with the weights of the best epoch, the history, and
-        the number of that epoch (from 1): the highest val accuracy, then the lowest val loss.
+        the number of that epoch (from 1): the best by `params.monitor`, then by the other one.
 
     Raises:
         PipelineError: see `build_model`.
@@ -52,6 +59,7 @@ def train(
     if params.weights not in ("none", "imagenet"):
         backbones.check_weights_file(params.weights, params.weights_sha256 or "")
     model = build_model(params, schema.image_size, schema.channels, len(schema.classes))
+    rank = RANKS[params.monitor]
     history: list[Epoch] = []
     best: Epoch | None = None
     best_weights: list[np.ndarray] = []
@@ -70,9 +78,9 @@ def train(
                     "train.precision to mixed_bfloat16"
                 ) from None
             history.append(row)
-            if better := best is None or _rank(row) > _rank(best):
+            if better := best is None or rank(row) > rank(best):
                 best, best_weights = row, model.get_weights()
-            if best_of_phase is None or _rank(row) > _rank(best_of_phase):
+            if best_of_phase is None or rank(row) > rank(best_of_phase):
                 best_of_phase = row
             chooser = "test" if schema.chosen_on_test else "val"
             _tell(row, better, chooser, time.monotonic() - started)
@@ -82,10 +90,6 @@ def train(
     assert best is not None
     model.set_weights(best_weights)
     return model, history, best.epoch
-
-
-def _rank(row: Epoch) -> tuple[float, float]:
-    return row.val_accuracy, -row.val_loss
 
 
 def _tell(row: Epoch, better: bool, chooser: str, seconds: float) -> None:

@@ -105,7 +105,7 @@ def _zip_tree(source: Path, zipped: zipfile.ZipFile) -> Tree:
 def _is_image(path: PurePosixPath) -> bool:
     """Whether the name is that of an image, and not of a system's own file."""
     hidden = "__MACOSX" in path.parts or any(
-        part.startswith(".") and part != ".." for part in path.parts
+        part.startswith(".") and not part.startswith("..") for part in path.parts
     )
     return path.suffix.lower() in images.SUFFIXES and not hidden
 

@@ -86,6 +86,9 @@ class Train(Section):
         description="balanced: rare classes count for more in the loss"
     )
     augment: Augment = Field(description="random changes of the training images")
+    monitor: Literal["loss", "accuracy"] = Field(
+        description="what of val chooses the epoch; loss is steadier where val is small"
+    )
     early_stopping: Annotated[int, Field(ge=0)] = Field(
         description="stop after this many epochs without a better one; 0: never"
     )
