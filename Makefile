@@ -2,6 +2,8 @@
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(if $(shell command -v $(name)),$(name))))
 VENV := .venv
+# With GPU=1 the environment has the CUDA libraries too.
+LOCK := $(if $(GPU),requirements-gpu.lock,requirements.lock)
 BIN := $(VENV)/bin
 # Stages run `python`: the environment's own, also where it is not activated.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -35,9 +37,12 @@ format: venv ## mend style
 	ruff check --fix
 	ruff format
 
-lock: ## resolve the dependencies anew into requirements.lock (needs uv)
-	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --extra dev -o requirements.lock pyproject.toml
+UV_COMPILE := uv pip compile --universal --fork-strategy fewest --python-version 3.11 \
+	--generate-hashes --no-emit-index-url --no-header --extra dev
+
+lock: ## resolve the dependencies anew into both lock files (needs uv)
+	$(UV_COMPILE) -o requirements.lock pyproject.toml
+	$(UV_COMPILE) --extra gpu -c requirements.lock -o requirements-gpu.lock pyproject.toml
 
 schema: venv ## write params.schema.json from the models in src/ferpipe/params
 	ferpipe schema
@@ -45,15 +50,15 @@ schema: venv ## write params.schema.json from the models in src/ferpipe/params
 clean: ## remove the environment; data, models and DVC's cache stay
 	rm -rf $(VENV)
 
-venv: $(VENV)/installed ## make .venv from requirements.lock
+venv: $(VENV)/$(LOCK).installed ## make .venv from the lock file; GPU=1 adds CUDA (Linux)
 
-# Stamps are written last, so an interrupted install starts again.
-$(VENV)/packages: requirements.lock
-	@echo "Installing the packages of requirements.lock into $(VENV): 1.9 GB, some minutes."
+# The stamps are written last, so an interrupted install starts again.
+$(VENV)/$(LOCK).packages: $(LOCK)
+	@echo "Installing the packages of $(LOCK) into $(VENV): 1.9 GB or more, some minutes."
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK)
 	@touch $@
 
-$(VENV)/installed: $(VENV)/packages pyproject.toml
+$(VENV)/$(LOCK).installed: $(VENV)/$(LOCK).packages pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -15,7 +15,6 @@ from ferpipe.model import build_model, with_probabilities
 from ferpipe.params.reader import read_section
 from ferpipe.params.train import Train
 
-
 # What makes an epoch better than another; the second number decides between equals.
 RANKS = {
     "loss": lambda row: (-row.val_loss, row.val_accuracy),
