@@ -299,7 +299,7 @@ def test_the_deadline_ends_a_download_that_hangs(server, path):
 
     assert "run.download_deadline = 5 seconds" in message
     assert time.monotonic() - start < 8
-    assert server.hung_up.wait(5), "the client's process still runs"
+    assert server.hung_up.wait(30), "the client's process still runs"
 
 
 FETCH = """
@@ -336,10 +336,10 @@ def test_ctrl_c_ends_the_client_and_leaves_nothing(server):
     with fetch_elsewhere(stderr=subprocess.PIPE, start_new_session=True) as process:
         wait_for_request(server, BLOB)
         os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to every process of the job
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=90)
 
     assert (process.returncode, errors) == (130, b"download: interrupted\n")
-    assert server.hung_up.wait(5), "the client's process still runs"
+    assert server.hung_up.wait(30), "the client's process still runs"
     assert list(Path(".ferpipe").iterdir()) == []
 
 
@@ -350,7 +350,7 @@ def test_the_client_ends_with_a_parent_that_is_killed(server):
         wait_for_request(server, BLOB)
         process.kill()
 
-    assert server.hung_up.wait(5), "the client's process still runs"
+    assert server.hung_up.wait(30), "the client's process still runs"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
