@@ -303,6 +303,9 @@ def test_the_deadline_ends_a_download_that_hangs(server, path):
 
 
 FETCH = """
+import signal
+# As at a terminal: what runs in the background of a shell inherits a SIGINT that is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 from pathlib import Path
 from ferpipe.errors import exits_cleanly
@@ -319,8 +322,6 @@ exits_cleanly("download")(kaggle.fetch)(params, run, Path(sys.argv[3]))
 def fetch_elsewhere(**options: object) -> subprocess.Popen:
     """Fetch in a process of its own, which can be interrupted or have a terminal."""
     arguments = [params().model_dump_json(), run().model_dump_json(), str(TARGET)]
-    # What runs in the background of a shell inherits a SIGINT that is ignored; a terminal's does not.
-    options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     return subprocess.Popen([sys.executable, "-c", FETCH, *arguments], **options)
 
 
