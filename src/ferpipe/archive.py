@@ -123,7 +123,7 @@ def pack(
                     sha256=hashlib.sha256(data).hexdigest(),
                 )
             )
-            zipped.writestr(_canonical_entry(member.path), data)
+            zipped.writestr(files.zip_entry(member.path), data)
         _check_bad_fraction(refused, len(members), max_bad_fraction)
         contents = Contents(taken, sorted([*skipped, *refused]))
         if len(contents.class_counts) < 2:
@@ -154,14 +154,6 @@ def verify(contents: Contents, class_counts: Mapping[str, int] | None, digest: s
             f"{len(contents.images)} images with digest {contents.digest}; if they are what you "
             "want, write that digest there (or null, to check nothing)"
         )
-
-
-def _canonical_entry(path: str) -> zipfile.ZipInfo:
-    """A member's header without anything of the machine or the moment."""
-    entry = zipfile.ZipInfo(path, date_time=(1980, 1, 1, 0, 0, 0))
-    entry.create_system = 3  # Unix, also when written on Windows
-    entry.external_attr = 0o100644 << 16
-    return entry
 
 
 def _check_bad_fraction(refused: list[tuple[str, str]], total: int, allowed: float) -> None:

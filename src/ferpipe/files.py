@@ -10,6 +10,7 @@ import io
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,6 +109,14 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]
     writer.writerow(header)
     writer.writerows(rows)
     write_text(path, text.getvalue())
+
+
+def zip_entry(name: str) -> zipfile.ZipInfo:
+    """The header of a stored zip member, without anything of the machine or the moment."""
+    entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    entry.create_system = 3  # Unix, also when written on Windows
+    entry.external_attr = 0o100644 << 16
+    return entry
 
 
 def read_csv(path: Path, header: Sequence[str]) -> list[dict[str, str]]:

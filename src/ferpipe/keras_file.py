@@ -107,8 +107,5 @@ def _stored_zip(parts: dict[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as zipped:
         for name in sorted(parts):
-            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            entry.create_system = 3
-            entry.external_attr = 0o100644 << 16
-            zipped.writestr(entry, parts[name])
+            zipped.writestr(files.zip_entry(name), parts[name])
     return buffer.getvalue()
