@@ -111,3 +111,15 @@ def test_imagenet_weights_that_cannot_be_fetched_end_in_one_line(tmp_path, monke
     monkeypatch.setattr(keras.src.utils.file_utils.config, "keras_home", lambda: str(tmp_path))
     with pytest.raises(PipelineError, match=r"\.h5 cannot be fetched.*put that file into"):
         backbones.build("MobileNet", 224, 3, "imagenet")
+
+
+def test_biases_before_normalisation_are_not_trained_unless_statistics_are_kept():
+    backbone = backbones.build("ResNet50", 32, 3, "none")
+
+    def trained_biases(frozen_batchnorm):
+        backbones.set_trainable(backbone, True, frozen_batchnorm)
+        convolutions = (x for x in backbone.layers if isinstance(x, keras.layers.Conv2D))
+        return sum(layer.bias.trainable for layer in convolutions)
+
+    assert trained_biases(frozen_batchnorm=False) == 0
+    assert trained_biases(frozen_batchnorm=True) == 53

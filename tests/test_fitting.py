@@ -10,18 +10,17 @@ from ferpipe.train import phases, train
 
 
 def test_an_epoch_shows_every_image_and_fills_the_last_batch():
-    training = bars(50, seed=1)
-    epoch = list(batches(train_params(), 0, training))
+    epoch = list(batches(train_params(), 0, 50))
     assert [len(batch) for batch in epoch] == [8] * 7
     seen = np.concatenate(epoch)
     assert set(seen) == set(range(50))
     assert list(seen[50:]) == list(seen[:6])
-    other = np.concatenate(list(batches(train_params(), 1, training)))
+    other = np.concatenate(list(batches(train_params(), 1, 50)))
     assert not np.array_equal(seen, other)
 
 
 def test_a_batch_larger_than_the_data_is_filled_up():
-    (batch,) = batches(train_params(batch_size=64), 0, bars(20, seed=1))
+    (batch,) = batches(train_params(batch_size=64), 0, 20)
     assert len(batch) == 64
     assert set(batch) == set(range(20))
 
@@ -70,10 +69,10 @@ def test_an_epoch_does_not_depend_on_what_was_drawn_before(monkeypatch):
     prepare(params.seed)
     model = build_model(params, 16, 1, classes=3)
     (phase,) = phases(params)
-    fitting.compile_for(model, params, phase, 3)
     training = bars(16, seed=1)
+    task = fitting.task(model, params, phase, training, training)
     for number in (0, 1, 1):
-        fitting.run_epoch(model, params, phase, number, number, training, training)
+        fitting.run_epoch(task, params, phase, number, number)
     first, second, again = (np.concatenate(drawn[start : start + 2]) for start in (0, 2, 4))
     assert np.array_equal(second, again)
     assert not np.array_equal(first, second)

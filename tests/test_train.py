@@ -2,12 +2,13 @@ import hashlib
 
 import numpy as np
 import pytest
-from networks import bars, schema, train_params
+from networks import NO_AUGMENT, bars, schema, train_params
 
-from ferpipe import backbones, keras_file
+from ferpipe import backbones, fitting, keras_file
 from ferpipe.backend import keras
 from ferpipe.errors import PipelineError
-from ferpipe.train import train
+from ferpipe.model import build_model
+from ferpipe.train import phases, train
 
 
 @pytest.fixture
@@ -71,6 +72,30 @@ def test_the_head_is_trained_first_and_leaves_the_backbone_alone(compact_weights
     model, _, _ = fit(**params, epochs=1, learning_rate=1e-12, weight_decay=0.0)
     ended = model.get_layer("backbone").get_weights()
     assert all(np.allclose(a, b, atol=1e-9) for a, b in zip(start, ended, strict=True))
+
+
+def test_the_head_sees_the_features_of_images_and_of_their_mirror_images(compact_weights):
+    path, sha256 = compact_weights
+    mirrored = NO_AUGMENT.model_copy(update={"flip": True, "rotate": 20.0})
+    for augment, sides in ((NO_AUGMENT, 1), (mirrored, 2)):
+        params = train_params(
+            weights=path, weights_sha256=sha256, head_epochs=1, augment=augment, dropout=0.0
+        )
+        training, choosing = bars(20, seed=1), bars(9, seed=2)
+        model = build_model(params, 16, 1, classes=3)
+        task = fitting.task(model, params, phases(params)[0], training, choosing)
+        batch = np.arange(20)
+        drawn = np.stack([task.inputs(batch, np.random.default_rng(n)) for n in range(20)])
+        seen = [len(np.unique(drawn[:, image], axis=0)) for image in batch]
+        assert seen == [sides] * 20
+        logits = [task.model.predict(x, verbose=0) for x in drawn]
+        views = (training.images, training.images[:, :, ::-1])
+        whole = [model.predict(images, verbose=0) for images in views]
+        for found in logits:
+            for image in batch:
+                assert any(np.allclose(found[image], y[image], atol=1e-5) for y in whole[:sides])
+        chosen = task.model.predict(task.choosing.images, verbose=0)
+        assert np.allclose(chosen, model.predict(choosing.images, verbose=0), atol=1e-5)
 
 
 def test_fine_tuning_changes_kernels_and_keeps_the_statistics_of_pretrained_layers(compact_weights):

@@ -191,8 +191,14 @@ def set_trainable(backbone: keras.Model, trainable: bool, frozen_batchnorm: bool
     """
     backbone.trainable = trainable
     for layer in backbone.layers:
-        if frozen_batchnorm and isinstance(layer, keras.layers.BatchNormalization):
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            continue
+        if frozen_batchnorm:
             layer.trainable = False
+        before = layer.input._keras_history.operation
+        if getattr(before, "bias", None) is not None:
+            # The batch's mean takes away what a bias adds; training could only let it drift.
+            before.bias.trainable = trainable and frozen_batchnorm
 
 
 def check_weights_file(path: str, sha256: str) -> None:

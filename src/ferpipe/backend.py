@@ -61,5 +61,7 @@ def prepare(seed: int = 0, precision: str = "float32", deterministic: bool = Tru
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(precision)
+    # Grappler's rewriting takes longer than it saves; see docs/training.md.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     if deterministic:
         tf.config.experimental.enable_op_determinism()

@@ -6,13 +6,13 @@ training is its weights, its optimizer and the number of the epoch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from tqdm import tqdm
 
-from ferpipe import augment, backbones, keras_file, records
+from ferpipe import augment, backbones, keras_file, kernels, records
 from ferpipe.backend import keras
 from ferpipe.errors import PipelineError
 from ferpipe.params.train import Train
@@ -49,11 +49,77 @@ class Phase:
     train_backbone: bool
 
 
-def compile_for(model: keras.Model, params: Train, phase: Phase, classes: int) -> None:
-    """Compile for a phase, with everything built that would otherwise force a second trace."""
-    backbone = model.get_layer("backbone")
+@dataclass(frozen=True)
+class Task:
+    """What a phase fits.
+
+    Args:
+        model: what is trained: the classifier, or its head on features of the frozen backbone.
+        inputs: makes a batch of what `model` takes, from int (batch,) indices into the training
+            split and the batch's own generator.
+        labels: int (n,), of the training split.
+        choosing: the split that judges an epoch; its `images` are what `model` takes.
+    """
+
+    model: keras.Model
+    inputs: Callable[[np.ndarray, np.random.Generator], keras.KerasTensor]
+    labels: np.ndarray
+    choosing: records.Dataset
+
+
+def task(
+    model: keras.Model,
+    params: Train,
+    phase: Phase,
+    training: records.Dataset,
+    choosing: records.Dataset,
+) -> Task:
+    """Make ready what a phase fits, compiled.
+
+    A frozen backbone is asked once for the features of every image, and of its mirror image where
+    `augment.flip` is set; the other changes would ask it anew at each step, so the head's phase
+    goes without them.
+
+    Args:
+        model: the classifier, see `build_model`.
+        params: the section `train`.
+        phase: the phase.
+        training: the split to fit.
+        choosing: the split to judge by.
+    """
     frozen = params.weights != "none" and params.batchnorm == "frozen"
+    backbone = model.get_layer("backbone")
     backbones.set_trainable(backbone, phase.train_backbone, frozen_batchnorm=frozen)
+    kernels.use_faster(model)
+    if phase.train_backbone:
+        side = training.images.shape[1]
+
+        def augmented(batch: np.ndarray, rng: np.random.Generator) -> keras.KerasTensor:
+            draws = augment.draw(rng, len(batch), side, params.augment)
+            return augment.apply(training.images[batch], draws)
+
+        compile_for(model, params)
+        return Task(model, augmented, training.labels, choosing)
+
+    pooled = keras.Model(model.input, model.get_layer("pool").output)
+    head = keras.Model(model.get_layer("pool").output, model.output, name="head")
+
+    def features(images: np.ndarray) -> np.ndarray:
+        return keras_file.predict(pooled, images, params.batch_size).astype(np.float32)
+
+    sides = np.stack([features(training.images), features(training.images[:, :, ::-1])])
+
+    def kept(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        mirrored = rng.random(len(batch)) < 0.5 * params.augment.flip
+        return sides[mirrored.astype(int), batch]
+
+    compile_for(head, params)
+    seen = records.Dataset(features(choosing.images), choosing.labels, choosing.paths)
+    return Task(head, kept, training.labels, seen)
+
+
+def compile_for(model: keras.Model, params: Train) -> None:
+    """Compile, with everything built that would otherwise force a second trace."""
     model.compile(
         optimizer=_optimizer(params),
         loss=keras.losses.CategoricalCrossentropy(True, params.label_smoothing),
@@ -63,7 +129,7 @@ def compile_for(model: keras.Model, params: Train, phase: Phase, classes: int) -
     # Created inside the first trace, optimizer and metric state would make Keras trace again,
     # which doubles the time to the first step.
     model.optimizer.build(model.trainable_variables)
-    nothing = np.zeros((params.batch_size, classes), np.float32)
+    nothing = np.zeros((params.batch_size, model.output_shape[-1]), np.float32)
     weights = np.ones(params.batch_size, np.float32)
     model.compute_loss(None, nothing, nothing, weights)
     model.compute_metrics(None, nothing, nothing, weights)
@@ -71,37 +137,28 @@ def compile_for(model: keras.Model, params: Train, phase: Phase, classes: int) -
 
 def _optimizer(params: Train) -> keras.optimizers.Optimizer:
     clip = params.clip_norm or None
-    if params.optimizer == "adam":
-        return keras.optimizers.Adam(global_clipnorm=clip)
-    decay = params.weight_decay
-    if params.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(weight_decay=decay, global_clipnorm=clip)
-    else:
+    decay = params.weight_decay or None
+    if params.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=0.9, weight_decay=decay, global_clipnorm=clip)
+    else:
+        optimizer = kernels.AdamW(weight_decay=0.0, global_clipnorm=clip)
+        optimizer.weight_decay = decay
+    if decay is None:
+        return optimizer
     # Decay is for kernels; on normalisation and biases it only hurts (Goyal et al. 2017).
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 
 
-def run_epoch(
-    model: keras.Model,
-    params: Train,
-    phase: Phase,
-    number: int,
-    epochs_before: int,
-    training: records.Dataset,
-    choosing: records.Dataset,
-) -> Epoch:
+def run_epoch(task: Task, params: Train, phase: Phase, number: int, epochs_before: int) -> Epoch:
     """Train one epoch of a phase and judge it; every draw follows from (seed, epoch, step).
 
     Args:
-        model: the classifier, compiled for the phase.
+        task: what the phase fits.
         params: the section `train`.
         phase: the phase that the epoch is of.
         number: which of the phase's epochs it is, from 0.
         epochs_before: how many there were in all phases before it.
-        training: the split to fit.
-        choosing: the split to judge it by.
 
     Returns:
         The epoch's row of history.csv.
@@ -109,15 +166,16 @@ def run_epoch(
     Raises:
         PipelineError: the loss has left the finite numbers.
     """
-    steps = -(-len(training.labels) // params.batch_size)
-    classes = model.output_shape[-1]
-    weights = class_weights(training.labels, classes, params.class_weights)
+    model, labels = task.model, task.labels
+    steps = -(-len(labels) // params.batch_size)
+    targets = np.eye(model.output_shape[-1], dtype=np.float32)
+    weights = class_weights(labels, len(targets), params.class_weights)
     _seed_dropout(model, params.seed, epochs_before)
     losses, accuracies = [], []
     rate = 0.0
     bar = tqdm(total=steps, desc=f"epoch {epochs_before + 1}", disable=None, leave=False)
     with bar:
-        for step, batch in enumerate(batches(params, epochs_before, training)):
+        for step, batch in enumerate(batches(params, epochs_before, len(labels))):
             rate = learning_rate(
                 number * steps + step,
                 phase.epochs * steps,
@@ -127,13 +185,10 @@ def run_epoch(
             )
             model.optimizer.learning_rate = rate
             rng = np.random.default_rng([params.seed, epochs_before, 1 + step])
-            images = training.images[batch]
-            draws = augment.draw(rng, len(batch), images.shape[1], params.augment)
-            labels = training.labels[batch]
             loss, accuracy = model.train_on_batch(
-                augment.apply(images, draws),
-                np.eye(classes, dtype=np.float32)[labels],
-                sample_weight=weights[labels],
+                task.inputs(batch, rng),
+                targets[labels[batch]],
+                sample_weight=weights[labels[batch]],
             )
             if not np.isfinite(loss):
                 raise PipelineError(
@@ -144,6 +199,7 @@ def run_epoch(
             accuracies.append(float(accuracy))
             bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
             bar.update()
+    choosing = task.choosing
     probabilities = softmax(keras_file.predict(model, choosing.images, params.batch_size))
     return Epoch(
         epoch=epochs_before + 1,
@@ -165,13 +221,12 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
         state.assign(np.array([key, 0], np.uint32))
 
 
-def batches(params: Train, epoch: int, training: records.Dataset) -> Iterator[np.ndarray]:
-    """The epoch's batches, as indices (batch_size,) into the training split.
+def batches(params: Train, epoch: int, count: int) -> Iterator[np.ndarray]:
+    """The epoch's batches, as indices (batch_size,) into the `count` images of the split.
 
     The last one is filled up from the front of the order: every batch has the same shape, so the
     step is compiled once.
     """
-    count = len(training.labels)
     # The zero keeps this stream apart from the augmentation's, which ends in 1 + step.
     order = np.random.default_rng([params.seed, epoch, 0]).permutation(count)
     steps = -(-count // params.batch_size)

@@ -7,10 +7,10 @@ from dataclasses import astuple
 
 import numpy as np
 
-from ferpipe import backbones, files, keras_file, records
+from ferpipe import backbones, files, keras_file, kernels, records
 from ferpipe.backend import GPUS, OutOfMemory, keras, prepare
 from ferpipe.errors import PipelineError, exits_cleanly
-from ferpipe.fitting import Epoch, Phase, compile_for, run_epoch
+from ferpipe.fitting import Epoch, Phase, run_epoch, task
 from ferpipe.model import build_model, with_probabilities
 from ferpipe.params.reader import read_section
 from ferpipe.params.train import Train
@@ -65,12 +65,12 @@ def train(
     for phase in phases(params):
         if best is not None:
             model.set_weights(best_weights)  # fine-tuning goes on from the best head
-        compile_for(model, params, phase, len(schema.classes))
+        fitted = task(model, params, phase, training, choosing)
         best_of_phase: Epoch | None = None
         for number in range(phase.epochs):
             started = time.monotonic()
             try:
-                row = run_epoch(model, params, phase, number, len(history), training, choosing)
+                row = run_epoch(fitted, params, phase, number, len(history))
             except OutOfMemory:
                 raise PipelineError(
                     "out of memory; lower train.batch_size or train.input_size, or set "
@@ -88,6 +88,7 @@ def train(
                 break
     assert best is not None
     model.set_weights(best_weights)
+    kernels.use_stock(model)
     return model, history, best.epoch
 
 

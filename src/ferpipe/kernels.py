@@ -1,0 +1,189 @@
+"""Faster TensorFlow kernels for a processor, under the same Keras layers.
+
+Keras composes some layers of many small operations, and oneDNN's convolutions bring their kernels
+into another layout at every step, which costs more than the arithmetic where feature maps are
+small and kernels are large. Here the layers of a model are computed otherwise, with the same
+weights and, but for rounding, the same results. `docs/training.md` has what each is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+# Feature maps of at most so many pixels get their 3x3 filter gradient from a matrix product;
+# above, collecting the neighbourhoods costs more than the convolution's own gradient.
+SMALL_MAP = 64
+
+
+class Convolution(keras.layers.Conv2D):
+    """Conv2D: a 1x1 kernel as a matrix product, a 3x3 one on a small map with its own gradient."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Convolve float (n, height, width, channels)."""
+        kernel = tf.convert_to_tensor(self.kernel)
+        stride = self.strides[0]
+        if self.kernel_size == (1, 1):
+            x = inputs[:, ::stride, ::stride] if stride > 1 else inputs
+            y = tf.tensordot(x, kernel[0, 0], 1)
+        elif self._small(inputs):
+            y = _convolve_3x3(inputs, kernel)
+        else:
+            y = tf.nn.conv2d(inputs, kernel, stride, self.padding.upper())
+        if self.use_bias:
+            y = tf.nn.bias_add(y, tf.convert_to_tensor(self.bias))
+        return self.activation(y)
+
+    def _small(self, inputs: tf.Tensor) -> bool:
+        _, height, width, _ = inputs.shape
+        return (
+            self.kernel_size == (3, 3)
+            and self.strides == (1, 1)
+            and self.padding == "same"
+            and height * width <= SMALL_MAP
+        )
+
+
+@tf.custom_gradient
+def _convolve_3x3(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, object]:
+    y = tf.nn.conv2d(x, kernel, 1, "SAME")
+
+    def gradient(dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        dx = tf.raw_ops.Conv2DBackpropInput(
+            input_sizes=tf.shape(x),
+            filter=kernel,
+            out_backprop=dy,
+            strides=[1, 1, 1, 1],
+            padding="SAME",
+        )
+        height, width, channels = x.shape[1:]
+        # Each output pixel's nine neighbours, as places in the padded map.
+        row, column = np.mgrid[:height, :width].reshape(2, -1, 1)
+        down, across = np.mgrid[:3, :3].reshape(2, 1, -1)
+        places = ((row + down) * (width + 2) + column + across).ravel()
+        padded = tf.reshape(
+            tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]),
+            [-1, (height + 2) * (width + 2), channels],
+        )
+        neighbours = tf.reshape(tf.gather(padded, places, axis=1), [-1, 9 * channels])
+        flat = tf.reshape(dy, [-1, dy.shape[-1]])
+        return dx, tf.reshape(tf.matmul(neighbours, flat, transpose_a=True), kernel.shape)
+
+    return y, gradient
+
+
+class BatchNormalization(keras.layers.BatchNormalization):
+    """BatchNormalization in one operation forward and one backward."""
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
+        """Normalise float (n, height, width, channels)."""
+        del mask
+        mean, variance = self.moving_mean.value, self.moving_variance.value
+        gamma = self.gamma.value if self.scale else tf.ones_like(mean)
+        beta = self.beta.value if self.center else tf.zeros_like(mean)
+        learning = bool(training and self.trainable)
+        empty = tf.constant([], tf.float32)
+        y, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=gamma,
+            offset=beta,
+            mean=empty if learning else mean,
+            variance=empty if learning else variance,
+            epsilon=self.epsilon,
+            is_training=learning,
+        )
+        if learning:
+            # The operation gives the sample's variance (n - 1), Keras keeps the batch's (n).
+            count = tf.cast(tf.size(inputs) / mean.shape[0], tf.float32)
+            share = 1 - self.momentum
+            self.moving_mean.assign_sub((mean - batch_mean) * share)
+            batch_variance *= (count - 1) / count
+            self.moving_variance.assign_sub((variance - batch_variance) * share)
+        return y
+
+
+class AdamW(keras.optimizers.AdamW):
+    """AdamW with one operation for each variable's step; Adam where the decay is None."""
+
+    def _clip_gradients(self, grads: list[tf.Tensor]) -> list[tf.Tensor]:
+        if self.global_clipnorm is None:
+            return grads
+        # tf.clip_by_global_norm would check each gradient for infinities; the loss tells as much.
+        norm = tf.linalg.global_norm(grads)
+        factor = self.global_clipnorm / tf.maximum(norm, self.global_clipnorm)
+        return [gradient * factor for gradient in grads]
+
+    def _apply_weight_decay(self, variables: list[keras.Variable]) -> None:
+        if self.weight_decay is None:
+            return
+        keep = 1 - tf.convert_to_tensor(self.learning_rate) * self.weight_decay
+        for variable in variables:
+            if self._use_weight_decay(variable):
+                variable.value.assign(variable.value * keep)
+
+    def _backend_update_step(
+        self,
+        grads: list[tf.Tensor],
+        trainable_variables: list[keras.Variable],
+        learning_rate: float,
+    ) -> None:
+        step = tf.cast(self.iterations + 1, tf.float32)
+        common = {
+            "beta1_power": tf.pow(self.beta_1, step),
+            "beta2_power": tf.pow(self.beta_2, step),
+            "lr": tf.convert_to_tensor(learning_rate),
+            "beta1": self.beta_1,
+            "beta2": self.beta_2,
+            "epsilon": self.epsilon,
+        }
+        for gradient, variable in zip(grads, trainable_variables, strict=True):
+            index = self._get_variable_index(variable)
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.value.handle,
+                m=self._momentums[index].value.handle,
+                v=self._velocities[index].value.handle,
+                grad=gradient,
+                **common,
+            )
+
+
+def _can_convolve(layer: keras.layers.Layer) -> bool:
+    return (
+        type(layer) is keras.layers.Conv2D
+        and layer.groups == 1
+        and layer.dilation_rate == (1, 1)
+        and layer.strides[0] == layer.strides[1]
+    )
+
+
+def _can_normalise(layer: keras.layers.Layer) -> bool:
+    return (
+        type(layer) is keras.layers.BatchNormalization
+        and layer.input.ndim == 4
+        and layer.axis in (-1, 3)
+        and not layer.renorm
+    )
+
+
+def use_faster(model: keras.Model) -> None:
+    """Let a model's layers compute with the kernels above, until `use_stock`."""
+    for layer in _layers(model):
+        if _can_convolve(layer):
+            layer.__class__ = Convolution
+        elif _can_normalise(layer):
+            layer.__class__ = BatchNormalization
+
+
+def use_stock(model: keras.Model) -> None:
+    """Make every layer Keras' own again, as a model file should have them."""
+    for layer in _layers(model):
+        if isinstance(layer, (Convolution, BatchNormalization)):
+            layer.__class__ = type(layer).__base__
+
+
+def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    for layer in model.layers:
+        yield from _layers(layer) if isinstance(layer, keras.Model) else [layer]
