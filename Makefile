@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv repro test test-browser lint format lock schema clean
+.PHONY: help venv repro cv test test-browser bench lint format lock schema clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' \
@@ -23,11 +23,29 @@ repro: venv ## run the pipeline on params.yaml; PRESET=NAME applies a preset fir
 	@echo "  $(BIN)/dvc metrics show      the numbers"
 	@echo "  $(BIN)/dvc plots show        the plots, as dvc_plots/index.html"
 
+cv: venv ## cross-validate params.yaml; goes on where it was stopped; PRESET=NAME as above
+	$(if $(PRESET),ferpipe preset $(PRESET))
+	ferpipe check
+	dvc repro cv/dvc.yaml
+
 test: venv ## run the tests (all but those that need a browser)
 	pytest
 
 test-browser: venv ## draw the plots page in headless Chromium
 	pytest -m browser
+
+# PyTorch, for the benchmarks alone, has an environment of its own.
+PEERS := .venv-bench
+
+bench: venv $(PEERS)/requirements.installed ## time it against plain Keras and PyTorch (an hour); ONLY=step: one
+	@for name in $(or $(ONLY),step start stages inputs); do \
+		echo "benchmarks/$$name.py"; python benchmarks/$$name.py || exit 1; done
+
+$(PEERS)/requirements.installed: benchmarks/requirements.txt
+	@echo "Installing PyTorch into $(PEERS)."
+	$(PYTHON) -m venv --clear $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet -r $<
+	@touch $@
 
 lint: venv ## check style
 	ruff check

@@ -5,33 +5,53 @@ also where an editable install points to another one (DVC's queued and `--temp` 
 copy of the repository).
 """
 
+import argparse
 import importlib
+import os
 import sys
 from pathlib import Path
 
 STAGES = ("download", "split", "preprocess", "train", "evaluate")
+CV_STAGES = ("fold", "baseline", "summary")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line: a stage, and what `fold` needs to know beside params.yaml."""
+    top = argparse.ArgumentParser(
+        prog="python src/stage.py",
+        description="Runs one stage on params.yaml; `dvc repro` calls it when needed.",
+    )
+    stages = top.add_subparsers(required=True, dest="stage", metavar="STAGE")
+    for name in (*STAGES, *CV_STAGES):
+        where = "dvc.yaml" if name in STAGES else "cv/dvc.yaml"
+        stage = stages.add_parser(name, help=f"of {where}")
+        if name == "fold":
+            stage.add_argument("--seed", type=int, required=True, help="one of cv.seeds")
+            stage.add_argument("--fold", type=int, required=True, help="the test fold, from 0")
+        if name in ("train", "fold"):
+            stage.add_argument("--backend", default="tensorflow", help="as train.backend")
+    return top
 
 
 def main() -> None:
     """Import the named stage and run it."""
-    if len(sys.argv) != 2 or sys.argv[1] not in STAGES:
-        usage = f"usage: python src/stage.py {{{','.join(STAGES)}}}"
-        if sys.argv[1:] in (["-h"], ["--help"]):
-            print(f"{usage}\n\nRuns one stage on params.yaml; `dvc repro` calls it when needed.")
-            return
-        sys.exit(usage)
+    options = vars(parser().parse_args())
+    name = options.pop("stage")
+    if "backend" in options:
+        # Keras takes its backend once, when it is imported.
+        os.environ["FERPIPE_BACKEND"] = options.pop("backend")
     sys.path.insert(0, str(Path(__file__).resolve().parent))
     try:
-        stage = importlib.import_module(f"ferpipe.{sys.argv[1]}")
+        stage = importlib.import_module(f"ferpipe.{name}")
     except KeyboardInterrupt:
-        print(f"{sys.argv[1]}: interrupted", file=sys.stderr)
+        print(f"{name}: interrupted", file=sys.stderr)
         sys.exit(130)
     except ModuleNotFoundError as error:
         sys.exit(
-            f"{sys.argv[1]}: error: the package {error.name} is not installed for this Python; "
+            f"{name}: error: the package {error.name} is not installed for this Python; "
             "activate the environment (`source .venv/bin/activate`), or make it with `make venv`"
         )
-    stage.main()
+    stage.main(**options)
 
 
 if __name__ == "__main__":

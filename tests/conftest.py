@@ -58,14 +58,14 @@ def write_params(project, values):
 def run_python():
     """Run this Python on some arguments in the current folder; returns the finished process."""
 
-    def run(*args, **environment):
+    def run(*args, timeout=60, **environment):
         return subprocess.run(
             [sys.executable, *map(str, args)],
             env={**os.environ, **environment},
             capture_output=True,
             text=True,
             encoding="utf-8",
-            timeout=60,
+            timeout=timeout,
             check=False,
         )
 

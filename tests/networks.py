@@ -32,6 +32,7 @@ def train_params(**changes) -> Train:
         "augment": NO_AUGMENT,
         "monitor": "accuracy",
         "early_stopping": 0,
+        "backend": "tensorflow",
         "precision": "float32",
         "deterministic": True,
         "seed": 3,

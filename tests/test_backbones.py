@@ -4,9 +4,10 @@ import pytest
 from networks import train_params
 from pydantic import ValidationError
 
-from ferpipe import backbones
+from ferpipe import backbones, keras_file
 from ferpipe.backend import keras
 from ferpipe.errors import PipelineError
+from ferpipe.model import build_model, with_probabilities
 from ferpipe.params.train import BACKBONES, LEAST_INPUT
 
 
@@ -59,7 +60,17 @@ def test_with_random_weights_the_residual_branches_start_at_zero():
         if layer.name.endswith("_2_bn")
     ]
     assert gammas == [0.0] * 4
-    assert compact.get_layer("stem_bn").momentum == 0.9
+
+
+@pytest.mark.parametrize(
+    ("steps", "momentum"),
+    [(1, 0.9), (22, 0.9), (100, 0.9), (500, 0.98), (1000, 0.99), (9999, 0.99)],
+)
+def test_the_statistics_follow_within_a_tenth_of_an_epoch(steps, momentum):
+    compact = backbones.build("compact", 16, 1, "none")
+    backbones.set_momentum(compact, steps)
+    norms = [x for x in compact.layers if isinstance(x, keras.layers.BatchNormalization)]
+    assert [x.momentum for x in norms] == [pytest.approx(momentum)] * len(norms)
 
 
 def test_a_weights_file_is_loaded(tmp_path):
@@ -70,6 +81,33 @@ def test_a_weights_file_is_loaded(tmp_path):
     made.save_weights(path)
     loaded = backbones.build("compact", 16, 1, str(path))
     assert keras.ops.all(loaded.get_layer("stem_conv").kernel == kernel)
+
+
+def test_the_backbone_of_a_saved_model_is_loaded(tmp_path):
+    model = with_probabilities(build_model(train_params(), 16, 1, classes=3))
+    made = model.get_layer("backbone")
+    made.set_weights([weight + 1.0 for weight in made.get_weights()])
+    path = tmp_path / "model.keras"
+    keras_file.save(model, path)
+    loaded = backbones.build("compact", 16, 1, str(path))
+    assert all(
+        (a == b).all() for a, b in zip(made.get_weights(), loaded.get_weights(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"not a zip"])
+def test_a_model_file_that_is_none_is_refused(tmp_path, content):
+    path = tmp_path / "model.keras"
+    path.write_bytes(content)
+    with pytest.raises(PipelineError, match="does not fit the backbone"):
+        backbones.build("compact", 16, 1, str(path))
+
+
+def test_a_model_with_another_backbone_is_refused(tmp_path):
+    path = tmp_path / "model.keras"
+    keras_file.save(with_probabilities(build_model(train_params(), 16, 1, classes=3)), path)
+    with pytest.raises(PipelineError, match="does not fit the backbone"):
+        backbones.build("MobileNet", 32, 3, str(path))
 
 
 def test_a_weights_file_of_keras_applications_is_loaded(tmp_path):

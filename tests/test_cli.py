@@ -10,7 +10,8 @@ from ferpipe.errors import PipelineError
 from ferpipe.params.experiment import json_schema
 
 HEAVY = ("tensorflow", "keras", "kaggle", "sklearn", "matplotlib")
-STAGES = ("download", "split", "preprocess", "train", "evaluate")
+STAGES = ("download", "split", "preprocess", "train", "evaluate", "fold", "baseline", "summary")
+ARGUMENTS = {"fold": ("--seed", "1", "--fold", "0")}
 
 
 @pytest.fixture
@@ -138,7 +139,7 @@ def test_a_command_imports_nothing_heavy(project, run_python, args):
     assert imported(run_python, "from ferpipe.cli import main; main()", *args) == "[]"
 
 
-@pytest.mark.parametrize("stage", ["download", "split", "preprocess"])
+@pytest.mark.parametrize("stage", ["download", "split", "preprocess", "summary"])
 def test_a_light_stage_imports_nothing_heavy(run_python, stage):
     assert imported(run_python, f"import ferpipe.{stage}") == "[]"
 
@@ -149,25 +150,34 @@ def test_what_is_imported_is_seen_at_all(run_python):
 
 # src/stage.py
 
-USAGE = "usage: python src/stage.py {download,split,preprocess,train,evaluate}\n"
 
-
-@pytest.mark.parametrize("args", [[], ["splitt"], ["split", "train"], ["../split"], ["--version"]])
-def test_a_wrong_stage_ends_in_usage_and_exit_code_1(root, run_python, args):
+@pytest.mark.parametrize(
+    "args",
+    [
+        *([], ["splitt"], ["split", "train"], ["../split"], ["--version"]),
+        *(["split", "--seed", "1"], ["fold"], ["fold", "--seed", "1", "--fold", "x"]),
+    ],
+)
+def test_a_wrong_stage_ends_in_usage_and_exit_code_2(root, run_python, args):
     done = run_python(root / "src" / "stage.py", *args)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", USAGE)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: python src/stage.py ")
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 def test_the_runner_has_help(root, run_python, flag):
     done = run_python(root / "src" / "stage.py", flag)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(USAGE)
+    assert all(f"\n    {stage}" in done.stdout for stage in STAGES)
+    of_fold = run_python(root / "src" / "stage.py", "fold", flag)
+    assert of_fold.stdout.startswith("usage: python src/stage.py fold [-h] --seed SEED --fold FOLD")
 
 
 @pytest.mark.parametrize("stage", STAGES)
 def test_without_the_packages_a_stage_says_what_to_do_in_one_line(root, run_python, stage):
-    done = run_python("-ES", root / "src" / "stage.py", stage)  # no installed packages
+    args = (stage, *ARGUMENTS.get(stage, ()))
+    done = run_python("-ES", root / "src" / "stage.py", *args)  # no installed packages
     assert failed(done, f"{stage}: error: the package ")
     assert "is not installed for this Python; activate the environment" in done.stderr
     assert done.stderr.endswith("or make it with `make venv`\n")

@@ -47,15 +47,6 @@ def test_a_class_without_test_images_has_a_row_that_claims_nothing():
     assert scores == [0.0, 0.0, 0.0, 1.0, 0.0]
 
 
-def test_the_confusion_table_has_every_pair_in_the_order_of_the_data():
-    rows = evaluate.confusion_rows(result())
-    assert [row[:2] for row in rows] == [(a, b) for a in CLASSES for b in CLASSES]
-    counts = {row[:2]: row[2:4] for row in rows}
-    assert counts["anger", "happy"] == (1, pytest.approx(1 / 3))
-    assert counts["sadness", "anger"] == (1, 1.0)
-    assert counts["surprise", "surprise"] == (0, 0.0)
-
-
 def test_the_predictions_name_each_image_with_its_probabilities():
     rows = evaluate.prediction_rows(result())
     assert rows[2] == (
@@ -90,7 +81,6 @@ def test_what_was_chosen_on_test_says_so_in_every_table_and_line():
     flagged = result(chosen_on_test=True)
     assert evaluate.metrics(flagged, 0.95)["chosen_on_test"] is True
     assert "chosen on test: too high" in evaluate.headline(evaluate.metrics(flagged, 0.95), 0.95)
-    for rows in (evaluate.per_class(flagged, 0.95), evaluate.confusion_rows(flagged)):
-        assert {row[-1] for row in rows} == {"test"}
-    for rows in (evaluate.per_class(result(), 0.95), evaluate.confusion_rows(result())):
-        assert {row[-1] for row in rows} == {"val"}
+    for found, chosen_on in ((flagged, "test"), (result(), "val")):
+        assert found.chosen_on == chosen_on
+        assert {row[-1] for row in evaluate.per_class(found, 0.95)} == {chosen_on}

@@ -35,6 +35,18 @@ def test_confusion_is_that_of_scikit_learn():
     assert (scoring.confusion(labels, predicted, 6) == expected).all()
 
 
+def test_the_confusion_table_has_every_pair_in_the_order_of_the_data():
+    classes = ["sadness", "anger", "surprise"]
+    counts = scoring.confusion(np.array([0, 1, 1, 1]), np.array([1, 1, 1, 0]), 3)
+    rows = scoring.confusion_rows(counts, classes, "val")
+    assert [row[:2] for row in rows] == [(a, b) for a in classes for b in classes]
+    assert {row[4] for row in rows} == {"val"}
+    found = {row[:2]: row[2:4] for row in rows}
+    assert found["anger", "sadness"] == (1, pytest.approx(1 / 3))
+    assert found["sadness", "anger"] == (1, 1.0)
+    assert found["surprise", "surprise"] == (0, 0.0)
+
+
 @pytest.mark.parametrize(
     ("hits", "total", "low", "high"),
     # The first is the published interval of 195 of 196; the others are textbook values.

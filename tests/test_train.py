@@ -119,6 +119,11 @@ def test_another_weights_file_than_the_pinned_one_stops_the_run(compact_weights)
         fit(weights=path, weights_sha256="0" * 64)
 
 
+def test_another_backend_than_the_one_that_runs_stops_the_run():
+    with pytest.raises(PipelineError, match=r"train.backend = 'jax', but .* with tensorflow"):
+        fit(backend="jax")
+
+
 def test_early_stopping_waits_and_then_stops(compact_weights):
     # Frozen statistics and next to no learning rate: no epoch betters the first.
     path, sha256 = compact_weights

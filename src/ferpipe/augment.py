@@ -51,18 +51,21 @@ def draw(rng: np.random.Generator, count: int, side: int, params: Augment) -> Dr
     return Draws(transforms.astype(np.float32), contrast.astype(np.float32))
 
 
-def apply(images: np.ndarray, draws: Draws) -> keras.KerasTensor:
+def apply(images: np.ndarray | keras.KerasTensor, draws: Draws) -> keras.KerasTensor:
     """Change a batch of images.
 
     Args:
-        images: uint8 or float (n, side, side, channels), values 0..255.
+        images: uint8 or float (n, side, side, channels), values 0..255, array or tensor.
         draws: what happens to each.
 
     Returns:
         float32 tensor of the same shape, values 0..255. Beyond its border an image is mirrored.
     """
     x = keras.ops.image.affine_transform(
-        images.astype(np.float32), draws.transforms, interpolation="bilinear", fill_mode="reflect"
+        keras.ops.cast(images, "float32"),
+        draws.transforms,
+        interpolation="bilinear",
+        fill_mode="reflect",
     )
     mean = keras.ops.mean(x, axis=(1, 2, 3), keepdims=True)
     x = (x - mean) * draws.contrasts[:, None, None, None] + mean

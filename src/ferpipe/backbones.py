@@ -6,6 +6,7 @@ import hashlib
 import re
 import socket
 import warnings
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,14 +31,16 @@ class Backbone:
             -1..1), "torch" (minus mean, over deviation), "inside" (the network does it), or
             "standardise" (each image to mean 0 and deviation 1).
         zero_gamma: pattern of the last normalisation's name in a residual block, if it has one.
+        keeps_places: whether the head sees where on the face a feature is, or its mean alone.
     """
 
     convention: str
     zero_gamma: str | None = None
+    keeps_places: bool = False
 
 
 FAMILIES = {
-    "compact": Backbone("standardise", zero_gamma=r"_2_bn$"),
+    "compact": Backbone("standardise", zero_gamma=r"_2_bn$", keeps_places=True),
     "VGG": Backbone("caffe"),
     "ResNet": Backbone("caffe", zero_gamma=r"_3_bn$"),
     "ResNetV2": Backbone("tf"),
@@ -72,7 +75,8 @@ def build(name: str, input_size: int, channels: int, weights: str) -> keras.Mode
         name: "compact", or a name in keras.applications.
         input_size: side of its input, in pixels.
         channels: channels of the images; keras.applications always get 3, see `model.py`.
-        weights: "none", "imagenet", or the path of a weights file.
+        weights: "none", "imagenet", or the path of a file: a model of this pipeline (`.keras`),
+            whose backbone is taken, or weights that Keras saved (`.h5`).
 
     Returns:
         A model from float (n, side, side, channels), scaled by the convention, to feature maps.
@@ -156,29 +160,46 @@ def _from_applications(name: str, input_size: int, weights: str) -> keras.Model:
 
 
 def _prepare_random(backbone: keras.Model, row: Backbone) -> None:
-    """Make a network with random weights trainable on epochs of few steps.
+    """Make a deep network with random weights begin as a shallow one.
 
-    Keras' BatchNorm momentum of 0.99 lags hundreds of steps behind the weights, so validation
-    collapses on short epochs; 0.9 follows. A residual branch that starts at zero lets a deep
-    network begin as a shallow one (Goyal et al. 2017, https://arxiv.org/abs/1706.02677, 5.1).
+    Residual branches start at zero (Goyal et al. 2017, https://arxiv.org/abs/1706.02677, 5.1).
     """
     for layer in backbone.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.9
-            if row.zero_gamma and re.search(row.zero_gamma, layer.name):
-                layer.gamma.assign(layer.gamma * 0.0)
+        if row.zero_gamma and re.search(row.zero_gamma, layer.name):
+            layer.gamma.assign(layer.gamma * 0.0)
 
 
 def _load(backbone: keras.Model, weights: str) -> None:
     try:
+        if weights.endswith(".keras"):
+            model = keras.saving.load_model(weights, compile=False, safe_mode=True)
+            backbone.set_weights(model.get_layer("backbone").get_weights())
+            return
         with warnings.catch_warnings():
             # Keras only warns where a file lacks a layer, and leaves that layer random.
             warnings.simplefilter("error", UserWarning)
             backbone.load_weights(weights)
-    except (ValueError, OSError, KeyError, UserWarning) as error:
+    except (ValueError, TypeError, OSError, KeyError, UserWarning, zipfile.BadZipFile) as error:
         raise PipelineError(
             f"train.weights = {weights!r} does not fit the backbone: {one_line(error)}"
         ) from None
+
+
+def set_momentum(backbone: keras.Model, steps: int) -> None:
+    """Let the statistics of BatchNorm follow the weights within a share of an epoch.
+
+    Keras' momentum of 0.99 averages over a hundred steps: on an epoch of twenty, statistics of
+    epochs ago meet the weights of today, and validation collapses. A tenth of an epoch, but ten
+    steps or more, follows and is still an average.
+
+    Args:
+        backbone: the network.
+        steps: in an epoch.
+    """
+    momentum = 1 - 1 / min(100, max(10, steps / 10))
+    for layer in backbone.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = momentum
 
 
 def set_trainable(backbone: keras.Model, trainable: bool, frozen_batchnorm: bool) -> None:

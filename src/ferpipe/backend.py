@@ -1,6 +1,8 @@
-"""Keras on TensorFlow, imported in one place, the same whatever the user's ~/.keras says.
+"""Keras on TensorFlow or on JAX, imported in one place, the same whatever ~/.keras says.
 
-Importing this module takes seconds: only what trains or predicts does it.
+Keras takes its backend once, when it is imported, so the environment names it before: the stages
+that train set FERPIPE_BACKEND from train.backend. Importing this module takes seconds: only what
+trains or predicts does it.
 """
 
 from __future__ import annotations
@@ -9,7 +11,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-os.environ["KERAS_BACKEND"] = "tensorflow"
+from ferpipe import files
+
+NAME = os.environ.get("FERPIPE_BACKEND", "tensorflow")
+os.environ["KERAS_BACKEND"] = NAME
 
 
 @contextmanager
@@ -35,19 +40,37 @@ def _without_greetings() -> Iterator[None]:
 
 with _without_greetings():
     import keras
-    import tensorflow as tf
 
-    GPUS = [
-        tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
-        for gpu in tf.config.list_physical_devices("GPU")
-    ]
+    if NAME == "tensorflow":
+        import tensorflow as tf
+
+        GPUS = [
+            tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+            for gpu in tf.config.list_physical_devices("GPU")
+        ]
+    else:
+        import jax
+
+        # XLA compiles a large network for longer than a short training takes; it does so once.
+        jax.config.update("jax_compilation_cache_dir", str((files.CACHE / "xla").absolute()))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
+        # Read when the first device is asked for; costs nothing on a processor.
+        flags = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
+        GPUS = [device.device_kind for device in jax.devices() if device.platform == "gpu"]
 
 keras.config.set_image_data_format("channels_last")
 keras.config.set_floatx("float32")
 
-OutOfMemory = tf.errors.ResourceExhaustedError
+__all__ = ["GPUS", "NAME", "is_out_of_memory", "keras", "prepare"]
 
-__all__ = ["GPUS", "OutOfMemory", "keras", "prepare"]
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Tell whether the device ran out of memory; both backends name it alike."""
+    kinds = ("ResourceExhaustedError", "JaxRuntimeError", "XlaRuntimeError")
+    return type(error).__name__ in kinds and any(
+        sign in str(error) for sign in ("RESOURCE_EXHAUSTED", "OOM", "out of memory")
+    )
 
 
 def prepare(seed: int = 0, precision: str = "float32", deterministic: bool = True) -> None:
@@ -56,12 +79,14 @@ def prepare(seed: int = 0, precision: str = "float32", deterministic: bool = Tru
     Args:
         seed: for initial weights and everything else that draws from a global generator.
         precision: a Keras dtype policy, such as "mixed_bfloat16".
-        deterministic: let TensorFlow choose only kernels that give the same bits every time.
+        deterministic: let TensorFlow choose only kernels that give the same bits every time; JAX
+            always does.
     """
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(precision)
-    # Grappler's rewriting takes longer than it saves; see docs/training.md.
-    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    if deterministic:
-        tf.config.experimental.enable_op_determinism()
+    if NAME == "tensorflow":
+        # Grappler's rewriting takes longer than it saves; see docs/training.md.
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+        if deterministic:
+            tf.config.experimental.enable_op_determinism()

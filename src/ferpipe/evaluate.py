@@ -19,7 +19,6 @@ from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.reader import read_section
 
 BATCH_SIZE = 64
-CONFUSION_HEADER = ("actual", "predicted", "count", "share", "chosen_on")
 PER_CLASS_HEADER = (
     "class",
     "precision",
@@ -106,17 +105,6 @@ def per_class(result: Result, confidence: float) -> list[tuple[object, ...]]:
     return rows
 
 
-def confusion_rows(result: Result) -> list[tuple[object, ...]]:
-    """Rows of confusion.csv; the share is of the actual class, 0..1."""
-    counts = result.confusion
-    totals = np.maximum(counts.sum(axis=1), 1)
-    return [
-        (actual, predicted, int(counts[i, j]), float(counts[i, j] / totals[i]), result.chosen_on)
-        for i, actual in enumerate(result.classes)
-        for j, predicted in enumerate(result.classes)
-    ]
-
-
 def prediction_rows(result: Result) -> list[tuple[object, ...]]:
     """Rows of predictions.csv: path, actual, predicted, and the probability of each class."""
     return [
@@ -170,8 +158,8 @@ def main() -> None:
     files.write_csv(files.REPORTS / "per_class.csv", PER_CLASS_HEADER, table)
     files.write_csv(
         files.REPORTS / "confusion.csv",
-        CONFUSION_HEADER,
-        confusion_rows(result),
+        scoring.CONFUSION_HEADER,
+        scoring.confusion_rows(result.confusion, result.classes, result.chosen_on),
     )
     header = ("path", "actual", "predicted", *(f"p_{name}" for name in schema.classes))
     files.write_csv(files.REPORTS / "predictions.csv", header, prediction_rows(result))

@@ -37,6 +37,10 @@ HISTORY_HEADER = (
     "chosen_on",
 )
 TRAIN_FACTS = REPORTS / "train.json"
+CV = REPORTS / "cv"
+CV_PREDICTIONS = CV / "predictions"
+CV_BASELINE = CV / "baseline.csv"
+CV_BASELINE_HEADER = ("seed", "fold", "path", "actual", "predicted")
 # Never an output of a stage: verified downloads by digest, and what else may be kept between runs.
 CACHE = Path(".ferpipe")
 

@@ -12,12 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from ferpipe import augment, backbones, keras_file, kernels, records
-from ferpipe.backend import keras
+from ferpipe import augment, backbones, keras_file, records
+from ferpipe.backend import GPUS, NAME, keras
 from ferpipe.errors import PipelineError
 from ferpipe.params.train import Train
 from ferpipe.schedule import learning_rate
 from ferpipe.scoring import log_loss, softmax
+
+# They are TensorFlow's and for a processor; elsewhere the layers stay Keras' own.
+FASTER_KERNELS = NAME == "tensorflow" and not GPUS
+if FASTER_KERNELS:
+    from ferpipe import kernels
 
 
 @dataclass(frozen=True)
@@ -90,13 +95,14 @@ def task(
     frozen = params.weights != "none" and params.batchnorm == "frozen"
     backbone = model.get_layer("backbone")
     backbones.set_trainable(backbone, phase.train_backbone, frozen_batchnorm=frozen)
-    kernels.use_faster(model)
+    if FASTER_KERNELS:
+        kernels.use_faster(model)
     if phase.train_backbone:
-        side = training.images.shape[1]
+        images = keras.ops.convert_to_tensor(training.images)  # on the device, once
 
         def augmented(batch: np.ndarray, rng: np.random.Generator) -> keras.KerasTensor:
-            draws = augment.draw(rng, len(batch), side, params.augment)
-            return augment.apply(training.images[batch], draws)
+            draws = augment.draw(rng, len(batch), images.shape[1], params.augment)
+            return augment.apply(keras.ops.take(images, batch, axis=0), draws)
 
         compile_for(model, params)
         return Task(model, augmented, training.labels, choosing)
@@ -124,7 +130,7 @@ def compile_for(model: keras.Model, params: Train) -> None:
         optimizer=_optimizer(params),
         loss=keras.losses.CategoricalCrossentropy(True, params.label_smoothing),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
-        jit_compile=False,
+        jit_compile=NAME == "jax",
     )
     # Created inside the first trace, optimizer and metric state would make Keras trace again,
     # which doubles the time to the first step.
@@ -141,7 +147,8 @@ def _optimizer(params: Train) -> keras.optimizers.Optimizer:
     if params.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=0.9, weight_decay=decay, global_clipnorm=clip)
     else:
-        optimizer = kernels.AdamW(weight_decay=0.0, global_clipnorm=clip)
+        adamw = kernels.AdamW if FASTER_KERNELS else keras.optimizers.AdamW
+        optimizer = adamw(weight_decay=0.0, global_clipnorm=clip)
         optimizer.weight_decay = decay
     if decay is None:
         return optimizer
@@ -248,3 +255,9 @@ def class_weights(labels: np.ndarray, classes: int, how: str) -> np.ndarray:
         return np.ones(classes, np.float32)
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
+
+
+def use_stock(model: keras.Model) -> None:
+    """Make a trained network's layers Keras' own again, whatever they computed with."""
+    if FASTER_KERNELS:
+        kernels.use_stock(model)

@@ -39,7 +39,8 @@ def build_model(params: Train, image_size: int, channels: int, classes: int) -> 
     if channels < wants:
         x = keras.layers.Concatenate(dtype="float32", name="gray_to_rgb")([x, x, x])
     x = backbone(scale(x, row.convention))
-    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    pool = keras.layers.Flatten if row.keeps_places else keras.layers.GlobalAveragePooling2D
+    x = pool(name="pool")(x)
     x = keras.layers.Dropout(params.dropout, seed=params.seed, name="dropout")(x)
     logits = keras.layers.Dense(classes, dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name="classifier")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
 
 # The smallest probability that a log loss sees: one sure mistake costs at most 16.
 SMALLEST = 1e-7
+CONFUSION_HEADER = ("actual", "predicted", "count", "share", "chosen_on")
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -34,7 +36,25 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.nda
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, -1)
 
 
-def wilson(hits: int, total: int, confidence: float) -> tuple[float, float]:
+def confusion_rows(
+    counts: np.ndarray, classes: Sequence[str], chosen_on: str
+) -> list[tuple[object, ...]]:
+    """Rows of a confusion.csv; the share is of the actual class, 0..1.
+
+    Args:
+        counts: int (classes, classes), as `confusion` gives them.
+        classes: class names.
+        chosen_on: the split that chose the epoch, val or test.
+    """
+    totals = np.maximum(counts.sum(axis=1), 1)
+    return [
+        (actual, predicted, int(counts[i, j]), float(counts[i, j] / totals[i]), chosen_on)
+        for i, actual in enumerate(classes)
+        for j, predicted in enumerate(classes)
+    ]
+
+
+def wilson(hits: float, total: int, confidence: float) -> tuple[float, float]:
     """Wilson's score interval for a share.
 
     It stays within 0..1 and holds its level for small counts, unlike the normal approximation
@@ -42,7 +62,7 @@ def wilson(hits: int, total: int, confidence: float) -> tuple[float, float]:
     images as independent; frames of one sequence are not, so the true interval is wider.
 
     Args:
-        hits: how many of `total`.
+        hits: how many of `total`; a mean over several runs need not be whole.
         total: 0 gives the interval 0..1.
         confidence: the level, such as 0.95.
 

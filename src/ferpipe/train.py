@@ -7,8 +7,8 @@ from dataclasses import astuple
 
 import numpy as np
 
-from ferpipe import backbones, files, keras_file, kernels, records
-from ferpipe.backend import GPUS, OutOfMemory, keras, prepare
+from ferpipe import backbones, files, fitting, keras_file, records
+from ferpipe.backend import GPUS, NAME, is_out_of_memory, keras, prepare
 from ferpipe.errors import PipelineError, exits_cleanly
 from ferpipe.fitting import Epoch, Phase, run_epoch, task
 from ferpipe.model import build_model, with_probabilities
@@ -54,10 +54,18 @@ def train(
     Raises:
         PipelineError: see `build_model`.
     """
+    if params.backend != NAME:
+        raise PipelineError(
+            f"train.backend = {params.backend!r}, but this process computes with {NAME}; "
+            f"run `dvc repro`, or add `--backend {params.backend}`"
+        )
     prepare(params.seed, params.precision, params.deterministic)
     if params.weights not in ("none", "imagenet"):
         backbones.check_weights_file(params.weights, params.weights_sha256 or "")
     model = build_model(params, schema.image_size, schema.channels, len(schema.classes))
+    if params.weights != "imagenet":  # those keep Keras' momentum, as in the published run
+        steps = -(-len(training.labels) // params.batch_size)
+        backbones.set_momentum(model.get_layer("backbone"), steps)
     rank = RANKS[params.monitor]
     history: list[Epoch] = []
     best: Epoch | None = None
@@ -71,7 +79,9 @@ def train(
             started = time.monotonic()
             try:
                 row = run_epoch(fitted, params, phase, number, len(history))
-            except OutOfMemory:
+            except Exception as error:
+                if not is_out_of_memory(error):
+                    raise
                 raise PipelineError(
                     "out of memory; lower train.batch_size or train.input_size, or set "
                     "train.precision to mixed_bfloat16"
@@ -88,7 +98,7 @@ def train(
                 break
     assert best is not None
     model.set_weights(best_weights)
-    kernels.use_stock(model)
+    fitting.use_stock(model)
     return model, history, best.epoch
 
 
@@ -111,8 +121,8 @@ def main() -> None:
     chooser = "test" if schema.chosen_on_test else "val"
     choosing = records.read_split(files.RECORDS, schema, chooser)
 
-    device = ", ".join(GPUS) or "the CPU"
-    print(f"train: {params.backbone} on {len(training.labels)} images, {device}", flush=True)
+    device = f"{NAME} on {', '.join(GPUS) or 'the CPU'}"
+    print(f"train: {params.backbone}, {len(training.labels)} images, {device}", flush=True)
     model, history, best_epoch = train(params, schema, training, choosing)
 
     best = history[best_epoch - 1]

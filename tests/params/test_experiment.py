@@ -26,7 +26,9 @@ def test_a_broken_train_section_stops_the_check_but_not_split(write_params, proj
         read_experiment(project / "params.yaml")
 
 
-@pytest.mark.parametrize("section", ["download", "split", "preprocess", "train", "evaluate", "run"])
+@pytest.mark.parametrize(
+    "section", ["download", "split", "preprocess", "train", "evaluate", "cv", "run"]
+)
 def test_every_section_is_needed(project, values, section):
     del values[section]
     (project / "params.yaml").write_text(json.dumps(values), encoding="utf-8")
@@ -61,7 +63,7 @@ def test_the_schema_takes_every_preset(project, preset):
     VALIDATOR.validate(yaml.load((project / "params.yaml").read_text(encoding="utf-8")))
 
 
-@pytest.mark.parametrize("section", [None, "download", "split", "train", "evaluate", "run"])
+@pytest.mark.parametrize("section", [None, "download", "split", "train", "evaluate", "cv", "run"])
 def test_the_schema_rejects_an_unknown_key(values, section):
     changed = copy.deepcopy(values)
     (changed if section is None else changed[section])["epoch"] = 3
@@ -77,6 +79,8 @@ def test_the_schema_rejects_an_unknown_key(values, section):
         ("split", "seed", -1),
         ("preprocess", "image_size", None),
         ("train", "deterministic", "yes"),
+        ("cv", "seeds", []),
+        ("cv", "seeds", [1, 1]),
     ],
 )
 def test_the_schema_rejects_a_wrong_value(values, section, key, value):

@@ -8,6 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from ferpipe.errors import PipelineError
+from ferpipe.params.cv import CrossValidation
 from ferpipe.params.download import Download
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.preprocess import Preprocess
@@ -22,6 +23,7 @@ MODELS = {
     "preprocess": Preprocess,
     "train": Train,
     "evaluate": Evaluate,
+    "cv": CrossValidation,
     "run": Run,
 }
 COMMITTED = YAML(typ="safe", pure=True).load(
@@ -215,6 +217,24 @@ def test_a_choice_is_one_of_those_listed(read, key, choices):
     message = refused(read, section, {key: "!"})
     *first, last = map(repr, choices)
     assert f"{key} = '!': should be {', '.join(first)} or {last}" in message
+
+
+def test_seeds_of_the_cross_validation_keep_their_range(read):
+    assert read("cv", {"seeds": [0, 2**32 - 1]}).seeds == [0, 2**32 - 1]
+    for value in (-1, 2**32, "1", True, None):
+        assert "cv.seeds.1 = " in refused(read, "cv", {"seeds": [1, value]})
+
+
+@pytest.mark.parametrize(
+    ("seeds", "message"),
+    [
+        ([], "cv.seeds = []: List should have at least 1 item"),
+        ([1, 2, 1], "cv.seeds = [1, 2, 1]: each seed should stand there once"),
+        (3, "cv.seeds = 3: should be a valid list"),
+    ],
+)
+def test_seeds_are_a_list_without_repeats(read, seeds, message):
+    assert message in refused(read, "cv", {"seeds": seeds})
 
 
 def test_a_choice_that_is_nearly_one_gets_the_right_one_named(read):

@@ -98,7 +98,8 @@ def copy_tracked(target: Path) -> None:
     ).stdout
     for name in filter(None, listed.split("\0")):
         source = ROOT / name
-        if source.is_file() and name.split("/")[0] not in ("data", "models", "reports", "dvc.lock"):
+        outputs = name.split("/")[0] in ("data", "models", "reports") or source.name == "dvc.lock"
+        if source.is_file() and not outputs:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target / name)
     (target / "data/local").mkdir(parents=True)

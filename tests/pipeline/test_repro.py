@@ -22,6 +22,7 @@ def repo(finished):
     """The finished checkout; what a test changes in it is taken back."""
     yield finished
     finished.git("checkout", "-q", "--", ".")
+    # The cross-validation has not run here, so its outputs are missing.
     finished.dvc("checkout", "-q", "--force")
 
 
@@ -65,6 +66,13 @@ def test_metrics_are_shown(finished):
     assert numbers["chosen_on_test"] is False
 
 
+def test_a_cross_validation_that_has_not_run_is_not_missed(finished):
+    for command in ("repro", "metrics show", "exp show"):
+        output = finished.dvc(*command.split())
+        assert "cv/dvc.yaml" not in output, command
+        assert "failed" not in output, command
+
+
 def test_a_change_of_evaluate_runs_evaluate_alone_and_shows_in_the_diffs(repo):
     repo.set({"evaluate": {"confidence": 0.8}})
     assert "evaluate.confidence" in repo.dvc("params", "diff")
@@ -75,7 +83,7 @@ def test_a_change_of_evaluate_runs_evaluate_alone_and_shows_in_the_diffs(repo):
 
 
 def test_the_plots_are_drawn_each_once(repo):
-    repo.dvc("plots", "show", "-o", "dvc_plots")
+    assert "failed" not in repo.dvc("plots", "show", "-o", "dvc_plots")
     page = (repo.path / "dvc_plots/index.html").read_text()
     for title in (
         *("Images per class and split", "Accuracy and loss per epoch"),
@@ -103,12 +111,14 @@ def other(leaf, value):
         return special[leaf]
     if isinstance(value, bool):
         return not value
+    if isinstance(value, list):
+        return [*value, 9]
     return f"{value}x" if isinstance(value, str) else (value or 0) + 1
 
 
 @pytest.fixture(scope="module")
 def changed_stages(finished):
-    """A function: the stages that DVC finds changed by these params, in one process for speed."""
+    """A function: the stages of dvc.yaml that DVC finds changed by these params, in one process."""
     from dvc.repo import Repo
 
     def changed(values):
@@ -118,7 +128,10 @@ def changed_stages(finished):
             YAML(typ="safe", pure=True).dump(values, file)
         try:
             with Repo(str(finished.path)) as dvc:
-                return {address.split(":")[-1] for address in dvc.status()}
+                return {
+                    address.split(":")[-1]
+                    for address in dvc.status([str(finished.path / "dvc.yaml")])
+                }
         finally:
             path.write_text(before)
 
@@ -137,7 +150,7 @@ def test_a_param_changes_exactly_the_stage_of_its_section(finished, changed_stag
     for parent in parents:
         section = section[parent]
     section[key] = other(leaf, section[key])
-    assert changed_stages(values) == ({leaf[0]} if leaf[0] != "run" else set())
+    assert changed_stages(values) == ({leaf[0]} if leaf[0] not in ("cv", "run") else set())
 
 
 def test_every_stage_feeds_the_next(finished):

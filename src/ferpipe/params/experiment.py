@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from ferpipe.params.cv import CrossValidation
 from ferpipe.params.download import Download
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.preprocess import Preprocess
@@ -24,6 +25,7 @@ class Experiment(Section):
     preprocess: Preprocess = Field(description="what the cached records hold")
     train: Train = Field(description="the network and how it learns")
     evaluate: Evaluate = Field(description="how results are told")
+    cv: CrossValidation = Field(description="how often the cross-validation is repeated")
     run: Run = Field(description="what cannot change an output")
 
 

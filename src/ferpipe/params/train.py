@@ -92,6 +92,9 @@ class Train(Section):
     early_stopping: Annotated[int, Field(ge=0)] = Field(
         description="stop after this many epochs without a better one; 0: never"
     )
+    backend: Literal["tensorflow", "jax"] = Field(
+        description="what computes; jax is an extra of the package, for a GPU"
+    )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
         description="number format of the computation; weights are always float32"
     )

@@ -1,0 +1,104 @@
+"""A benchmark's report: on which machine, with which versions, and what came out."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ferpipe import files
+
+RESULTS = Path(__file__).resolve().parent / "results"
+GIB = 2**30
+# What decides how fast bfloat16 is on x86.
+FLAGS = ("avx512_bf16", "amx_bf16")
+
+
+def machine() -> str:
+    """Processor, cores and memory in a line; no name of host or user."""
+    model, flags = platform.machine(), set()
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                model = value.strip()
+            elif key.strip() == "flags":
+                flags = set(value.split())
+    except OSError:
+        pass
+    has = ", ".join(f"{flag}: {'yes' if flag in flags else 'no'}" for flag in FLAGS)
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return f"{model}, {cores()} cores, {total / GIB:.0f} GiB of memory; {has}"
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def available_memory() -> int:
+    """Bytes that can be taken without pushing others out; all there is where nobody tells."""
+    try:
+        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def others() -> list[str]:
+    """A remark where other programs are computing now, to be asked before anything is measured.
+
+    What shares the processor slows PyTorch's threads, which wait for each other while they spin,
+    far more than TensorFlow's: turns do not make up for that.
+    """
+
+    def idle_seconds() -> float:
+        first, *_ = Path("/proc/stat").read_text(encoding="utf-8").splitlines()
+        return int(first.split()[4]) / os.sysconf("SC_CLK_TCK")
+
+    try:
+        before = idle_seconds()
+        time.sleep(1)
+        busy = (os.cpu_count() or 1) - (idle_seconds() - before)
+    except OSError:
+        return []
+    if busy < 0.25:
+        return []
+    return [f"**Not a quiet machine**: other programs held {busy:.1f} cores when this began.\n"]
+
+
+def publish(
+    name: str,
+    title: str,
+    versions: Mapping[str, str],
+    parts: Sequence[str],
+    *,
+    keep: bool = True,
+) -> None:
+    """Print a report and write it to results/NAME.md.
+
+    Args:
+        name: of the benchmark.
+        title: what was measured.
+        versions: of the packages that matter.
+        parts: tables and paragraphs, in order.
+        keep: False only prints.
+    """
+    packages = {"Python": platform.python_version(), **versions}
+    head = [
+        f"# {title}\n",
+        f"`python benchmarks/{name}.py`\n",
+        f"Machine: {machine()}.\n",
+        f"Versions: {', '.join(f'{key} {value}' for key, value in packages.items())}.\n",
+    ]
+    text = "\n".join([*head, *parts])
+    print(text)
+    if keep:
+        files.write_text(RESULTS / f"{name}.md", text)
+        print(f"{name}: written to benchmarks/results/{name}.md")

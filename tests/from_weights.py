@@ -1,0 +1,38 @@
+"""Fit a tiny network from given weights, on either backend: `from_weights.py START END`.
+
+Initial weights and dropout are drawn by the backend; everything else is drawn by NumPy, so from
+the same weights and without dropout both backends do the same but for rounding.
+"""
+
+import json
+import sys
+from dataclasses import asdict
+
+import numpy as np
+from networks import bars, train_params
+
+from ferpipe import fitting
+from ferpipe.backend import NAME, prepare
+from ferpipe.model import build_model
+from ferpipe.params.train import Augment
+from ferpipe.train import phases
+
+AUGMENT = Augment(flip=True, rotate=10.0, shift=0.1, zoom=0.1, contrast=0.2)
+
+
+def fit(start, end):
+    """Return the history of two epochs as dicts; write the final weights to `end`."""
+    params = train_params(backend=NAME, augment=AUGMENT, dropout=0.0, learning_rate=1e-3)
+    prepare(params.seed)
+    model = build_model(params, 16, 1, classes=3)
+    with np.load(start) as weights:
+        model.set_weights([weights[name] for name in weights.files])
+    (phase,) = phases(params)
+    task = fitting.task(model, params, phase, bars(50, seed=1), bars(30, seed=2))
+    history = [fitting.run_epoch(task, params, phase, n, n) for n in range(params.epochs)]
+    np.savez(end, *model.get_weights())
+    return [asdict(row) for row in history]
+
+
+if __name__ == "__main__":
+    print(json.dumps(fit(*sys.argv[1:])))

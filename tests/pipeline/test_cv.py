@@ -1,0 +1,126 @@
+"""`make cv` as a user runs it: real DVC, with two folds instead of ten."""
+
+import csv
+import os
+import signal
+import subprocess
+
+import pytest
+from checkout import TINY, Checkout, copy_tracked
+
+from ferpipe import files
+
+FOLDS = ["cv/dvc.yaml:fold@1-0", "cv/dvc.yaml:fold@1-1"]
+ALL = [*FOLDS, "cv/dvc.yaml:baseline", "cv/dvc.yaml:summary"]
+
+
+def replace(path, old, new):
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+@pytest.fixture(scope="module")
+def fresh(tmp_path_factory):
+    """A checkout in which nothing has run, with two folds, one seed and one epoch."""
+    checkout = Checkout(tmp_path_factory.mktemp("cv") / "repo")
+    copy_tracked(checkout.path)
+    replace(checkout.path / "src/ferpipe/crossval.py", "FOLDS = 10\n", "FOLDS = 2\n")
+    replace(checkout.path / "cv/dvc.yaml", "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]", "[0, 1]")
+    checkout.set({**TINY, "cv": {"seeds": [1]}})
+    checkout.set({"train": {"epochs": 1}})
+    (checkout.path / "reports").mkdir()
+    (checkout.path / "reports/.gitignore").write_text("/cv\n")
+    checkout.git("init", "-q", "-b", "main")
+    checkout.git("add", "-A")
+    checkout.git("commit", "-q", "-m", "tiny")
+    return checkout
+
+
+@pytest.fixture(scope="module")
+def finished(fresh):
+    """The checkout after a run that is killed in its second fold, and another that ends."""
+    killed = subprocess.Popen(
+        ["dvc", "repro", "cv/dvc.yaml"],
+        cwd=fresh.path,
+        env=fresh.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    with killed:
+        for line in killed.stdout:
+            if line.startswith("fold: seed 1, fold 1"):
+                os.killpg(killed.pid, signal.SIGKILL)
+    assert killed.returncode == -signal.SIGKILL
+    fresh.output = fresh.dvc("repro", "cv/dvc.yaml")
+    return fresh
+
+
+def rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_that_was_killed_goes_on_with_what_is_missing(finished):
+    assert finished.stages_run(finished.output) == ALL[1:]
+    assert "Stage 'cv/dvc.yaml:fold@1-0' didn't change, skipping" in finished.output
+
+
+def test_a_second_run_runs_nothing(finished):
+    assert finished.stages_run(finished.dvc("repro", "cv/dvc.yaml")) == []
+
+
+def test_every_image_is_predicted_once(finished):
+    index = {row["path"] for row in rows(finished.path / files.INDEX)}
+    tests = []
+    for fold in (0, 1):
+        table = rows(finished.path / f"reports/cv/predictions/seed-1-fold-{fold}.csv")
+        assert {row["split"] for row in table} == {"val", "test"}
+        assert all(row["actual"] == row["path"].split("/")[0] for row in table)
+        tests += [row["path"] for row in table if row["split"] == "test"]
+    assert len(tests) == len(set(tests))
+    assert set(tests) == index == {row["path"] for row in rows(finished.path / files.CV_BASELINE)}
+
+
+def test_the_summary_is_that_of_the_predictions(finished):
+    found = finished.json("reports/cv/summary.json")
+    assert found["images"] == 6 * 7 * 3
+    assert (found["folds"], found["seeds"], found["chosen_on_test"]) == (2, 1, False)
+    counts = rows(finished.path / "reports/cv/confusion.csv")
+    right = sum(int(row["count"]) for row in counts if row["actual"] == row["predicted"])
+    assert found["accuracy"] == pytest.approx(right / found["images"])
+    assert len(found["params_sha256"]) == 64
+    assert "  recall of" in finished.output
+    assert len(rows(finished.path / "reports/cv/per_class.csv")) == 7
+
+
+def test_numbers_and_plots_are_shown_when_asked_for(finished):
+    assert "macro_f1" in finished.dvc("metrics", "show", "reports/cv/summary.json")
+    shown = finished.dvc("plots", "show", "reports/cv/confusion.csv", "-t", "confusion", "--json")
+    assert '"errors"' not in shown
+    assert "Every class in the data's own order" in shown
+
+
+def test_git_sees_the_lock_file_and_no_output(finished):
+    status = finished.git("status", "--porcelain", "--untracked-files=all")
+    assert "?? cv/dvc.lock\n" in status
+    assert "reports/cv" not in status
+
+
+def test_another_seed_runs_its_folds_alone(finished):
+    finished.set({"cv": {"seeds": [1, 2]}})
+    output = finished.dvc("status", "cv/dvc.yaml")
+    finished.set({"cv": {"seeds": [1]}})
+    changed = {line[:-1] for line in output.splitlines() if not line.startswith("\t")}
+    assert changed == {f"cv/dvc.yaml:fold@2-{fold}" for fold in (0, 1)} | set(ALL[2:])
+
+
+def test_a_change_of_train_runs_the_folds_and_not_the_baseline(finished):
+    finished.set({"train": {"epochs": 2}})
+    output = finished.dvc("status", "cv/dvc.yaml")
+    finished.set({"train": {"epochs": 1}})
+    changed = {line[:-1] for line in output.splitlines() if not line.startswith("\t")}
+    assert changed == {*FOLDS, "cv/dvc.yaml:summary"}
