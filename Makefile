@@ -38,7 +38,7 @@ test-browser: venv ## draw the plots page in headless Chromium
 PEERS := .venv-bench
 
 bench: venv $(PEERS)/requirements.installed ## time it against plain Keras and PyTorch (an hour); ONLY=step: one
-	@for name in $(or $(ONLY),step start stages inputs); do \
+	@for name in $(or $(ONLY),step kernels start stages inputs); do \
 		echo "benchmarks/$$name.py"; python benchmarks/$$name.py || exit 1; done
 
 $(PEERS)/requirements.installed: benchmarks/requirements.txt
@@ -66,7 +66,7 @@ schema: venv ## write params.schema.json from the models in src/ferpipe/params
 	ferpipe schema
 
 clean: ## remove the environment; data, models and DVC's cache stay
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(PEERS)
 
 venv: $(VENV)/$(LOCK).installed ## make .venv from the lock file; GPU=1 adds CUDA (Linux)
 

@@ -15,7 +15,7 @@ import timed_stage
 import workers
 from ferpipe.errors import PipelineError
 
-BENCHMARKS = ("step", "start", "stages", "inputs")
+BENCHMARKS = ("step", "kernels", "start", "stages", "inputs")
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

@@ -1,12 +1,13 @@
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from networks import train_params
 
-from ferpipe import backbones
+from ferpipe import backbones, keras_file
 from ferpipe.backend import keras
-from ferpipe.model import build_model, with_probabilities
+from ferpipe.model import build_model, take_head, with_probabilities
 from ferpipe.params.train import LEAST_INPUT
 
 # The smallest network of each family, and the module that holds its preprocess_input.
@@ -91,3 +92,21 @@ def test_the_saved_model_tells_probabilities():
     model = with_probabilities(build_model(train_params(), 16, 1, classes=3))
     images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 1)).astype(np.float32)
     np.testing.assert_allclose(keras.ops.sum(model(images), axis=1), 1, rtol=1e-5)
+
+
+def test_the_head_of_a_model_that_tells_the_same_classes_apart_is_taken(tmp_path):
+    saved = build_model(train_params(), 16, 1, classes=3)
+    saved.get_layer("logits").bias.assign([1.0, 2.0, 3.0])
+    path = str(tmp_path / "model.keras")
+    keras_file.save(with_probabilities(saved), Path(path), ["a", "b", "c"])
+
+    def bias(classes, **changes):
+        model = build_model(train_params(**changes), 16, 1, classes=len(classes))
+        return take_head(model, path, classes), list(np.array(model.get_layer("logits").bias))
+
+    assert bias(["a", "b", "c"]) == (True, [1.0, 2.0, 3.0])
+    assert bias(["a", "b", "d"]) == (False, [0.0] * 3)
+    assert bias(["a", "b"]) == (False, [0.0] * 2)
+    assert bias(["a", "b", "c"], input_size=24) == (False, [0.0] * 3)  # sees other places
+    keras_file.save(with_probabilities(saved), Path(path))
+    assert bias(["a", "b", "c"]) == (False, [0.0] * 3)

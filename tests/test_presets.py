@@ -1,4 +1,5 @@
 import copy
+import hashlib
 import json
 import re
 
@@ -10,7 +11,7 @@ from ferpipe.errors import PipelineError
 from ferpipe.params.experiment import read_experiment
 from ferpipe.params.reader import read_yaml
 
-NAMES = ("ckplus", "ckplus-seed", "sample")
+NAMES = ("ckplus", "ckplus-seed", "drawn", "sample")
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_the_committed_params_are_the_sample_preset(params):
     assert params.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["ckplus", "ckplus-seed"])
+@pytest.mark.parametrize("name", ["ckplus", "ckplus-seed", "drawn"])
 def test_the_sample_preset_takes_another_back_byte_for_byte(name, params):
     before = params.read_bytes()
     there = presets.apply(name, params)
@@ -212,3 +213,12 @@ def test_a_preset_sets_all_that_its_promise_depends_on(project, values, name):
     (project / "params.yaml").write_text(json.dumps(changed))
     presets.apply(name, project / "params.yaml")
     assert read_yaml(project / "params.yaml") == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_weights_of_a_preset_are_there_with_their_hash(name, params, root):
+    presets.apply(name, params)
+    train = read_experiment(params).train
+    if train.weights_sha256 is not None:
+        file = (root / train.weights).read_bytes()
+        assert hashlib.sha256(file).hexdigest() == train.weights_sha256

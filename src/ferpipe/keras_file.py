@@ -11,6 +11,7 @@ import io
 import json
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,14 @@ from ferpipe.backend import keras
 from ferpipe.errors import PipelineError, one_line
 
 
-def save(model: keras.Model, path: Path) -> None:
+def save(model: keras.Model, path: Path, classes: Sequence[str] = ()) -> None:
     """Save a model byte-stably.
 
     Args:
         model: a functional model; its optimizer is not saved. Every layer should have a name that
             does not depend on what was built before (`keras.utils.clear_session` sees to that).
         path: the `.keras` file.
+        classes: the names of its outputs, kept in the file's metadata.json.
     """
     # A model that was never compiled has no optimizer state and no compile config to save.
     bare = keras.Model(model.input, model.output, name=model.name)
@@ -37,7 +39,7 @@ def save(model: keras.Model, path: Path) -> None:
         with zipfile.ZipFile(raw) as zipped:
             parts = {name: zipped.read(name) for name in zipped.namelist()}
     for name in ("config.json", "metadata.json"):
-        parts[name] = _stable_json(parts[name])
+        parts[name] = _stable_json(parts[name], classes if name == "metadata.json" else ())
     files.write_bytes(path, _stored_zip(parts))
 
 
@@ -67,6 +69,12 @@ def load(path: Path, image_shape: tuple[int, ...], classes: int) -> keras.Model:
     return model
 
 
+def classes(path: Path) -> list[str]:
+    """The names of a saved model's outputs; none where its file does not tell."""
+    with zipfile.ZipFile(path) as zipped:
+        return json.loads(zipped.read("metadata.json")).get("classes", [])
+
+
 def predict(model: keras.Model, images: np.ndarray, batch_size: int) -> np.ndarray:
     """Predict in batches of one shape, so that the forward pass is compiled once.
 
@@ -86,8 +94,10 @@ def predict(model: keras.Model, images: np.ndarray, batch_size: int) -> np.ndarr
     return np.concatenate(outputs)
 
 
-def _stable_json(data: bytes) -> bytes:
+def _stable_json(data: bytes, classes: Sequence[str]) -> bytes:
     value = json.loads(data)
+    if classes:
+        value["classes"] = list(classes)
     value.pop("date_saved", None)
     _drop_addresses(value)
     return json.dumps(value, sort_keys=True).encode()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ferpipe import backbones
+from pathlib import Path
+
+from ferpipe import backbones, keras_file
 from ferpipe.backend import keras
 from ferpipe.params.train import Train
 
@@ -44,6 +46,27 @@ def build_model(params: Train, image_size: int, channels: int, classes: int) -> 
     x = keras.layers.Dropout(params.dropout, seed=params.seed, name="dropout")(x)
     logits = keras.layers.Dense(classes, dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name="classifier")
+
+
+def take_head(model: keras.Model, weights: str, classes: list[str]) -> bool:
+    """Let the head begin as that of a saved model, if it tells the same classes apart.
+
+    Args:
+        model: the classifier, see `build_model`.
+        weights: the section's key; a model of this pipeline ends in `.keras`.
+        classes: what `model` is to tell apart.
+
+    Returns:
+        Whether it did.
+    """
+    if not weights.endswith(".keras") or keras_file.classes(Path(weights)) != classes:
+        return False
+    saved = keras.saving.load_model(weights, compile=False, safe_mode=True).get_layer("logits")
+    head = model.get_layer("logits")
+    if saved.kernel.shape != head.kernel.shape:
+        return False
+    head.set_weights(saved.get_weights())
+    return True
 
 
 def scale(x: keras.KerasTensor, convention: str) -> keras.KerasTensor:

@@ -11,7 +11,7 @@ from ferpipe import backbones, files, fitting, keras_file, records
 from ferpipe.backend import GPUS, NAME, is_out_of_memory, keras, prepare
 from ferpipe.errors import PipelineError, exits_cleanly
 from ferpipe.fitting import Epoch, Phase, run_epoch, task
-from ferpipe.model import build_model, with_probabilities
+from ferpipe.model import build_model, take_head, with_probabilities
 from ferpipe.params.reader import read_section
 from ferpipe.params.train import Train
 
@@ -63,6 +63,8 @@ def train(
     if params.weights not in ("none", "imagenet"):
         backbones.check_weights_file(params.weights, params.weights_sha256 or "")
     model = build_model(params, schema.image_size, schema.channels, len(schema.classes))
+    if take_head(model, params.weights, schema.classes):
+        print(f"train: {params.weights} tells the same classes apart: its head is taken too")
     if params.weights != "imagenet":  # those keep Keras' momentum, as in the published run
         steps = -(-len(training.labels) // params.batch_size)
         backbones.set_momentum(model.get_layer("backbone"), steps)
@@ -126,7 +128,7 @@ def main() -> None:
     model, history, best_epoch = train(params, schema, training, choosing)
 
     best = history[best_epoch - 1]
-    keras_file.save(with_probabilities(model), files.MODEL)
+    keras_file.save(with_probabilities(model), files.MODEL, schema.classes)
     rows = ((*astuple(row), chooser) for row in history)
     files.write_csv(files.HISTORY, files.HISTORY_HEADER, rows)
     facts = {
