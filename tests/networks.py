@@ -17,6 +17,8 @@ def train_params(**changes) -> Train:
         "input_size": 16,
         "batch_size": 8,
         "batchnorm": "frozen",
+        "head": "trained",
+        "ridge": 0.3,
         "head_epochs": 0,
         "head_learning_rate": 1e-2,
         "epochs": 2,

@@ -170,3 +170,31 @@ def test_mixed_precision_learns_too():
     finally:
         keras.config.set_dtype_policy("float32")
     assert history[best - 1].val_accuracy > 0.8
+
+
+def test_a_solved_head_alone_is_a_training_of_one_row():
+    model, history, best = fit(head="solved", epochs=0)
+    assert [(row.epoch, row.phase) for row in history] == [(1, "head")]
+    assert best == 1
+    judged = bars(30, seed=3)
+    predicted = keras_file.predict(model, judged.images, 8).argmax(axis=1)
+    assert np.mean(predicted == judged.labels) > 0.9
+
+
+def test_fine_tuning_begins_from_the_solved_head():
+    head = fit(head="solved", epochs=0)[1][0]
+    history = fit(head="solved", epochs=2, learning_rate=1e-5)[1]
+    assert [(row.epoch, row.phase) for row in history] == [
+        (1, "head"),
+        (2, "fine-tune"),
+        (3, "fine-tune"),
+    ]
+    assert history[0] == head
+    assert history[1].val_accuracy == pytest.approx(head.val_accuracy, abs=0.1)
+
+
+@pytest.mark.parametrize("backbone", ["compact", "MobileNetV2"])
+def test_a_solved_head_takes_any_backbone(backbone):
+    size = 16 if backbone == "compact" else 32
+    _, history, _ = fit(head="solved", epochs=0, backbone=backbone, input_size=size)
+    assert history[0].accuracy > 0.9

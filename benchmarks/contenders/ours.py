@@ -28,6 +28,8 @@ def changes(backbone: str, size: int, batch: int) -> dict[str, Any]:
         "weights_sha256": None,
         "input_size": size,
         "batch_size": batch,
+        "head": "trained",
+        "ridge": 0.3,
         "head_epochs": 0,
         "epochs": 2,
         "learning_rate": orders.LEARNING_RATE,

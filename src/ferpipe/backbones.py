@@ -31,16 +31,23 @@ class Backbone:
             -1..1), "torch" (minus mean, over deviation), "inside" (the network does it), or
             "standardise" (each image to mean 0 and deviation 1).
         zero_gamma: pattern of the last normalisation's name in a residual block, if it has one.
-        keeps_places: whether the head sees where on the face a feature is, or its mean alone.
+        keeps_places: whether a trained head sees where on the face a feature is, or its mean.
+        levels: layers that a solved head sees; none: the output's means.
     """
 
     convention: str
     zero_gamma: str | None = None
     keeps_places: bool = False
+    levels: tuple[str, ...] = ()
 
 
 FAMILIES = {
-    "compact": Backbone("standardise", zero_gamma=r"_2_bn$", keeps_places=True),
+    "compact": Backbone(
+        "standardise",
+        zero_gamma=r"_2_bn$",
+        keeps_places=True,
+        levels=("stage1_relu", "stage2_relu"),  # stage3 has learned its own task too well
+    ),
     "VGG": Backbone("caffe"),
     "ResNet": Backbone("caffe", zero_gamma=r"_3_bn$"),
     "ResNetV2": Backbone("tf"),

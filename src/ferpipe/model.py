@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ferpipe import backbones, keras_file
+from ferpipe import backbones, gradients, keras_file
 from ferpipe.backend import keras
 from ferpipe.params.train import Train
+
+# A solved head sees each level in about so many cells along a side of the face.
+CELLS = 6
 
 
 def build_model(params: Train, image_size: int, channels: int, classes: int) -> keras.Model:
@@ -40,12 +43,33 @@ def build_model(params: Train, image_size: int, channels: int, classes: int) -> 
         x = keras.layers.Resizing(side, side, dtype="float32", name="resize")(x)
     if channels < wants:
         x = keras.layers.Concatenate(dtype="float32", name="gray_to_rgb")([x, x, x])
-    x = backbone(scale(x, row.convention))
-    pool = keras.layers.Flatten if row.keeps_places else keras.layers.GlobalAveragePooling2D
-    x = pool(name="pool")(x)
+    x = scale(x, row.convention)
+    if params.head == "solved":
+        x = _levels(backbone, row, x, image)
+    else:
+        pool = keras.layers.Flatten if row.keeps_places else keras.layers.GlobalAveragePooling2D
+        x = pool(name="pool")(backbone(x))
     x = keras.layers.Dropout(params.dropout, seed=params.seed, name="dropout")(x)
     logits = keras.layers.Dense(classes, dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name="classifier")
+
+
+def _levels(
+    backbone: keras.Model, row: backbones.Backbone, x: keras.KerasTensor, image: keras.KerasTensor
+) -> keras.KerasTensor:
+    """What a solved head sees, as the layer "pool": (n, features)."""
+    layers = keras.layers
+    found = [layers.Flatten(dtype="float32", name="gradients")(gradients.histograms(image))]
+    if not row.levels:
+        found.append(layers.GlobalAveragePooling2D(dtype="float32", name="means")(backbone(x)))
+    else:
+        outputs = [backbone.get_layer(name).output for name in row.levels]
+        maps = keras.Model(backbone.input, outputs, name="backbone")(x)
+        for name, level in zip(row.levels, maps, strict=True):
+            size = max(1, level.shape[1] // CELLS)
+            cells = layers.AveragePooling2D(size, dtype="float32", name=f"{name}_cells")(level)
+            found.append(layers.Flatten(dtype="float32", name=f"{name}_flat")(cells))
+    return layers.Concatenate(dtype="float32", name="pool")(found)
 
 
 def take_head(model: keras.Model, weights: str, classes: list[str]) -> bool:

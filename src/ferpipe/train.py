@@ -63,15 +63,24 @@ def train(
     if params.weights not in ("none", "imagenet"):
         backbones.check_weights_file(params.weights, params.weights_sha256 or "")
     model = build_model(params, schema.image_size, schema.channels, len(schema.classes))
-    if take_head(model, params.weights, schema.classes):
+    if params.head == "trained" and take_head(model, params.weights, schema.classes):
         print(f"train: {params.weights} tells the same classes apart: its head is taken too")
     if params.weights != "imagenet":  # those keep Keras' momentum, as in the published run
         steps = -(-len(training.labels) // params.batch_size)
         backbones.set_momentum(model.get_layer("backbone"), steps)
     rank = RANKS[params.monitor]
+    chooser = "test" if schema.chosen_on_test else "val"
     history: list[Epoch] = []
     best: Epoch | None = None
     best_weights: list[np.ndarray] = []
+    if params.head == "solved":
+        from ferpipe.ridge import solve_head  # scikit-learn takes a second to import
+
+        started = time.monotonic()
+        best = solve_head(model, params, training, choosing)
+        best_weights = model.get_weights()
+        history.append(best)
+        _tell(best, True, chooser, time.monotonic() - started)
     for phase in phases(params):
         if best is not None:
             model.set_weights(best_weights)  # fine-tuning goes on from the best head
@@ -93,7 +102,6 @@ def train(
                 best, best_weights = row, model.get_weights()
             if best_of_phase is None or rank(row) > rank(best_of_phase):
                 best_of_phase = row
-            chooser = "test" if schema.chosen_on_test else "val"
             _tell(row, better, chooser, time.monotonic() - started)
             waited = row.epoch - best_of_phase.epoch
             if params.early_stopping and waited >= params.early_stopping:

@@ -353,6 +353,14 @@ def test_split_keys_that_fit_together_are_taken(read, changes):
             "train: head_epochs trains on a frozen backbone; with random weights use 0",
         ),
         (
+            {"weights": "imagenet", "backbone": "VGG16", "head": "solved", "head_epochs": 1},
+            "train: head = 'solved' leaves nothing for head_epochs to train; use 0",
+        ),
+        (
+            {"epochs": 0, "warmup_epochs": 0},
+            "train: epochs = 0 needs head = 'solved'; a trained head needs epochs",
+        ),
+        (
             {"optimizer": "adam", "weight_decay": 0.01},
             "train: weight_decay needs the optimizer adamw or sgd; with adam use 0",
         ),
@@ -370,6 +378,7 @@ def test_train_keys_that_do_not_fit_together_are_told(read, changes, message):
         {"weights": "face.weights.h5", "weights_sha256": SHA, "head_epochs": 3},
         {"optimizer": "adam", "weight_decay": 0.0},
         {"epochs": 5, "warmup_epochs": 5},
+        {"epochs": 0, "warmup_epochs": 0, "head": "solved"},
     ],
 )
 def test_train_keys_that_fit_together_are_taken(read, changes):

@@ -53,14 +53,21 @@ class Train(Section):
     batchnorm: Literal["frozen", "updated"] = Field(
         description="frozen: BatchNorm layers that come with weights keep their statistics"
     )
+    head: Literal["trained", "solved"] = Field(
+        description="trained: by steps, on the backbone's output; solved: ridge regression, "
+        "exactly, on gradients' histograms and the backbone's features"
+    )
+    ridge: Annotated[float, Field(gt=0, le=1000)] = Field(
+        description="how small a solved head's weights are kept"
+    )
     head_epochs: Annotated[int, Field(ge=0, le=10_000)] = Field(
         description="epochs of the head alone, the backbone frozen, before fine-tuning"
     )
     head_learning_rate: Annotated[float, Field(gt=0, le=10)] = Field(
         description="learning rate of those epochs"
     )
-    epochs: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        description="epochs of the whole network"
+    epochs: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        description="epochs of the whole network; 0 with a solved head: none"
     )
     learning_rate: Annotated[float, Field(gt=0, le=10)] = Field(
         description="learning rate after warm-up"
@@ -116,6 +123,10 @@ class Train(Section):
             raise ValueError(f"weights = {self.weights!r} needs weights_sha256, the file's SHA-256")
         if self.weights == "none" and self.head_epochs > 0:
             raise ValueError("head_epochs trains on a frozen backbone; with random weights use 0")
+        if self.head == "solved" and self.head_epochs > 0:
+            raise ValueError("head = 'solved' leaves nothing for head_epochs to train; use 0")
+        if self.head == "trained" and self.epochs == 0:
+            raise ValueError("epochs = 0 needs head = 'solved'; a trained head needs epochs")
         if self.optimizer == "adam" and self.weight_decay > 0:
             raise ValueError("weight_decay needs the optimizer adamw or sgd; with adam use 0")
         if self.warmup_epochs > self.epochs:

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+from networks import NO_AUGMENT, bars, train_params
+from sklearn.linear_model import RidgeClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from ferpipe import keras_file
+from ferpipe.model import build_model
+from ferpipe.ridge import SHARPNESS, sharpness, solve, solve_head
+from ferpipe.scoring import log_loss, softmax
+
+
+def clouds(count, seed, features=40):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    middles = np.random.default_rng(9).normal(size=(3, features)) * 0.8
+    scales = np.exp(np.linspace(-3, 3, features))
+    return (middles[labels] + rng.normal(size=(count, features))) * scales + 5, labels
+
+
+@pytest.mark.parametrize("count", [30, 200])  # fewer and more rows than features
+def test_it_is_ridge_regression_on_standardised_features(count):
+    rows, labels = clouds(count, seed=1)
+    kernel, bias = solve(rows, labels, 3, 0.5, np.ones(count))
+    scaled = make_pipeline(StandardScaler(), RidgeClassifier(alpha=0.5 * rows.shape[1]))
+    scaled.fit(rows, labels)
+    fresh, _ = clouds(50, seed=2)
+    # A classifier's targets are -1 and 1, ours 0 and 1.
+    np.testing.assert_allclose(2 * (fresh @ kernel + bias) - 1, scaled.decision_function(fresh))
+
+
+def test_a_feature_of_one_value_does_not_decide():
+    rows, labels = clouds(60, seed=1)
+    rows[:, 7] = 3.0
+    kernel, bias = solve(rows, labels, 3, 0.5, np.ones(60))
+    fresh, _ = clouds(50, seed=2)
+    changed = fresh.copy()
+    fresh[:, 7], changed[:, 7] = 3.0, 4.0
+    np.testing.assert_allclose(fresh @ kernel + bias, changed @ kernel + bias, atol=1e-9)
+
+
+def test_features_that_all_have_one_value_give_the_share_of_each_class():
+    labels = np.array([0, 0, 0, 1])
+    kernel, bias = solve(np.full((4, 5), 2.0), labels, 2, 0.5, np.ones(4))
+    np.testing.assert_allclose(np.full((1, 5), 2.0) @ kernel + bias, [[0.75, 0.25]])
+
+
+def test_a_row_of_weight_two_is_as_two_rows():
+    rows, labels = clouds(60, seed=1)
+    rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    # Mirrored about their mean, rows keep mean and deviation however often they come.
+    rows, labels = np.concatenate([rows, -rows]), np.tile(labels, 2)
+    once = solve(rows, labels, 3, 0.5, np.full(120, 2.0))
+    twice = solve(np.tile(rows, (2, 1)), np.tile(labels, 2), 3, 0.5, np.ones(240))
+    np.testing.assert_allclose(once[0], twice[0], atol=1e-9)
+
+
+def test_sharpness_has_the_smallest_log_loss():
+    rng = np.random.default_rng(3)
+    labels = np.arange(300) % 3
+    scores = np.eye(3)[labels] * 0.6 + rng.normal(0, 0.25, (300, 3))
+    factor = sharpness(scores, labels)
+    at = [log_loss(labels, softmax(f * scores)) for f in (factor / 1.2, factor, factor * 1.2)]
+    assert min(at) == at[1]
+
+
+def test_sharpness_stays_finite_where_nothing_is_wrong():
+    labels = np.arange(9) % 3
+    assert sharpness(np.eye(3)[labels], labels) == pytest.approx(SHARPNESS[1], rel=1e-3)
+
+
+def solved(**changes):
+    params = train_params(head="solved", epochs=0, **changes)
+    model = build_model(params, 16, 1, 3)
+    return model, solve_head(model, params, bars(50, seed=1), bars(30, seed=2))
+
+
+def test_the_head_tells_unseen_images_apart():
+    model, row = solved()
+    judged = bars(30, seed=3)
+    logits = keras_file.predict(model, judged.images, 8)
+    assert np.mean(logits.argmax(axis=1) == judged.labels) == 1
+    assert (row.epoch, row.phase, row.learning_rate) == (1, "head", 0.0)
+
+
+def test_the_row_tells_what_the_model_does():
+    model, row = solved()
+    choosing = bars(30, seed=2)
+    probabilities = softmax(keras_file.predict(model, choosing.images, 8))
+    assert row.val_loss == pytest.approx(log_loss(choosing.labels, probabilities), rel=1e-3)
+    assert row.val_accuracy == np.mean(probabilities.argmax(axis=1) == choosing.labels)
+
+
+def test_mirror_images_count_where_images_are_mirrored():
+    mirrored = NO_AUGMENT.model_copy(update={"flip": True})
+    kernels = [solved(augment=a)[0].get_layer("logits").kernel for a in (NO_AUGMENT, mirrored)]
+    assert not np.allclose(*kernels)
+
+
+def test_rare_classes_count_for_more_when_balanced():
+    params = train_params(head="solved", epochs=0, class_weights="balanced")
+    model = build_model(params, 16, 1, 3)
+    training = bars(50, seed=1)
+    few = np.flatnonzero((training.labels != 2) | (np.arange(50) < 6))
+    uneven = type(training)(
+        training.images[few], training.labels[few], [training.paths[i] for i in few]
+    )
+    solve_head(model, params, uneven, bars(30, seed=2))
+    balanced = model.get_layer("logits").get_weights()[1]
+    solve_head(model, params.model_copy(update={"class_weights": "none"}), uneven, bars(30, 2))
+    assert not np.allclose(balanced, model.get_layer("logits").get_weights()[1])
