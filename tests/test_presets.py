@@ -147,7 +147,7 @@ def test_a_preset_is_a_name_not_a_path(params, name):
 @pytest.mark.parametrize(
     ("overlay", "message"),
     [
-        ("train:\n  epochs: 0\n", "train.epochs = 0: should be greater than or equal to 1"),
+        ("train:\n  epochs: -1\n", "train.epochs = -1: should be greater than or equal to 0"),
         ("train:\n  epoch: 3\n", "train.epoch: unknown key; did you mean `epochs`?"),
         ("split:\n  folds: 3\n  fold: 3\n", "split: fold = 3 should be below folds = 3"),
     ],
