@@ -50,10 +50,10 @@ def test_check_says_what_valid_params_describe(ferpipe):
 
 
 def test_check_tells_what_is_wrong_in_one_line(ferpipe, write_params):
-    write_params({"train.epochs": 0})
+    write_params({"train.batch_size": 0})
     assert failed(
         ferpipe("check"),
-        "ferpipe: error: params.yaml: train.epochs = 0: should be greater than or equal to 1",
+        "ferpipe: error: params.yaml: train.batch_size = 0: should be greater than or equal to 1",
     )
 
 

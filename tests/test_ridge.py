@@ -15,7 +15,7 @@ def clouds(count, seed, features=40):
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 3
     middles = np.random.default_rng(9).normal(size=(3, features)) * 0.8
-    scales = np.exp(np.linspace(-3, 3, features))
+    scales = np.exp(np.linspace(-2, 2, features))  # all above LEAST_DEVIATION of the middle one
     return (middles[labels] + rng.normal(size=(count, features))) * scales + 5, labels
 
 

@@ -15,6 +15,8 @@ SIDE = 48
 CELL = 6
 BINS = 12  # over the full turn: dark to light is not light to dark
 CLIP = 0.2
+# Gray levels. Where nothing rises, rounding leaves about 0.0001, which normalising would blow up.
+LEAST_RISE = 0.01
 SQUARINGS = 3  # of the cosine to a bin's direction: the share of 30 degrees beside it is 0.27
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow's gray
 
@@ -34,7 +36,7 @@ def histograms(x: keras.KerasTensor) -> keras.KerasTensor:
     if x.shape[1] != SIDE:
         x = layers.Resizing(SIDE, SIDE, dtype="float32", name="gradient_resize")(x)
     x = _fixed(layers.Conv2D(BINS, 3, **_options("directions")), x, _derivatives(x.shape[-1]))
-    x = layers.ReLU(dtype="float32", name="gradient_rising")(x)
+    x = layers.ReLU(threshold=LEAST_RISE, dtype="float32", name="gradient_rising")(x)
     share = layers.UnitNormalization(dtype="float32", name="gradient_cosines")(x)
     for number in range(SQUARINGS):
         name = f"gradient_square{number}"
