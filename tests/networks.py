@@ -19,6 +19,7 @@ def train_params(**changes) -> Train:
         "batchnorm": "frozen",
         "head": "trained",
         "ridge": 0.3,
+        "views": 0,
         "head_epochs": 0,
         "head_learning_rate": 1e-2,
         "epochs": 2,

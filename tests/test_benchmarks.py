@@ -7,6 +7,7 @@ import pytest
 
 import inputs
 import report
+import stable
 import stages
 import start
 import step
@@ -15,7 +16,7 @@ import timed_stage
 import workers
 from ferpipe.errors import PipelineError
 
-BENCHMARKS = ("step", "kernels", "start", "stages", "inputs")
+BENCHMARKS = ("step", "kernels", "start", "stages", "inputs", "stable")
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -194,3 +195,26 @@ def test_the_parts_of_a_stage_and_its_exit_make_its_wall_time():
 def test_the_machine_is_told_without_its_name():
     assert f"{report.cores()} cores" in report.machine()
     assert sys.prefix not in report.machine()
+
+
+def test_the_largest_fall_is_between_epochs_after_warm_up():
+    assert stable.largest_fall([0.9, 0.1, 0.5, 0.4, 0.8], warmup_epochs=2) == pytest.approx(0.1)
+    assert stable.largest_fall([0.9, 0.1, 0.5, 0.4, 0.8], warmup_epochs=0) == pytest.approx(0.8)
+    assert stable.largest_fall([0.5], warmup_epochs=2) == 0.0
+
+
+def test_a_row_of_a_training_that_only_rises_has_no_fall():
+    made = stable.row("all", [0.2, 0.5, 0.8], [2.0, 1.0, 1000.5])
+    assert made == ("all", "80.0%", "80.0%", "0 points", "1,000.50")
+
+
+@pytest.mark.parametrize(
+    ("variant", "gamma"), [("all measures", 0.0), ("residual branches start at one", 1.0)]
+)
+def test_a_variant_switches_its_measure_off(variant, gamma):
+    from ferpipe import backbones
+
+    _, without = stable.variants()[variant]
+    with without():
+        backbone = backbones.build("compact", 16, 1, "none")
+    assert (backbone.get_layer("stage3_2_bn").gamma.numpy() == gamma).all()

@@ -5,9 +5,9 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ferpipe import keras_file
+from ferpipe import keras_file, records
 from ferpipe.model import build_model
-from ferpipe.ridge import SHARPNESS, sharpness, solve, solve_head
+from ferpipe.ridge import SHARPNESS, sharpness, solve, solve_head, views
 from ferpipe.scoring import log_loss, softmax
 
 
@@ -73,7 +73,8 @@ def test_sharpness_stays_finite_where_nothing_is_wrong():
 def solved(**changes):
     params = train_params(head="solved", epochs=0, **changes)
     model = build_model(params, 16, 1, 3)
-    return model, solve_head(model, params, bars(50, seed=1), bars(30, seed=2))
+    row = solve_head(model, params, bars(50, seed=1), bars(30, seed=2), with_choosing=False)
+    return model, row
 
 
 def test_the_head_tells_unseen_images_apart():
@@ -98,15 +99,73 @@ def test_mirror_images_count_where_images_are_mirrored():
     assert not np.allclose(*kernels)
 
 
+def test_where_images_are_mirrored_a_face_and_its_mirror_image_get_the_same():
+    mirrored = NO_AUGMENT.model_copy(update={"flip": True})
+    model, _ = solved(augment=mirrored)
+    images = bars(6, seed=4).images
+    there, back = (keras_file.predict(model, x, 8) for x in (images, images[:, :, ::-1]))
+    np.testing.assert_allclose(there, back, atol=1e-4)
+
+
+def test_views_are_the_images_their_mirror_images_and_changed_copies():
+    turned = NO_AUGMENT.model_copy(update={"flip": True, "rotate": 20.0})
+    images = bars(5, seed=1).images
+    first, second, *copies = views(images, train_params(head="solved", views=2, augment=turned))
+    np.testing.assert_array_equal(first, images)
+    np.testing.assert_array_equal(second, images[:, :, ::-1])
+    assert [copy.shape for copy in copies] == [images.shape] * 2
+    assert not np.array_equal(*copies)
+    again = list(views(images, train_params(head="solved", views=2, augment=turned)))
+    np.testing.assert_array_equal(copies[1], again[3])
+    other = list(views(images, train_params(head="solved", views=2, augment=turned, seed=4)))
+    assert not np.array_equal(copies[1], other[3])
+
+
+def heads(*choices):
+    """The head's weights that each of some choices of params and arguments gives a network."""
+    model = build_model(train_params(head="solved", epochs=0), 16, 1, 3)
+    found = []
+    for changes, training, teaches in choices:
+        params = train_params(head="solved", epochs=0, **changes)
+        row = solve_head(model, params, training, bars(30, seed=2), with_choosing=teaches)
+        found.append((row, *model.get_layer("logits").get_weights()))
+    return found
+
+
+def test_copies_that_change_nothing_count_like_the_images():
+    training = bars(50, seed=1)
+    alone, copied = heads(
+        ({"ridge": 0.5}, training, False), ({"ridge": 1.0, "views": 1}, training, False)
+    )
+    np.testing.assert_allclose(alone[1], copied[1], atol=1e-4)
+
+
+def test_val_teaches_once_it_has_chosen():
+    """The row is of the head before, the weights are those of the head on both splits."""
+    training, choosing = bars(50, seed=1), bars(30, seed=2)
+    both = records.Dataset(
+        np.concatenate([training.images, choosing.images]),
+        np.concatenate([training.labels, choosing.labels]),
+        [*training.paths, *choosing.paths],
+    )
+    before, after, whole = heads(({}, training, False), ({}, training, True), ({}, both, False))
+    assert before[0] == after[0]
+    assert not np.allclose(before[1], after[1])
+    # Only how sharp it is was chosen otherwise.
+    factor = (after[1] * whole[1]).sum() / (whole[1] ** 2).sum()
+    np.testing.assert_allclose(after[1], factor * whole[1], atol=1e-5)
+
+
 def test_rare_classes_count_for_more_when_balanced():
     params = train_params(head="solved", epochs=0, class_weights="balanced")
     model = build_model(params, 16, 1, 3)
     training = bars(50, seed=1)
     few = np.flatnonzero((training.labels != 2) | (np.arange(50) < 6))
-    uneven = type(training)(
+    uneven = records.Dataset(
         training.images[few], training.labels[few], [training.paths[i] for i in few]
     )
-    solve_head(model, params, uneven, bars(30, seed=2))
+    solve_head(model, params, uneven, bars(30, seed=2), with_choosing=False)
     balanced = model.get_layer("logits").get_weights()[1]
-    solve_head(model, params.model_copy(update={"class_weights": "none"}), uneven, bars(30, 2))
+    even = params.model_copy(update={"class_weights": "none"})
+    solve_head(model, even, uneven, bars(30, 2), with_choosing=False)
     assert not np.allclose(balanced, model.get_layer("logits").get_weights()[1])

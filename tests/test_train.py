@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from networks import NO_AUGMENT, bars, schema, train_params
 
-from ferpipe import backbones, fitting, keras_file
+from ferpipe import backbones, fitting, keras_file, records
 from ferpipe.backend import keras
 from ferpipe.errors import PipelineError
 from ferpipe.model import build_model
@@ -179,6 +179,23 @@ def test_a_solved_head_alone_is_a_training_of_one_row():
     judged = bars(30, seed=3)
     predicted = keras_file.predict(model, judged.images, 8).argmax(axis=1)
     assert np.mean(predicted == judged.labels) > 0.9
+
+
+def test_test_never_teaches_though_it_chooses():
+    """Labels of test that say nothing would spoil the head if it saw them."""
+    params = train_params(head="solved", epochs=0, ridge=0.001)
+    training, choosing, judged = (
+        bars(count, seed=seed) for count, seed in ((30, 1), (60, 2), (30, 3))
+    )
+    wrong = records.Dataset(choosing.images, (choosing.labels + 1) % 3, choosing.paths)
+    right = {}
+    for chosen_on_test in (False, True):
+        about = schema(chosen_on_test=chosen_on_test)
+        model, _, _ = train(params, about, training, wrong)
+        logits = keras_file.predict(model, judged.images, 8)
+        right[chosen_on_test] = np.mean(logits.argmax(axis=1) == judged.labels)
+    assert right[False] < 0.5
+    assert right[True] > 0.9
 
 
 def test_fine_tuning_begins_from_the_solved_head():

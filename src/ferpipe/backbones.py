@@ -180,7 +180,7 @@ def _load(backbone: keras.Model, weights: str) -> None:
     try:
         if weights.endswith(".keras"):
             model = keras.saving.load_model(weights, compile=False, safe_mode=True)
-            backbone.set_weights(model.get_layer("backbone").get_weights())
+            backbone.set_weights(within(model).get_weights())
             return
         with warnings.catch_warnings():
             # Keras only warns where a file lacks a layer, and leaves that layer random.
@@ -190,6 +190,13 @@ def _load(backbone: keras.Model, weights: str) -> None:
         raise PipelineError(
             f"train.weights = {weights!r} does not fit the backbone: {one_line(error)}"
         ) from None
+
+
+def within(model: keras.Model) -> keras.Model:
+    """The backbone of a classifier, see `model.py`; a solved head has it among its features."""
+    if any(layer.name == "features" for layer in model.layers):
+        model = model.get_layer("features")
+    return model.get_layer("backbone")
 
 
 def set_momentum(backbone: keras.Model, steps: int) -> None:

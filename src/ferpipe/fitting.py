@@ -93,7 +93,7 @@ def task(
         choosing: the split to judge by.
     """
     frozen = params.weights != "none" and params.batchnorm == "frozen"
-    backbone = model.get_layer("backbone")
+    backbone = backbones.within(model)
     backbones.set_trainable(backbone, phase.train_backbone, frozen_batchnorm=frozen)
     if FASTER_KERNELS:
         kernels.use_faster(model)

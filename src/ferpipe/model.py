@@ -26,7 +26,8 @@ def build_model(params: Train, image_size: int, channels: int, classes: int) -> 
 
     Returns:
         A model from float (n, image_size, image_size, channels), values 0..255, to float32
-        logits (n, classes). Its backbone is the layer "backbone".
+        logits (n, classes). Its backbone is the layer "backbone"; under a solved head it lies in
+        the layer "features", which a mirrored image goes through as well if `augment.flip` is set.
 
     Raises:
         PipelineError: see `backbones.build`.
@@ -45,7 +46,11 @@ def build_model(params: Train, image_size: int, channels: int, classes: int) -> 
         x = keras.layers.Concatenate(dtype="float32", name="gray_to_rgb")([x, x, x])
     x = scale(x, row.convention)
     if params.head == "solved":
-        x = _levels(backbone, row, x, image)
+        features = keras.Model(image, _levels(backbone, row, x, image), name="features")
+        x = features(image)
+        if params.augment.flip:
+            # The head is linear, so the mean of both sides' features gives their mean logits.
+            x = keras.layers.Average(name="sides")([x, features(image[:, :, ::-1])])
     else:
         pool = keras.layers.Flatten if row.keeps_places else keras.layers.GlobalAveragePooling2D
         x = pool(name="pool")(backbone(x))
@@ -57,7 +62,7 @@ def build_model(params: Train, image_size: int, channels: int, classes: int) -> 
 def _levels(
     backbone: keras.Model, row: backbones.Backbone, x: keras.KerasTensor, image: keras.KerasTensor
 ) -> keras.KerasTensor:
-    """What a solved head sees, as the layer "pool": (n, features)."""
+    """What a solved head sees: (n, features)."""
     layers = keras.layers
     found = [layers.Flatten(dtype="float32", name="gradients")(gradients.histograms(image))]
     if not row.levels:
@@ -69,7 +74,7 @@ def _levels(
             size = max(1, level.shape[1] // CELLS)
             cells = layers.AveragePooling2D(size, dtype="float32", name=f"{name}_cells")(level)
             found.append(layers.Flatten(dtype="float32", name=f"{name}_flat")(cells))
-    return layers.Concatenate(dtype="float32", name="pool")(found)
+    return layers.Concatenate(dtype="float32", name="levels")(found)
 
 
 def take_head(model: keras.Model, weights: str, classes: list[str]) -> bool:

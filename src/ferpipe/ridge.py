@@ -6,11 +6,13 @@ one trained by gradient steps on the same features; `docs/training.md` has by ho
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 from sklearn.linear_model import Ridge
 
-from ferpipe import keras_file, records
+from ferpipe import augment, keras_file, records
 from ferpipe.backend import keras
 from ferpipe.fitting import Epoch, class_weights
 from ferpipe.params.train import Train
@@ -18,53 +20,93 @@ from ferpipe.scoring import log_loss, softmax
 
 # A feature that varies less than this share of the median one is not stretched any further.
 LEAST_DEVIATION = 0.1
+# Images that are changed at once.
+VIEW_BATCH = 256
 # A regression's scores are about 0..1; as logits they want a factor within these bounds.
 SHARPNESS = (1.0, 30.0)
 
 
 def solve_head(
-    model: keras.Model, params: Train, training: records.Dataset, choosing: records.Dataset
+    model: keras.Model,
+    params: Train,
+    training: records.Dataset,
+    choosing: records.Dataset,
+    *,
+    with_choosing: bool,
 ) -> Epoch:
-    """Solve the head on the features of every training image, and of its mirror image.
+    """Solve the head on the features of training images, their mirror images and changed copies.
 
     Args:
-        model: the classifier; its layers "pool" (the features) and "logits" (the head) are used,
-            and the latter's weights are set.
+        model: the classifier; its layers "features" and "logits" (the head) are used, and the
+            latter's weights are set.
         params: the section `train`.
         training: the split to fit.
         choosing: the split that chooses how sharp the probabilities are.
+        with_choosing: whether, once that is chosen, the head is solved anew on both splits.
 
     Returns:
-        The row of history.csv: epoch 1, without a learning rate.
+        The row of history.csv: epoch 1, without a learning rate, of the head that has not seen
+        `choosing`.
     """
-    pooled = keras.Model(model.input, model.get_layer("pool").output)
+    head = model.get_layer("logits")
 
-    def features(images: np.ndarray) -> np.ndarray:
-        return keras_file.predict(pooled, images, params.batch_size)
+    def solved(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rows = [
+            keras_file.predict(model.get_layer("features"), view, params.batch_size)
+            for view in views(images, params)
+        ]
+        classes = model.output_shape[-1]
+        weights = np.tile(class_weights(labels, classes, params.class_weights)[labels], len(rows))
+        labels = np.tile(labels, len(rows))
+        return solve(np.concatenate(rows), labels, classes, params.ridge, weights)
 
-    rows = [features(training.images)]
-    if params.augment.flip:
-        rows.append(features(training.images[:, :, ::-1]))
-    labels = np.tile(training.labels, len(rows))
-    classes = model.output_shape[-1]
-    weights = class_weights(training.labels, classes, params.class_weights)[labels]
-    kernel, bias = solve(np.concatenate(rows), labels, classes, params.ridge, weights)
+    def scores(images: np.ndarray) -> np.ndarray:
+        return keras_file.predict(model, images, params.batch_size).astype(np.float64)
 
-    judged = features(choosing.images).astype(np.float64) @ kernel + bias
+    kernel, bias = solved(training.images, training.labels)
+    head.set_weights([kernel, bias])
+    seen, judged = scores(training.images), scores(choosing.images)
     factor = sharpness(judged, choosing.labels)
-    model.get_layer("logits").set_weights([kernel * factor, bias * factor])
-
-    seen = softmax(factor * (rows[0].astype(np.float64) @ kernel + bias))
-    found = softmax(factor * judged)
+    seen, judged = softmax(factor * seen), softmax(factor * judged)
+    if with_choosing:
+        kernel, bias = solved(
+            np.concatenate([training.images, choosing.images]),
+            np.concatenate([training.labels, choosing.labels]),
+        )
+    head.set_weights([kernel * factor, bias * factor])
     return Epoch(
         epoch=1,
         phase="head",
         learning_rate=0.0,
         loss=log_loss(training.labels, seen),
         accuracy=float(np.mean(seen.argmax(axis=1) == training.labels)),
-        val_loss=log_loss(choosing.labels, found),
-        val_accuracy=float(np.mean(found.argmax(axis=1) == choosing.labels)),
+        val_loss=log_loss(choosing.labels, judged),
+        val_accuracy=float(np.mean(judged.argmax(axis=1) == choosing.labels)),
     )
+
+
+def views(images: np.ndarray, params: Train) -> Iterator[np.ndarray]:
+    """The images, mirrored where `augment.flip` is set, and `views` copies changed at random.
+
+    Args:
+        images: uint8 (n, side, side, channels).
+        params: the section `train`.
+
+    Yields:
+        Arrays of that shape: the first two uint8, copies float32, values 0..255.
+    """
+    yield images
+    if params.augment.flip:
+        yield images[:, :, ::-1]
+    for number in range(params.views):
+        # The last 1 keeps this stream apart from those of an epoch's order and augmentation.
+        rng = np.random.default_rng([params.seed, number, 0, 1])
+        batches = np.array_split(images, -(-len(images) // VIEW_BATCH))
+        changed = (
+            augment.apply(batch, augment.draw(rng, len(batch), images.shape[1], params.augment))
+            for batch in batches
+        )
+        yield np.concatenate([keras.ops.convert_to_numpy(batch) for batch in changed])
 
 
 def solve(

@@ -67,7 +67,7 @@ def train(
         print(f"train: {params.weights} tells the same classes apart: its head is taken too")
     if params.weights != "imagenet":  # those keep Keras' momentum, as in the published run
         steps = -(-len(training.labels) // params.batch_size)
-        backbones.set_momentum(model.get_layer("backbone"), steps)
+        backbones.set_momentum(backbones.within(model), steps)
     rank = RANKS[params.monitor]
     chooser = "test" if schema.chosen_on_test else "val"
     history: list[Epoch] = []
@@ -77,7 +77,9 @@ def train(
         from ferpipe.ridge import solve_head  # scikit-learn takes a second to import
 
         started = time.monotonic()
-        best = solve_head(model, params, training, choosing)
+        # Where no epochs follow, val has nothing more to choose, and it may teach.
+        teaches = not phases(params) and not schema.chosen_on_test
+        best = solve_head(model, params, training, choosing, with_choosing=teaches)
         best_weights = model.get_weights()
         history.append(best)
         _tell(best, True, chooser, time.monotonic() - started)

@@ -60,6 +60,9 @@ class Train(Section):
     ridge: Annotated[float, Field(gt=0, le=1000)] = Field(
         description="how small a solved head's weights are kept"
     )
+    views: Annotated[int, Field(ge=0, le=100)] = Field(
+        description="changed copies of every training image that a solved head sees"
+    )
     head_epochs: Annotated[int, Field(ge=0, le=10_000)] = Field(
         description="epochs of the head alone, the backbone frozen, before fine-tuning"
     )
