@@ -11,7 +11,7 @@ from ferpipe.errors import PipelineError
 from ferpipe.params.experiment import read_experiment
 from ferpipe.params.reader import read_yaml
 
-NAMES = ("ckplus", "ckplus-seed", "drawn", "sample")
+NAMES = ("ckplus", "ckplus-images", "ckplus-seed", "drawn", "sample")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_the_committed_params_are_the_sample_preset(params):
     assert params.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["ckplus", "ckplus-seed", "drawn"])
+@pytest.mark.parametrize("name", ["ckplus", "ckplus-images", "ckplus-seed", "drawn"])
 def test_the_sample_preset_takes_another_back_byte_for_byte(name, params):
     before = params.read_bytes()
     there = presets.apply(name, params)
