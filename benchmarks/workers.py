@@ -64,7 +64,12 @@ def versions(peer: Path | None = None) -> dict[str, str]:
         PipelineError: there is no such Python, or it has no PyTorch. Finding that out after half
             an hour would help nobody.
     """
-    found = {name: metadata.version(name) for name in ("tensorflow", "keras")}
+    found = {}
+    for name in ("tensorflow", "jax", "keras"):
+        with suppress(
+            metadata.PackageNotFoundError
+        ):  # JAX is an extra, and does without TensorFlow
+            found[name] = metadata.version(name)
     if peer is None:
         return found
     ask = "from importlib.metadata import version as v; print(v('torch'), v('torchvision'))"
@@ -74,6 +79,13 @@ def versions(peer: Path | None = None) -> dict[str, str]:
         name = ".venv-bench" if peer == PEER else str(peer)
         raise PipelineError(f"{name} has no PyTorch; `make bench` installs it") from None
     return found | dict(zip(("torch", "torchvision"), told.stdout.split(), strict=True))
+
+
+def gpu(peer: Path) -> str | None:
+    """The name of the GPU that PyTorch sees, None if there is none."""
+    ask = "import torch as t; print(t.cuda.get_device_name() if t.cuda.is_available() else '')"
+    told = subprocess.run([peer, "-c", ask], capture_output=True, text=True, check=True)
+    return told.stdout.strip() or None
 
 
 def command(contender: Contender, peer: Path, arguments: Mapping[str, object]) -> list[str]:

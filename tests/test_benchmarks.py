@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+import gpu
 import inputs
 import report
 import stable
@@ -16,7 +17,7 @@ import timed_stage
 import workers
 from ferpipe.errors import PipelineError
 
-BENCHMARKS = ("step", "kernels", "start", "stages", "inputs", "stable")
+BENCHMARKS = ("step", "kernels", "start", "stages", "inputs", "stable", "gpu")
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -32,7 +33,7 @@ def test_help_comes_at_once_and_without_tensorflow(root, run_python, name):
     assert seconds < 5  # half a second on a machine that does nothing else
 
 
-@pytest.mark.parametrize("name", ["step", "start"])
+@pytest.mark.parametrize("name", ["step", "start", "gpu"])
 def test_no_pytorch_is_told_in_one_line(root, run_python, tmp_path, name):
     done = run_python(root / f"benchmarks/{name}.py", "--peer", tmp_path / "python")
     assert (done.returncode, done.stdout) == (1, "")
@@ -218,3 +219,10 @@ def test_a_variant_switches_its_measure_off(variant, gamma):
     with without():
         backbone = backbones.build("compact", 16, 1, "none")
     assert (backbone.get_layer("stage3_2_bn").gamma.numpy() == gamma).all()
+
+
+def test_a_whole_training_on_a_gpu_is_start_up_and_fifty_epochs():
+    found = {gpu.OURS.name: [[9.0, 4.0], [0.2, 0.2]], gpu.PEER.name: [[20.0, 20.0], [0.4, 0.8]]}
+    ours, theirs = gpu.rows(8, found)
+    assert ours[2:] == ("0.20 (0.20 to 0.20)", "0.38 (0.25 to 0.50)", "9.0", "4.0", "14.0")
+    assert (theirs[3], theirs[-1]) == ("1", "50.0")

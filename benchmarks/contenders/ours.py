@@ -6,6 +6,7 @@ Its steps are thus all that an epoch does for a batch: indices, augmentation, la
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -78,7 +79,9 @@ def main() -> None:
     """Train on noise, in turns."""
     parser = orders.parser(["step", "inputs"])
     parser.add_argument("--backbone", default="ResNet101")
+    parser.add_argument("--backend", default="tensorflow", choices=["tensorflow", "jax"])
     args = parser.parse_args()
+    os.environ["FERPIPE_BACKEND"] = args.backend  # before anything imports Keras
     answer_to = orders.answers()
 
     # As in src/stage.py: the code of this checkout.
@@ -89,7 +92,8 @@ def main() -> None:
     from ferpipe.train import train
 
     committed = read_section(ROOT / "params.yaml", "train", Train).model_dump()
-    params = Train(**committed | changes(args.backbone, args.size, args.batch))
+    changed = changes(args.backbone, args.size, args.batch) | {"backend": args.backend}
+    params = Train(**committed | changed)
     count = EPOCH_STEPS * args.batch
     images, labels = orders.random_images(count, orders.SOURCE_SIZE, 1)
     training = records.Dataset(images, labels.astype(np.int32), [""] * count)

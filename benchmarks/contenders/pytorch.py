@@ -44,9 +44,10 @@ def network(variant: str) -> tuple[Any, Callable[[Any, Any], float]]:
     import torch
 
     model = _torchvision().models.resnet101(weights=None, num_classes=orders.CLASSES)
-    model = model.to(memory_format=torch.channels_last).train()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = model.to(device, memory_format=torch.channels_last).train()
     # `fused` is one kernel for all of AdamW, and `foreach` one for all of a norm.
-    faster = True if variant == "fused" else None
+    faster = None if variant == "default" else True
     optimizer = torch.optim.AdamW(
         model.parameters(),
         lr=orders.LEARNING_RATE,
@@ -54,10 +55,12 @@ def network(variant: str) -> tuple[Any, Callable[[Any, Any], float]]:
         fused=faster,
     )
 
+    compiled = torch.compile(model) if variant == "compiled" else model
+
     def step(x: Any, y: Any) -> float:
         optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = model(x)
+        with torch.autocast(device, torch.bfloat16):
+            logits = compiled(x)
         loss = torch.nn.functional.cross_entropy(logits.float(), y)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), orders.CLIP_NORM, foreach=faster)
@@ -79,9 +82,10 @@ def build(variant: str, size: int, batch: int) -> Callable[[int], float]:
     """The network as a function that trains so many steps."""
     import torch
 
-    _, step = network(variant)
+    model, step = network(variant)
+    device = next(model.parameters()).device
     images, labels = orders.random_images(batch, size, 3)
-    x, y = tensor(images), torch.from_numpy(labels)
+    x, y = tensor(images).to(device), torch.from_numpy(labels).to(device)
 
     def train(steps: int) -> float:
         started = time.perf_counter()
@@ -116,7 +120,7 @@ def run(variant: str, data: str, save: str, batch: int, epochs: int) -> None:
 
 def main() -> None:
     """Build, then take orders; or one whole run."""
-    parser = orders.parser(["fused", "default"])
+    parser = orders.parser(["fused", "default", "compiled"])
     parser.add_argument("--data", help="npz of images to train on, for a whole run")
     parser.add_argument("--save", help="where a whole run saves the weights")
     parser.add_argument("--epochs", type=int, default=2, help="of a whole run")
