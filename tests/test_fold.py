@@ -16,6 +16,13 @@ def test_val_and_test_are_predicted_with_what_was_learned():
         assert np.mean(probabilities.argmax(axis=1) == PARTS[name].labels) > 0.9
 
 
+def test_val_is_not_judged_where_it_has_taught():
+    params = train_params(head="solved", epochs=0)
+    assert list(fold.predict(params, schema(), PARTS)) == ["test"]
+    tuned = params.model_copy(update={"epochs": 1})
+    assert list(fold.predict(tuned, schema(), PARTS)) == ["val", "test"]
+
+
 def test_without_val_test_chooses_and_is_predicted_alone(capsys):
     nothing = records.Dataset(PARTS["val"].images[:0], PARTS["val"].labels[:0], [])
     parts = PARTS | {"val": nothing}

@@ -12,7 +12,7 @@ from ferpipe.params.run import Run
 from ferpipe.params.split import Split
 from ferpipe.params.train import Train
 from ferpipe.scoring import softmax
-from ferpipe.train import train
+from ferpipe.train import train, val_teaches
 
 
 def predict(
@@ -26,7 +26,7 @@ def predict(
         parts: train, val and test; where val is empty, test chooses the epoch.
 
     Returns:
-        For val (unless it is empty) and test, float64 (n, classes) probabilities.
+        For val (unless it is empty, or has taught) and test, float64 (n, classes) probabilities.
 
     Raises:
         PipelineError: see `train`.
@@ -35,7 +35,7 @@ def predict(
     model, _, _ = train(params, schema, parts["train"], parts[chooser])
     return {
         name: softmax(keras_file.predict(model, parts[name].images, params.batch_size))
-        for name in ("val", "test")
+        for name in (("test",) if val_teaches(params, schema) else ("val", "test"))
         if parts[name].paths
     }
 

@@ -26,7 +26,13 @@ PER_CLASS_HEADER = (
 
 
 def numbers(
-    network: Judged, baseline: Judged, val_accuracy: float | None, images: int, confidence: float
+    network: Judged,
+    baseline: Judged,
+    val_accuracy: float | None,
+    images: int,
+    confidence: float,
+    *,
+    chosen_on_test: bool,
 ) -> dict[str, object]:
     """The headline numbers, flat for `dvc metrics show`.
 
@@ -36,9 +42,11 @@ def numbers(
     Args:
         network: what the network did.
         baseline: what the baseline did.
-        val_accuracy: of the network on all val images, 0..1; None where there is no val.
+        val_accuracy: of the network on all val images, 0..1; None where there is no val, or where
+            it has taught too.
         images: how many there are.
         confidence: level of the interval, such as 0.95.
+        chosen_on_test: whether there is no val.
     """
     low, high = scoring.wilson(network.accuracy * images, images, confidence)
     return {
@@ -56,7 +64,7 @@ def numbers(
         "images": images,
         "folds": crossval.FOLDS,
         "seeds": len(network.by_seed),
-        "chosen_on_test": val_accuracy is None,
+        "chosen_on_test": chosen_on_test,
     }
 
 
@@ -145,9 +153,12 @@ def main() -> None:
 
     network, baseline = (judge(each, paths, classes) for each in (tests, bar))
     val_accuracy = fmean(val) if val else None
-    found = numbers(network, baseline, val_accuracy, len(paths), confidence)
+    chosen_on_test = sections["split"].val_size == 0
+    found = numbers(
+        *(network, baseline, val_accuracy, len(paths), confidence), chosen_on_test=chosen_on_test
+    )
     found["params_sha256"] = fingerprint(sections, files.INDEX.read_bytes())
-    chosen_on = "val" if val else "test"
+    chosen_on = "test" if chosen_on_test else "val"
     support = [images[name] for name in classes]
     recalls = per_class(network, baseline, support, classes, chosen_on, confidence)
     files.write_json(files.CV / "summary.json", found)

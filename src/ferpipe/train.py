@@ -36,6 +36,11 @@ def phases(params: Train) -> list[Phase]:
     return [phase for phase in (head, whole) if phase.epochs]
 
 
+def val_teaches(params: Train, schema: records.Schema) -> bool:
+    """Whether val, once it has chosen, is learned from: no epochs follow that it would judge."""
+    return params.head == "solved" and not phases(params) and not schema.chosen_on_test
+
+
 def train(
     params: Train, schema: records.Schema, training: records.Dataset, choosing: records.Dataset
 ) -> tuple[keras.Model, list[Epoch], int]:
@@ -77,9 +82,9 @@ def train(
         from ferpipe.ridge import solve_head  # scikit-learn takes a second to import
 
         started = time.monotonic()
-        # Where no epochs follow, val has nothing more to choose, and it may teach.
-        teaches = not phases(params) and not schema.chosen_on_test
-        best = solve_head(model, params, training, choosing, with_choosing=teaches)
+        best = solve_head(
+            model, params, training, choosing, with_choosing=val_teaches(params, schema)
+        )
         best_weights = model.get_weights()
         history.append(best)
         _tell(best, True, chooser, time.monotonic() - started)
