@@ -138,17 +138,29 @@ def _record(values: dict[str, object]) -> None:
         file.write(json.dumps(values) + "\n")
 
 
+def order(words: list[str]) -> tuple[str, str] | None:
+    """The stage and the backend that a command of dvc.yaml asks for, after its `python`."""
+    match words:
+        case [_, stage] if stage in STAGES:
+            return stage, "tensorflow"
+        case [_, "train", "--backend", backend]:
+            return "train", backend
+    return None
+
+
 def main() -> None:
     """Start the stage in a process of its own, so that its start and exit count too."""
     if len(sys.argv) == 4 and sys.argv[1] == "--inside":
         inside(sys.argv[2], float(sys.argv[3]))
         return
-    if len(sys.argv) != 3 or sys.argv[2] not in STAGES or "STAGE_TIMES" not in os.environ:
+    asked = order(sys.argv[1:])
+    if asked is None or "STAGE_TIMES" not in os.environ:
         print(__doc__.partition("\n")[0])
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
-    stage = sys.argv[2]
+    stage, backend = asked
     started = time.time()
-    code = subprocess.call([sys.executable, __file__, "--inside", stage, str(started)])
+    words = [sys.executable, __file__, "--inside", stage, str(started)]
+    code = subprocess.call(words, env={**os.environ, "FERPIPE_BACKEND": backend})
     if code == 0:
         _record({"stage": stage, "started": started, "ended": time.time()})
     sys.exit(code)

@@ -16,6 +16,7 @@ import table
 import timed_stage
 import workers
 from ferpipe.errors import PipelineError
+from ferpipe.params.reader import read_yaml
 
 BENCHMARKS = ("step", "kernels", "start", "stages", "inputs", "stable", "gpu")
 
@@ -226,3 +227,11 @@ def test_a_whole_training_on_a_gpu_is_start_up_and_fifty_epochs():
     ours, theirs = gpu.rows(8, found)
     assert ours[2:] == ("0.20 (0.20 to 0.20)", "0.38 (0.25 to 0.50)", "9.0", "4.0", "14.0")
     assert (theirs[3], theirs[-1]) == ("1", "50.0")
+
+
+def test_every_command_of_the_pipeline_can_be_timed(root):
+    pipeline = read_yaml(root / "dvc.yaml")["stages"]
+    for name, stage in pipeline.items():
+        words = stage["cmd"].replace("${train.backend}", "jax").split()
+        assert timed_stage.order(words[1:]) == (name, "jax" if name == "train" else "tensorflow")
+    assert timed_stage.order(["src/stage.py", "fold"]) is None
