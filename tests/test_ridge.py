@@ -1,3 +1,5 @@
+import zipfile
+
 import numpy as np
 import pytest
 from networks import NO_AUGMENT, bars, train_params
@@ -5,8 +7,10 @@ from sklearn.linear_model import RidgeClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ferpipe import keras_file, records
-from ferpipe.model import build_model
+from ferpipe import backbones, keras_file, records
+from ferpipe.backend import keras
+from ferpipe.errors import PipelineError
+from ferpipe.model import build_model, with_probabilities
 from ferpipe.ridge import SHARPNESS, sharpness, solve, solve_head, views
 from ferpipe.scoring import log_loss, softmax
 
@@ -105,6 +109,28 @@ def test_where_images_are_mirrored_a_face_and_its_mirror_image_get_the_same():
     images = bars(6, seed=4).images
     there, back = (keras_file.predict(model, x, 8) for x in (images, images[:, :, ::-1]))
     np.testing.assert_allclose(there, back, atol=1e-4)
+
+
+def test_the_saved_model_needs_nothing_but_keras_and_gives_its_backbone(tmp_path):
+    model, _ = solved(augment=NO_AUGMENT.model_copy(update={"flip": True}))
+    path = tmp_path / "solved.keras"
+    keras_file.save(with_probabilities(model), path, ["c0", "c1", "c2"])
+    with zipfile.ZipFile(path) as zipped:
+        assert b"ferpipe" not in zipped.read("config.json").replace(b'"ferpipe"', b"")  # its name
+    loaded = keras.saving.load_model(path, safe_mode=True)
+    images = bars(6, seed=4).images
+    expected = softmax(keras_file.predict(model, images, 8))
+    np.testing.assert_allclose(loaded.predict(images, verbose=0), expected, atol=1e-5)
+    names = [layer.name for layer in backbones.within(loaded).layers]
+    assert names == [layer.name for layer in backbones.within(model).layers]
+
+
+def test_a_solved_models_backbone_is_too_short_to_begin_a_whole_one(tmp_path):
+    model, _ = solved()
+    path = tmp_path / "solved.keras"
+    keras_file.save(with_probabilities(model), path)
+    with pytest.raises(PipelineError, match="does not fit the backbone"):
+        backbones.build("compact", 16, 1, str(path))
 
 
 def test_views_are_the_images_their_mirror_images_and_changed_copies():
