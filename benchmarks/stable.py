@@ -23,7 +23,7 @@ from ferpipe.params.reader import read_section
 from ferpipe.params.train import Train
 
 BACKBONE, SIZE, BATCH, EPOCHS = "ResNet101", 48, 32, 12
-# What the measures are tried with; the recipe of presets/ckplus-seed.yaml but for its weights.
+# What the measures are tried with; augmentation is that of params.yaml.
 RECIPE = {
     "learning_rate": 0.001,
     "schedule": "cosine",
