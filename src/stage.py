@@ -6,7 +6,6 @@ copy of the repository).
 """
 
 import argparse
-import importlib
 import os
 import sys
 from pathlib import Path
@@ -34,24 +33,16 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Import the named stage and run it."""
+    """Run the named stage."""
     options = vars(parser().parse_args())
     name = options.pop("stage")
     if "backend" in options:
         # Keras takes its backend once, when it is imported.
         os.environ["FERPIPE_BACKEND"] = options.pop("backend")
     sys.path.insert(0, str(Path(__file__).resolve().parent))
-    try:
-        stage = importlib.import_module(f"ferpipe.{name}")
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted", file=sys.stderr)
-        sys.exit(130)
-    except ModuleNotFoundError as error:
-        sys.exit(
-            f"{name}: error: the package {error.name} is not installed for this Python; "
-            "activate the environment (`source .venv/bin/activate`), or make it with `make venv`"
-        )
-    stage.main(**options)
+    from ferpipe import process  # of this checkout, now that the path is set
+
+    process.run(name, options)
 
 
 if __name__ == "__main__":

@@ -183,11 +183,12 @@ def test_without_the_packages_a_stage_says_what_to_do_in_one_line(root, run_pyth
     assert done.stderr.endswith("or make it with `make venv`\n")
 
 
-def test_a_stage_runs_the_code_of_its_own_checkout(root, tmp_path, run_python):
+def test_a_stage_runs_the_code_of_its_own_checkout(root, project, tmp_path, run_python):
     copy = tmp_path / "src"
     (copy / "ferpipe").mkdir(parents=True)
     shutil.copy(root / "src" / "stage.py", copy)
-    (copy / "ferpipe" / "__init__.py").touch()
+    for name in ("__init__", "process", "runs", "files", "errors"):
+        shutil.copy(root / "src" / "ferpipe" / f"{name}.py", copy / "ferpipe")
     (copy / "ferpipe" / "split.py").write_text("def main():\n    print('the copy')\n")
     assert run_python(copy / "stage.py", "split").stdout == "the copy\n"
 

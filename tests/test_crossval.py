@@ -1,4 +1,5 @@
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from faces import dataset, write_folder
@@ -73,7 +74,7 @@ def test_images_are_decoded_into_their_splits(tmp_path, monkeypatch):
         for image, name in zip(contents.images, splits, strict=True)
     ]
     preprocess = Preprocess(image_size=8, color="grayscale", shard_size=2)
-    schema, parts = crossval.decode(rows, preprocess, 1)
+    schema, parts = crossval.decode(rows, preprocess, 1, Path("reports/it.csv"))
     assert schema.classes == ["angry", "happy"]
     assert schema.images == {"train": 2, "val": 2, "test": 2}
     for name, part in parts.items():

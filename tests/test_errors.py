@@ -1,6 +1,9 @@
+import errno
+import signal
+
 import pytest
 
-from ferpipe.errors import PipelineError, exits_cleanly, one_line
+from ferpipe.errors import PipelineError, Stopped, exits_cleanly, one_line
 
 
 def ends_with(error):
@@ -37,6 +40,23 @@ def test_an_interrupt_ends_in_exit_code_130(capsys):
         ends_with(KeyboardInterrupt())()
     assert end.value.code == 130
     assert capsys.readouterr().err == "split: interrupted\n"
+
+
+def test_another_signal_is_named_and_gives_its_own_exit_code(capsys):
+    with pytest.raises(SystemExit) as end:
+        ends_with(Stopped(signal.SIGTERM))()
+    assert end.value.code == 143
+    assert capsys.readouterr().err == "split: stopped by SIGTERM\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_told_with_the_remedy(number, capsys):
+    with pytest.raises(SystemExit):
+        ends_with(OSError(number, "full", "data/split.csv"))()
+    assert capsys.readouterr().err == (
+        f"split: error: [Errno {number}] full: 'data/split.csv'; "
+        "free some space or raise the limit, then run it again\n"
+    )
 
 
 def test_a_defect_of_ours_keeps_its_traceback():

@@ -1,4 +1,5 @@
 import os
+from contextlib import nullcontext
 
 import pytest
 
@@ -24,6 +25,53 @@ def test_a_block_that_raises_leaves_the_old_target_and_nothing_else(tmp_path, er
         raise error
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_killed_process_left_beside_a_target_goes_with_the_next_writing(tmp_path):
+    target = tmp_path / "it[1].txt"
+    (tmp_path / ".it[1].txt.abc.partial").write_bytes(b"half")
+    (tmp_path / ".it[1].txt.def.partial").mkdir()
+    (tmp_path / ".it[1].txt.def.partial" / "part").write_bytes(b"half")
+    others = [tmp_path / ".it.txt.abc.partial", tmp_path / ".it[1].txt"]
+    for other in others:
+        other.write_bytes(b"not ours")
+    files.write_bytes(target, b"whole")
+    assert sorted(tmp_path.iterdir()) == sorted([target, *others])
+
+
+@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
+def test_a_scratch_folder_lies_beside_its_target_and_goes(tmp_path, error):
+    target = tmp_path / "made" / "records"
+    with pytest.raises(error) if error else nullcontext(), files.scratch(target) as folder:
+        assert folder.parent == target.parent
+        assert list(folder.iterdir()) == []
+        (folder / "shard").write_bytes(b"half")
+        if error:
+            raise error
+    assert list(target.parent.iterdir()) == []
+
+
+def limited(code, tmp_path, run_python):
+    """Run code under a limit of 1000 bytes a file."""
+    begin = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
+    imports = "from pathlib import Path; from ferpipe import files"
+    return run_python("-c", f"{begin}; {imports}\nwhere = Path({str(tmp_path)!r})\n{code}")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit")
+@pytest.mark.parametrize(
+    "code",
+    [
+        "files.write_bytes(where / 'it.bin', bytes(2000))",
+        "with files.scratch(where / 'it.bin') as folder: (folder / 'a').write_bytes(bytes(2000))",
+    ],
+)
+def test_what_does_not_fit_is_named_and_nothing_of_it_stays(tmp_path, run_python, code):
+    done = limited(code, tmp_path, run_python)
+    assert done.stderr.splitlines()[-1] == (
+        f"OSError: [Errno 27] File too large: '{tmp_path / 'it.bin'}'"
+    )
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")

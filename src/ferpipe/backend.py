@@ -13,6 +13,10 @@ from contextlib import contextmanager
 
 from ferpipe import files
 
+# Threads that share an operation. Sums are split among them, so their number, not that of the
+# cores, decides how results are rounded; `docs/training.md` has what it costs.
+THREADS = 8
+
 NAME = os.environ.get("FERPIPE_BACKEND", "tensorflow")
 os.environ["KERAS_BACKEND"] = NAME
 
@@ -44,6 +48,7 @@ with _without_greetings():
     if NAME == "tensorflow":
         import tensorflow as tf
 
+        tf.config.threading.set_intra_op_parallelism_threads(THREADS)
         GPUS = [
             tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
             for gpu in tf.config.list_physical_devices("GPU")
@@ -79,8 +84,8 @@ def prepare(seed: int = 0, precision: str = "float32", deterministic: bool = Tru
     Args:
         seed: for initial weights and everything else that draws from a global generator.
         precision: a Keras dtype policy, such as "mixed_bfloat16".
-        deterministic: let TensorFlow choose only kernels that give the same bits every time; JAX
-            always does.
+        deterministic: let TensorFlow choose only kernels that give the same bits every time, and
+            split its sums alike whatever the number of cores; JAX always does the former.
     """
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
@@ -90,3 +95,5 @@ def prepare(seed: int = 0, precision: str = "float32", deterministic: bool = Tru
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         if deterministic:
             tf.config.experimental.enable_op_determinism()
+        else:
+            tf.config.threading.set_intra_op_parallelism_threads(0)  # one a core

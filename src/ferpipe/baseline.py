@@ -56,7 +56,7 @@ def main() -> None:
     workers = read_section(files.PARAMS, "run", Run).workers
     index = files.read_csv(files.INDEX, files.INDEX_HEADER)
     everyone = [Row(row["path"], row["label"], "", "", "train") for row in index]
-    schema, parts = crossval.decode(everyone, preprocess, workers)
+    schema, parts = crossval.decode(everyone, preprocess, workers, files.CV_BASELINE)
 
     table = list(predict(parts["train"], schema.classes, split, cv.seeds))
     files.write_csv(files.CV_BASELINE, files.CV_BASELINE_HEADER, table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ferpipe import files, presets
+from ferpipe import files, presets, runs
 from ferpipe.errors import PipelineError, exits_cleanly
 from ferpipe.params.experiment import json_schema, read_experiment
 
@@ -57,6 +57,12 @@ def contact_sheet(args: argparse.Namespace) -> None:
     print(f"{args.output} written")
 
 
+def list_runs(args: argparse.Namespace) -> None:
+    """Show what ran in this checkout: when, how long, how it ended, on what machine."""
+    found = runs.read()[-args.last :] if args.last else runs.read()
+    print("\n".join(runs.table(found)) if found else f"no stage has run here ({runs.RUNS})")
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line: one subcommand for each function above."""
     top = argparse.ArgumentParser(
@@ -78,6 +84,9 @@ def parser() -> argparse.ArgumentParser:
     add("check", check)
     add("preset", preset).add_argument(
         "name", nargs="?", metavar="NAME", help="which one; without it they are listed"
+    )
+    add("runs", list_runs).add_argument(
+        "--last", type=int, default=30, metavar="N", help="how many; 0: all; default: 30"
     )
     for name, run, output in (
         ("schema", schema, SCHEMA),

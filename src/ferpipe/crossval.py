@@ -6,7 +6,6 @@ exactly once.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -41,7 +40,7 @@ def deal(paths: Sequence[str], params: Split, seed: int, fold: int) -> list[Row]
 
 
 def decode(
-    rows: Sequence[Row], params: Preprocess, workers: int
+    rows: Sequence[Row], params: Preprocess, workers: int, target: Path
 ) -> tuple[records.Schema, dict[str, records.Dataset]]:
     """Decode the images of data/raw/images.zip as the stage `preprocess` does.
 
@@ -49,12 +48,12 @@ def decode(
         rows: which image is in which split.
         params: the section `preprocess`.
         workers: threads that decode; 0: one a core.
+        target: what is made of them; the records lie beside it while they are read.
 
     Returns:
         The schema of the records, and each split in memory.
     """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with files.scratch(target) as folder:
         schema = preprocess([asdict(row) for row in rows], files.IMAGES, params, folder, workers)
         return schema, {part: records.read_split(folder, schema, part) for part in files.SPLITS}
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import tempfile
 from dataclasses import astuple
 from pathlib import Path
 
@@ -30,9 +29,8 @@ def download(params: Download, run: Run, target: Path) -> archive.Contents:
     """
     # Only the source in use is imported: the sample needs no Kaggle client.
     source = importlib.import_module(f"ferpipe.sources.{params.source}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".download-") as folder:
-        fetched = Path(folder, target.name)
+    with files.scratch(target) as folder:
+        fetched = folder / target.name
         contents = source.fetch(params, run, fetched)
         archive.verify(contents, params.expect.class_counts, params.expect.digest)
         fetched.replace(target)

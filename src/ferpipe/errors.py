@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import signal
 import sys
 from collections.abc import Callable
+
+# What a full disk, a quota and a limit on file sizes are called.
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class PipelineError(Exception):
@@ -12,6 +17,18 @@ class PipelineError(Exception):
 
     Its message is one line that names the file or key, what is wrong and the remedy.
     """
+
+
+class Stopped(KeyboardInterrupt):
+    """The process was told to stop; raised where Ctrl-C would be.
+
+    Args:
+        number: of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 def one_line(error: BaseException) -> str:
@@ -27,8 +44,8 @@ def exits_cleanly(name: str) -> Callable[[Callable[..., None]], Callable[..., No
 
     Returns:
         A decorator. A `PipelineError` or an `OSError` (no such file, no space left) becomes
-        `name: error: message` on stderr and exit code 1; Ctrl-C becomes exit code 130. Any other
-        exception is a defect of ours and keeps its traceback.
+        `name: error: message` on stderr and exit code 1; Ctrl-C becomes exit code 130, another
+        signal 128 + its number. Any other exception is a defect of ours and keeps its traceback.
     """
 
     def decorate(main: Callable[..., None]) -> Callable[..., None]:
@@ -37,12 +54,23 @@ def exits_cleanly(name: str) -> Callable[[Callable[..., None]], Callable[..., No
             try:
                 main(*args, **kwargs)
             except (PipelineError, OSError) as error:
-                print(f"{name}: error: {one_line(error)}", file=sys.stderr)
+                print(f"{name}: error: {one_line(error)}{_remedy(error)}", file=sys.stderr)
                 sys.exit(1)
-            except KeyboardInterrupt:
-                print(f"{name}: interrupted", file=sys.stderr)
-                sys.exit(130)
+            except KeyboardInterrupt as stop:
+                number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
+                how = "interrupted"
+                if number != signal.SIGINT:
+                    how = f"stopped by {signal.Signals(number).name}"
+                print(f"{name}: {how}", file=sys.stderr)
+                sys.exit(128 + number)
 
         return wrapped
 
     return decorate
+
+
+def _remedy(error: BaseException) -> str:
+    """What helps where a disk, a quota or a limit is full; nothing half-written stays."""
+    if isinstance(error, OSError) and error.errno in NO_SPACE:
+        return "; free some space or raise the limit, then run it again"
+    return ""

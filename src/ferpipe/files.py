@@ -6,9 +6,11 @@ Files are written beside their target and then moved over it with `os.replace`.
 from __future__ import annotations
 
 import csv
+import glob
 import io
 import json
 import os
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ferpipe.errors import PipelineError
+from ferpipe.errors import NO_SPACE, PipelineError
 
 # Stages run in the repository's root (DVC sees to that), so every path is relative to it.
 PARAMS = Path("params.yaml")
@@ -45,32 +47,76 @@ CV_BASELINE_HEADER = ("seed", "fold", "path", "actual", "predicted")
 CACHE = Path(".ferpipe")
 
 
+# What lies beside a target while it is written ends so; git and DVC ignore it.
+UNFINISHED = ".partial"
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary file beside `path` that takes its place when the block ends well.
 
     Args:
-        path: the target; its folder is made when missing.
+        path: the target, which one process at a time writes; its folder is made when missing.
 
     Yields:
         A binary file open for writing and reading. If the block raises, the target is untouched
         and the temporary file is gone.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    _sweep(path)
+    handle, name = tempfile.mkstemp(UNFINISHED, f".{path.name}.", path.parent)
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        # mkstemp makes files that only their owner reads; outputs are ordinary files.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
+        with _naming(path):
+            with os.fdopen(handle, "w+b") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            # mkstemp makes files that only their owner reads; outputs are ordinary files.
+            umask = os.umask(0)
+            os.umask(umask)
+            temporary.chmod(0o666 & ~umask)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Make a temporary folder beside `path`, on its file system; gone when the block ends.
+
+    Args:
+        path: what is made in there, by one process at a time; its folder is made when missing.
+
+    Yields:
+        The folder, empty.
+    """
+    _sweep(path)
+    with (
+        _naming(path),
+        tempfile.TemporaryDirectory(UNFINISHED, f".{path.name}.", path.parent) as name,
+    ):
+        yield Path(name)
+
+
+def _sweep(path: Path) -> None:
+    """Make the folder of `path`, and remove what a killed process left there on the way to it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*{UNFINISHED}"):
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Name the file that did not fit: a failed write does not say which one it was."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in NO_SPACE and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from None
+        raise
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -6,7 +6,7 @@ training is its weights, its optimizer and the number of the epoch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,21 @@ class Phase:
     warmup_epochs: int
     train_backbone: bool
 
+    def is_over(
+        self, rows: Sequence[Epoch], rank: Callable[[Epoch], tuple], early_stopping: int
+    ) -> bool:
+        """Tell whether no epoch follows.
+
+        Args:
+            rows: the phase's epochs so far.
+            rank: what makes one better than another.
+            early_stopping: epochs to wait for a better one; 0: to the end.
+        """
+        if not rows or not early_stopping:
+            return len(rows) >= self.epochs
+        waited = rows[-1].epoch - max(rows, key=rank).epoch
+        return len(rows) >= self.epochs or waited >= early_stopping
+
 
 @dataclass(frozen=True)
 class Task:
@@ -92,9 +107,7 @@ def task(
         training: the split to fit.
         choosing: the split to judge by.
     """
-    frozen = params.weights != "none" and params.batchnorm == "frozen"
-    backbone = backbones.within(model)
-    backbones.set_trainable(backbone, phase.train_backbone, frozen_batchnorm=frozen)
+    _set_trainable(model, params, phase.train_backbone)
     if FASTER_KERNELS:
         kernels.use_faster(model)
     if phase.train_backbone:
@@ -257,7 +270,16 @@ def class_weights(labels: np.ndarray, classes: int, how: str) -> np.ndarray:
     return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
 
 
-def use_stock(model: keras.Model) -> None:
-    """Make a trained network's layers Keras' own again, whatever they computed with."""
+def _set_trainable(model: keras.Model, params: Train, train_backbone: bool) -> None:
+    frozen = params.weights != "none" and params.batchnorm == "frozen"
+    backbones.set_trainable(backbones.within(model), train_backbone, frozen_batchnorm=frozen)
+
+
+def finish(model: keras.Model, params: Train) -> None:
+    """Leave a trained network as it is saved, whatever phases this process has seen of it.
+
+    Its layers are Keras' own again, and those are trainable that fine-tuning trains.
+    """
+    _set_trainable(model, params, train_backbone=True)
     if FASTER_KERNELS:
         kernels.use_stock(model)

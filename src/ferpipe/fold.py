@@ -70,15 +70,15 @@ def main(seed: int, fold: int) -> None:
     params = read_section(files.PARAMS, "train", Train).model_copy(update={"seed": seed})
     workers = read_section(files.PARAMS, "run", Run).workers
     index = files.read_csv(files.INDEX, files.INDEX_HEADER)
+    path = crossval.predictions_path(seed, fold)
     dealt = crossval.deal([row["path"] for row in index], split, seed, fold)
-    schema, parts = crossval.decode(dealt, preprocess, workers)
+    schema, parts = crossval.decode(dealt, preprocess, workers, path)
 
     sizes = ", ".join(f"{name} {schema.images[name]}" for name in files.SPLITS)
     print(f"fold: seed {seed}, fold {fold} (0 to {crossval.FOLDS - 1}): {sizes}", flush=True)
     found = predict(params, schema, parts)
 
     table = [row for name in found for row in rows(name, parts[name], found[name], schema.classes)]
-    path = crossval.predictions_path(seed, fold)
     files.write_csv(path, crossval.predictions_header(schema.classes), table)
     right = int((found["test"].argmax(axis=1) == parts["test"].labels).sum())
     flag = ", chosen on test: too high" if schema.chosen_on_test else ""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,8 +32,8 @@ def save(model: keras.Model, path: Path, classes: Sequence[str] = ()) -> None:
     """
     # A model that was never compiled has no optimizer state and no compile config to save.
     bare = keras.Model(model.input, model.output, name=model.name)
-    with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder, "model.keras")
+    with files.scratch(path) as folder:
+        raw = folder / "model.keras"
         bare.save(raw)
         with zipfile.ZipFile(raw) as zipped:
             parts = {name: zipped.read(name) for name in zipped.namelist()}

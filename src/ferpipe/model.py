@@ -4,12 +4,42 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ferpipe import backbones, gradients, keras_file
-from ferpipe.backend import keras
+from ferpipe import backbones, gradients, keras_file, records
+from ferpipe.backend import NAME, keras, prepare
+from ferpipe.errors import PipelineError
 from ferpipe.params.train import Train
 
 # A solved head sees each level in about so many cells along a side of the face.
 CELLS = 6
+
+
+def initial_model(params: Train, schema: records.Schema, images: int) -> keras.Model:
+    """Make the process ready, and build the classifier as it is before its first step.
+
+    Args:
+        params: the section `train`.
+        schema: of the records.
+        images: how many there are to train on.
+
+    Raises:
+        PipelineError: Keras computes with another backend than `params` says, the weights file
+            is not the pinned one; and see `backbones.build`.
+    """
+    if params.backend != NAME:
+        raise PipelineError(
+            f"train.backend = {params.backend!r}, but this process computes with {NAME}; "
+            f"run `dvc repro`, or add `--backend {params.backend}`"
+        )
+    prepare(params.seed, params.precision, params.deterministic)
+    if params.weights not in ("none", "imagenet"):
+        backbones.check_weights_file(params.weights, params.weights_sha256 or "")
+    model = build_model(params, schema.image_size, schema.channels, len(schema.classes))
+    if params.head == "trained" and take_head(model, params.weights, schema.classes):
+        print(f"train: {params.weights} tells the same classes apart: its head is taken too")
+    if params.weights != "imagenet":  # those keep Keras' momentum, as in the published run
+        steps = -(-images // params.batch_size)
+        backbones.set_momentum(backbones.within(model), steps)
+    return model
 
 
 def build_model(params: Train, image_size: int, channels: int, classes: int) -> keras.Model:

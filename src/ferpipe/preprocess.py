@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
-import tempfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -105,9 +104,8 @@ def main() -> None:
     params = read_section(files.PARAMS, "preprocess", Preprocess)
     run = read_section(files.PARAMS, "run", Run)
     rows = files.read_csv(files.SPLIT, files.SPLIT_HEADER)
-    files.RECORDS.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=files.RECORDS.parent, prefix=".records-") as temporary:
-        folder = Path(temporary, "records")
+    with files.scratch(files.RECORDS) as temporary:
+        folder = temporary / files.RECORDS.name
         folder.mkdir()
         schema = preprocess(rows, files.IMAGES, params, folder, run.workers)
         shutil.rmtree(files.RECORDS, ignore_errors=True)

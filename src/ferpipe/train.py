@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import astuple
 
-import numpy as np
-
-from ferpipe import backbones, files, fitting, keras_file, records
-from ferpipe.backend import GPUS, NAME, is_out_of_memory, keras, prepare
+from ferpipe import files, fitting, keras_file, records
+from ferpipe.backend import GPUS, NAME, is_out_of_memory, keras
+from ferpipe.checkpoints import Checkpoints, State, key
 from ferpipe.errors import PipelineError, exits_cleanly
-from ferpipe.fitting import Epoch, Phase, run_epoch, task
-from ferpipe.model import build_model, take_head, with_probabilities
+from ferpipe.fitting import Epoch, Phase, Task, run_epoch, task
+from ferpipe.model import initial_model, with_probabilities
 from ferpipe.params.reader import read_section
+from ferpipe.params.run import Run
 from ferpipe.params.train import Train
 
 # What makes an epoch better than another; the second number decides between equals.
@@ -42,7 +42,11 @@ def val_teaches(params: Train, schema: records.Schema) -> bool:
 
 
 def train(
-    params: Train, schema: records.Schema, training: records.Dataset, choosing: records.Dataset
+    params: Train,
+    schema: records.Schema,
+    training: records.Dataset,
+    choosing: records.Dataset,
+    checkpoints: Checkpoints | None = None,
 ) -> tuple[keras.Model, list[Epoch], int]:
     """Fit the network.
 
@@ -51,72 +55,80 @@ def train(
         schema: of the records.
         training: the split to fit.
         choosing: the split that chooses the epoch: val, or test where there is no val.
+        checkpoints: where the state after an epoch is kept, and where a stopped training goes on.
 
     Returns:
         The classifier (images to logits) with the weights of the best epoch, the history, and
         the number of that epoch (from 1): the best by `params.monitor`, then by the other one.
 
     Raises:
-        PipelineError: see `build_model`.
+        PipelineError: see `initial_model`.
     """
-    if params.backend != NAME:
-        raise PipelineError(
-            f"train.backend = {params.backend!r}, but this process computes with {NAME}; "
-            f"run `dvc repro`, or add `--backend {params.backend}`"
-        )
-    prepare(params.seed, params.precision, params.deterministic)
-    if params.weights not in ("none", "imagenet"):
-        backbones.check_weights_file(params.weights, params.weights_sha256 or "")
-    model = build_model(params, schema.image_size, schema.channels, len(schema.classes))
-    if params.head == "trained" and take_head(model, params.weights, schema.classes):
-        print(f"train: {params.weights} tells the same classes apart: its head is taken too")
-    if params.weights != "imagenet":  # those keep Keras' momentum, as in the published run
-        steps = -(-len(training.labels) // params.batch_size)
-        backbones.set_momentum(backbones.within(model), steps)
+    model = initial_model(params, schema, len(training.labels))
     rank = RANKS[params.monitor]
     chooser = "test" if schema.chosen_on_test else "val"
-    history: list[Epoch] = []
-    best: Epoch | None = None
-    best_weights: list[np.ndarray] = []
-    if params.head == "solved":
+    state = checkpoints.load() if checkpoints else None
+    history = state.history if state else []
+    best_weights = state.best_weights if state else []
+
+    def ended(row: Epoch, seconds: float, optimizer: keras.optimizers.Optimizer | None) -> None:
+        nonlocal best_weights
+        history.append(row)
+        better = max(history, key=rank) is row
+        if better:
+            best_weights = model.get_weights()
+        _tell(row, better, chooser, seconds)
+        if checkpoints:
+            variables = optimizer.variables if optimizer else []
+            checkpoints.after_epoch(
+                lambda: State(
+                    history=history,
+                    weights=model.get_weights(),
+                    best_weights=best_weights,
+                    optimizer=[keras.ops.convert_to_numpy(value) for value in variables],
+                )
+            )
+
+    if params.head == "solved" and not history:
         from ferpipe.ridge import solve_head  # scikit-learn takes a second to import
 
         started = time.monotonic()
-        best = solve_head(
-            model, params, training, choosing, with_choosing=val_teaches(params, schema)
-        )
-        best_weights = model.get_weights()
-        history.append(best)
-        _tell(best, True, chooser, time.monotonic() - started)
+        with_choosing = val_teaches(params, schema)
+        row = solve_head(model, params, training, choosing, with_choosing=with_choosing)
+        ended(row, time.monotonic() - started, None)
     for phase in phases(params):
-        if best is not None:
-            model.set_weights(best_weights)  # fine-tuning goes on from the best head
+        rows = [row for row in history if row.phase == phase.name]
+        if phase.is_over(rows, rank, params.early_stopping):
+            continue
+        # A phase begins from the best head, and goes on from where it was stopped.
+        if history:
+            model.set_weights(state.weights if state and rows else best_weights)
         fitted = task(model, params, phase, training, choosing)
-        best_of_phase: Epoch | None = None
-        for number in range(phase.epochs):
+        optimizer = fitted.model.optimizer
+        if state and rows:
+            for variable, value in zip(optimizer.variables, state.optimizer, strict=True):
+                variable.assign(value)
+        while not phase.is_over(rows, rank, params.early_stopping):
             started = time.monotonic()
-            try:
-                row = run_epoch(fitted, params, phase, number, len(history))
-            except Exception as error:
-                if not is_out_of_memory(error):
-                    raise
-                raise PipelineError(
-                    "out of memory; lower train.batch_size or train.input_size, or set "
-                    "train.precision to mixed_bfloat16"
-                ) from None
-            history.append(row)
-            if better := best is None or rank(row) > rank(best):
-                best, best_weights = row, model.get_weights()
-            if best_of_phase is None or rank(row) > rank(best_of_phase):
-                best_of_phase = row
-            _tell(row, better, chooser, time.monotonic() - started)
-            waited = row.epoch - best_of_phase.epoch
-            if params.early_stopping and waited >= params.early_stopping:
-                break
-    assert best is not None
+            row = _epoch(fitted, params, phase, len(rows), len(history))
+            rows.append(row)
+            ended(row, time.monotonic() - started, optimizer)
     model.set_weights(best_weights)
-    fitting.use_stock(model)
-    return model, history, best.epoch
+    fitting.finish(model, params)
+    return model, history, max(history, key=rank).epoch
+
+
+def _epoch(fitted: Task, params: Train, phase: Phase, number: int, epochs_before: int) -> Epoch:
+    """One epoch; a device that is too small for it is told with the remedy."""
+    try:
+        return run_epoch(fitted, params, phase, number, epochs_before)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise PipelineError(
+            "out of memory; lower train.batch_size or train.input_size, or set "
+            "train.precision to mixed_bfloat16"
+        ) from None
 
 
 def _tell(row: Epoch, better: bool, chooser: str, seconds: float) -> None:
@@ -133,6 +145,7 @@ def _tell(row: Epoch, better: bool, chooser: str, seconds: float) -> None:
 def main() -> None:
     """Read params and records, train, write model and history."""
     params = read_section(files.PARAMS, "train", Train)
+    run = read_section(files.PARAMS, "run", Run)
     schema = records.read_schema(files.RECORDS)
     training = records.read_split(files.RECORDS, schema, "train")
     chooser = "test" if schema.chosen_on_test else "val"
@@ -140,7 +153,9 @@ def main() -> None:
 
     device = f"{NAME} on {', '.join(GPUS) or 'the CPU'}"
     print(f"train: {params.backbone}, {len(training.labels)} images, {device}", flush=True)
-    model, history, best_epoch = train(params, schema, training, choosing)
+    checkpoints = Checkpoints(key(params, files.RECORDS), run.checkpoint_seconds)
+    checkpoints.prune()
+    model, history, best_epoch = train(params, schema, training, choosing, checkpoints)
 
     best = history[best_epoch - 1]
     keras_file.save(with_probabilities(model), files.MODEL, schema.classes)
@@ -155,6 +170,7 @@ def main() -> None:
         "chosen_on_test": schema.chosen_on_test,
     }
     files.write_json(files.TRAIN_FACTS, facts)
+    checkpoints.remove()
     flag = ", chosen on test: too high" if schema.chosen_on_test else ""
     print(
         f"train: epoch {best_epoch} of {len(history)} kept, accuracy {best.val_accuracy:.2%} on "

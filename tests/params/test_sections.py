@@ -158,6 +158,7 @@ def test_a_truth_value_is_only_true_or_false(read, key, value):
         ("evaluate.figure_dpi", 50, 600),
         ("run.workers", 0, 256),
         ("run.download_deadline", 1, 86_400),
+        ("run.checkpoint_seconds", 0, 86_400),
     ],
 )
 def test_a_whole_number_keeps_its_range(read, key, least, most):

@@ -80,7 +80,7 @@ def params(
 
 
 def run(deadline: int = 60) -> Run:
-    return Run(workers=1, download_deadline=deadline)
+    return Run(workers=1, download_deadline=deadline, checkpoint_seconds=0)
 
 
 @pytest.fixture

@@ -18,3 +18,6 @@ class Run(Section):
     download_deadline: Annotated[int, Field(ge=1, le=86_400)] = Field(
         description="seconds after which a download is given up"
     )
+    checkpoint_seconds: Annotated[int, Field(ge=0, le=86_400)] = Field(
+        description="seconds of training between two checkpoints, at the least; 0: after each epoch"
+    )
