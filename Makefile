@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv repro cv test test-browser bench lint format lock schema clean
+.PHONY: help venv repro cv verify test test-browser bench lint format lock schema clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' \
@@ -27,6 +27,9 @@ cv: venv ## cross-validate params.yaml; goes on where it was stopped; PRESET=NAM
 	$(if $(PRESET),ferpipe preset $(PRESET))
 	ferpipe check
 	dvc repro cv/dvc.yaml
+
+verify: venv ## prove it: two clones, three runs, every byte compared; PRESET=NAME as above
+	ferpipe verify $(if $(PRESET),--preset $(PRESET))
 
 test: venv ## run the tests (all but those that need a browser)
 	pytest

@@ -63,6 +63,13 @@ def list_runs(args: argparse.Namespace) -> None:
     print("\n".join(runs.table(found)) if found else f"no stage has run here ({runs.RUNS})")
 
 
+def verify(args: argparse.Namespace) -> None:
+    """Prove that the last commit gives the same bytes every time: two clones, three runs."""
+    from ferpipe import verify as proof  # the other commands need nothing of it
+
+    proof.run(Path.cwd(), args.preset, keep=args.keep)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line: one subcommand for each function above."""
     top = argparse.ArgumentParser(
@@ -88,6 +95,9 @@ def parser() -> argparse.ArgumentParser:
     add("runs", list_runs).add_argument(
         "--last", type=int, default=30, metavar="N", help="how many; 0: all; default: 30"
     )
+    proof = add("verify", verify)
+    proof.add_argument("--preset", metavar="NAME", help="of this preset; default: params.yaml")
+    proof.add_argument("--keep", action="store_true", help="leave the clones where they are")
     for name, run, output in (
         ("schema", schema, SCHEMA),
         ("contact-sheet", contact_sheet, Path("docs/sample.png")),
