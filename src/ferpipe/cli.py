@@ -79,23 +79,28 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, run: object) -> argparse.ArgumentParser:
+    def add(name: str, run: object, *, params: bool = True) -> argparse.ArgumentParser:
         text = (run.__doc__ or "").splitlines()[0]
         command = commands.add_parser(name, help=text, description=text)
         command.set_defaults(run=run)
-        command.add_argument(
-            "--params", type=Path, default=files.PARAMS, metavar="FILE", help="default: params.yaml"
-        )
+        if params:
+            command.add_argument(
+                "--params",
+                type=Path,
+                default=files.PARAMS,
+                metavar="FILE",
+                help="default: params.yaml",
+            )
         return command
 
     add("check", check)
     add("preset", preset).add_argument(
         "name", nargs="?", metavar="NAME", help="which one; without it they are listed"
     )
-    add("runs", list_runs).add_argument(
+    add("runs", list_runs, params=False).add_argument(
         "--last", type=int, default=30, metavar="N", help="how many; 0: all; default: 30"
     )
-    proof = add("verify", verify)
+    proof = add("verify", verify, params=False)
     proof.add_argument("--preset", metavar="NAME", help="of this preset; default: params.yaml")
     proof.add_argument("--keep", action="store_true", help="leave the clones where they are")
     for name, run, output in (

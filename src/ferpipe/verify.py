@@ -62,9 +62,8 @@ class Clone:
         }
         self._run("git", "clone", "--quiet", root.as_uri(), str(path), where=root)
         if preset:
-            self._run(
-                sys.executable, "-c", "from ferpipe.cli import main; main()", "preset", preset
-            )
+            words = ("from ferpipe.cli import main; main()", "preset", preset)
+            self._run(sys.executable, "-c", *words)
         _bring_data(root, path)
 
     def repro(self, *words: str, **variables: str) -> None:
@@ -73,18 +72,6 @@ class Clone:
         print(f"  {self.path.name}: dvc {' '.join(('repro', *words))}", end=" ", flush=True)
         self._run(sys.executable, "-m", "dvc", "repro", *words, **variables)
         print(f"{time.monotonic() - begun:.0f} s", flush=True)
-
-    def hashes(self) -> Hashes:
-        """SHA-256 of dvc.lock and of every file that the stages wrote."""
-        found = [self.path / LOCK]
-        for paths in outputs(self.path / LOCK).values():
-            for path in (self.path / name for name in paths):
-                found += sorted(path.rglob("*")) if path.is_dir() else [path]
-        return {
-            path.relative_to(self.path): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in found
-            if path.is_file()
-        }
 
     def _run(self, *command: str, where: Path | None = None, **variables: str) -> None:
         with self._log.open("w+", encoding="utf-8", errors="replace") as log:
@@ -118,6 +105,19 @@ def _bring_data(root: Path, clone: Path) -> None:
         shutil.copytree(root / local, clone / local, dirs_exist_ok=True)
     elif not (clone / local).exists():
         shutil.copy(root / local, clone / local)
+
+
+def hashes(checkout: Path) -> Hashes:
+    """SHA-256 of dvc.lock and of every file that the stages of a checkout wrote."""
+    found = [checkout / LOCK]
+    for paths in outputs(checkout / LOCK).values():
+        for path in (checkout / name for name in paths):
+            found += sorted(path.rglob("*")) if path.is_dir() else [path]
+    return {
+        path.relative_to(checkout): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in found
+        if path.is_file()
+    }
 
 
 def outputs(lock: Path) -> dict[str, dict[str, str]]:
@@ -158,14 +158,14 @@ def verify(root: Path, folder: Path, preset: str | None) -> tuple[list[tuple[str
     committed = outputs(first.path / LOCK) if not preset else {}
 
     first.repro()
-    base = first.hashes()
+    base = hashes(first.path)
     fresh = outputs(first.path / LOCK)
     second.repro()
-    compared = [second.hashes()]
+    compared = [hashes(second.path)]
     first.repro("--force")
-    compared.append(first.hashes())
+    compared.append(hashes(first.path))
     second.repro("--force", "preprocess", NPY_DISABLE_CPU_FEATURES=older_processor())
-    older = second.hashes()
+    older = hashes(second.path)
 
     rows, good = [], True
     for path in sorted({path for found in (base, *compared) for path in found}):

@@ -1,0 +1,226 @@
+"""Kill the pipeline at random moments, run it again, and hold what it made against a whole run.
+
+    python tests/pipeline/torture.py --kills 100      (or: make torture KILLS=100)
+
+Each kill takes a stage, a signal and a target: `dvc` alone, the stage alone, or all of their
+process group. The checkout is one in which all before that stage is done. What is then run is
+`dvc repro` and nothing else, at once, while what was orphaned may still be about.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from checkout import Checkout, copy_tracked
+
+from ferpipe import verify
+
+STAGES = ("download", "split", "preprocess", "train", "evaluate")
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
+TARGETS = ("dvc", "stage", "group")
+
+
+@dataclass
+class Kill:
+    """What was killed, and what came of it.
+
+    `problems` says what is wrong: an empty list is as it should be. `said` is what both runs
+    printed.
+    """
+
+    stage: str
+    target: str
+    signal: signal.Signals
+    seconds: float
+    hit: bool
+    resumed: bool
+    problems: list[str]
+    said: str
+
+    def __str__(self) -> str:
+        what = "killed" if self.hit else "had ended"
+        how = f"{self.target:5s} {self.signal.name:7s} {self.stage:10s} {what} at"
+        then = "; ".join(self.problems) or ("went on, same bytes" if self.resumed else "same bytes")
+        return f"{how} {self.seconds:5.1f} s: {then}"
+
+
+class Torture:
+    """A pipeline to be killed.
+
+    Args:
+        folder: an empty one.
+        changes: of params.yaml.
+    """
+
+    def __init__(self, folder: Path, changes: dict) -> None:
+        self._snapshots = folder / "snapshots"
+        self._snapshots.mkdir()
+        self.work = Checkout(folder / "work")
+        copy_tracked(self.work.path)
+        self.work.set(changes | {"run": {"checkpoint_seconds": 0}})
+        self.work.git("init", "-q")
+        self.work.git("add", "-A")
+        self.work.git("commit", "-q", "-m", "before")
+        self.seconds = {}
+        for stage in STAGES:
+            shutil.copytree(self.work.path, self._snapshots / stage, symlinks=True)
+            begun = time.monotonic()
+            self.work.dvc("repro", stage)
+            self.seconds[stage] = time.monotonic() - begun
+        self.whole = verify.hashes(self.work.path)
+
+    def kill(self, stage: str, target: str, number: signal.Signals, moment: float) -> Kill:
+        """Kill once, run again, compare.
+
+        Args:
+            stage: the one that is to run first.
+            target: "dvc", "stage" or "group".
+            number: the signal.
+            moment: 0 is the start (of the stage where that is the target), 1 its usual end.
+        """
+        shutil.rmtree(self.work.path)
+        shutil.copytree(self._snapshots / stage, self.work.path, symlinks=True)
+        log = self.work.path.parent / "first.log"
+        with log.open("wb") as output:
+            dvc = subprocess.Popen(
+                ["dvc", "repro"],
+                cwd=self.work.path,
+                env=self.work.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        begun = time.monotonic()
+        victim = dvc.pid
+        if target == "stage":
+            victim = self._stage(dvc)
+        time.sleep(moment * self.seconds[stage])
+        seconds = time.monotonic() - begun
+        hit = dvc.poll() is None
+        try:
+            if target == "group":
+                os.killpg(dvc.pid, number)
+            elif victim:
+                os.kill(victim, number)
+        except ProcessLookupError:
+            hit = False
+        problems = []
+        try:
+            code = dvc.wait(180)
+        except subprocess.TimeoutExpired:
+            problems.append("dvc hung")
+            os.killpg(dvc.pid, signal.SIGKILL)
+            code = dvc.wait()
+        # A stage that dvc has left behind writes to the same file a moment longer.
+        again = self.work.run("dvc", "repro", check=False)
+        said = log.read_text(errors="replace")
+        problems += self._wrong(again)
+        if "Traceback" in said + again:
+            problems.append("a traceback")
+        if hit and target == "stage" and number != signal.SIGKILL:
+            if code != 255:
+                problems.append(f"dvc ended with {code}")
+            how = "interrupted" if number == signal.SIGINT else f"stopped by {number.name}"
+            if said.count(f": {how}\n") != 1:
+                problems.append("not one line")
+        resumed = "goes on after epoch" in again
+        return Kill(stage, target, number, seconds, hit, resumed, problems, said + again)
+
+    def _stage(self, dvc: subprocess.Popen) -> int:
+        """The process of the stage that `dvc` runs, once there is one; 0 if there was none."""
+        while dvc.poll() is None:
+            try:
+                for child in psutil.Process(dvc.pid).children(recursive=True):
+                    if "src/stage.py" in child.cmdline():
+                        return child.pid
+            except psutil.Error:
+                pass
+            time.sleep(0.01)
+        return 0
+
+    def _wrong(self, again: str) -> list[str]:
+        """What is not as after a whole run."""
+        problems = []
+        if self.work.code != 0:
+            reason = again.strip().splitlines()[-1] if again.strip() else ""
+            problems.append(f"dvc repro ended with {self.work.code}: {reason}")
+            return problems
+        found = verify.hashes(self.work.path)
+        differ = [
+            str(path) for path in {*found, *self.whole} if found.get(path) != self.whole.get(path)
+        ]
+        if differ:
+            problems.append(f"other bytes: {', '.join(sorted(differ))}")
+        left = list(self.work.path.rglob("*.partial"))
+        if left:
+            problems.append(f"left behind: {', '.join(map(str, left))}")
+        for process in psutil.process_iter():
+            try:
+                if Path(process.cwd()) == self.work.path and process.status() != "zombie":
+                    problems.append(f"still running: {' '.join(process.cmdline())}")
+            except psutil.Error:
+                pass
+        return problems
+
+
+def summary(kills: list[Kill]) -> list[str]:
+    """A line for each target and signal, and one for all."""
+    lines = [f"{'killed':14s} {'kills':>6s} {'had ended':>10s} {'went on':>8s} {'same bytes':>11s}"]
+    for target in TARGETS:
+        for number in SIGNALS:
+            of = [kill for kill in kills if (kill.target, kill.signal) == (target, number)]
+            lines.append(_line(f"{target} {number.name}", of))
+    for stage in STAGES:
+        lines.append(_line(f"in {stage}", [kill for kill in kills if kill.stage == stage]))
+    return [*lines, _line("all", kills)]
+
+
+def _line(name: str, kills: list[Kill]) -> str:
+    counts = Counter()
+    for kill in kills:
+        counts["ended"] += not kill.hit
+        counts["resumed"] += kill.resumed
+        counts["same"] += not kill.problems
+    numbers = (len(kills), counts["ended"], counts["resumed"], counts["same"])
+    return "{:14s} {:6d} {:10d} {:8d} {:11d}".format(name, *numbers)
+
+
+def main() -> None:
+    """Kill the committed experiment."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=20, help="default: 20")
+    parser.add_argument("--seed", type=int, default=1, help="of the moments; default: 1")
+    args = parser.parse_args()
+    rng = random.Random(args.seed)
+    kills = []
+    with tempfile.TemporaryDirectory(prefix="ferpipe-torture-") as name:
+        torture = Torture(Path(name), {})
+        usual = ", ".join(f"{stage} {took:.0f} s" for stage, took in torture.seconds.items())
+        print(f"torture: uninterrupted: {usual}", flush=True)
+        for count in range(args.kills):
+            # Every stage, target and signal in turn, so that none is left out by chance.
+            how = STAGES[count % 5], TARGETS[count // 5 % 3], SIGNALS[count // 15 % 3]
+            kills.append(torture.kill(*how, rng.random()))
+            print(f"torture: {count + 1:3d} {kills[-1]}", flush=True)
+            if kills[-1].problems:
+                print(kills[-1].said, flush=True)
+    print("\n".join(summary(kills)))
+    if any(kill.problems for kill in kills):
+        sys.exit("torture: error: not every rerun gave the bytes of an uninterrupted run")
+
+
+if __name__ == "__main__":
+    main()
