@@ -110,11 +110,11 @@ def _sweep(path: Path) -> None:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Name the file that did not fit: a failed write does not say which one it was."""
+    """Name the file that did not fit: a failed write names none, or one that is gone by then."""
     try:
         yield
     except OSError as error:
-        if error.errno in NO_SPACE and error.filename is None:
+        if error.errno in NO_SPACE:
             raise OSError(error.errno, error.strerror, str(path)) from None
         raise
 
