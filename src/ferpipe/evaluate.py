@@ -13,7 +13,7 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from ferpipe import figures, files, keras_file, records, scoring
+from ferpipe import bars, figures, files, keras_file, records, scoring
 from ferpipe.backend import prepare
 from ferpipe.errors import PipelineError, exits_cleanly
 from ferpipe.params.evaluate import Evaluate
@@ -165,6 +165,15 @@ def subjects_of(paths: Sequence[str]) -> list[str]:
     return [subjects[path] for path in paths]
 
 
+def beside_the_network(
+    result: Result, schema: records.Schema, test: records.Dataset
+) -> list[bars.Judged]:
+    """The network and the bars that have learned from train and val."""
+    learned = [records.read_split(files.RECORDS, schema, name) for name in ("train", "val")]
+    network = bars.Judged("network", result.predicted, None, result.chosen_on)
+    return [network, *bars.predict(learned, test)]
+
+
 @exits_cleanly("evaluate")
 def main() -> None:
     """Load model and records, predict test once, write metrics, tables and figures."""
@@ -183,7 +192,13 @@ def main() -> None:
         *(schema.chosen_on_test, subjects),
     )
 
-    numbers = metrics(result, params.confidence)
+    beside = beside_the_network(result, schema, test)
+    compared = bars.rows(*(beside, result.labels, subjects, len(schema.classes), params.confidence))
+    numbers = metrics(result, params.confidence) | {
+        "baseline_accuracy": compared[1][1],
+        "majority_accuracy": compared[2][1],
+    }
+    files.write_csv(files.REPORTS / "bars.csv", bars.HEADER, compared)
     files.write_json(files.REPORTS / "metrics.json", numbers)
     table = per_class(result, params.confidence)
     files.write_csv(files.REPORTS / "per_class.csv", PER_CLASS_HEADER, table)
@@ -202,7 +217,8 @@ def main() -> None:
     best = chosen["best_epoch"]
     kept = f"Epoch {best} of {len(history)} kept, chosen on {result.chosen_on}"
     figures.draw_curves(history, kept, dpi, folder / "curves.png", best)
-    bars = [dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in table]
-    figures.draw_per_class(bars, line, dpi, folder / "per_class.png")
+    recalls = [dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in table]
+    figures.draw_per_class(recalls, line, dpi, folder / "per_class.png")
     print("evaluate: " + report.rstrip().replace("\n", "\n  "))
+    print("evaluate: beside it\n  " + "\n  ".join(bars.lines(compared)))
     print(f"evaluate: figures in {files.REPORTS / 'figures'}; `dvc plots show` draws the rest")
