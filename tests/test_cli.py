@@ -104,14 +104,15 @@ def test_the_contact_sheet_is_a_picture_of_the_sample(ferpipe, write_params, pro
     assert (project / "sheet.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("command", ["", "check", "preset", "schema", "contact-sheet"])
+@pytest.mark.parametrize("command", ["", "check", "preset", "schema", "contact-sheet", "compare"])
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as end:
         cli.parser().parse_args([*command.split(), "--help"])
     text = capsys.readouterr().out
     assert end.value.code == 0
     assert text.startswith(f"usage: {' '.join(['ferpipe', command]).strip()} ")
-    expected = ["check", "preset", "schema", "contact-sheet"] if not command else ["--params FILE"]
+    names = ["check", "preset", "schema", "contact-sheet", "compare"]
+    expected = names if not command else ["--params FILE"]
     assert all(word in text for word in expected)
 
 

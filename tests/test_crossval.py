@@ -2,7 +2,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from faces import dataset, write_folder
+from faces import dataset, encoded, noise, png, write_folder
 
 from ferpipe import archive, crossval, files
 from ferpipe.errors import PipelineError
@@ -52,6 +52,22 @@ def test_the_seed_replaces_that_of_split_and_the_folds_those_of_split(params):
     dealt = crossval.deal(PATHS, params(), 5, 3)
     assert crossval.deal(PATHS, params(seed=9, folds=4, fold=1, test_size=0.3), 5, 3) == dealt
     assert crossval.deal(PATHS, params(), 6, 3) != dealt
+
+
+def test_the_same_image_is_in_one_split_of_every_fold(params):
+    repeats = {PATHS[40]: PATHS[0], PATHS[21]: PATHS[3], PATHS[80]: PATHS[60]}
+    for group_by in ("none", "subject"):
+        for fold in range(crossval.FOLDS):
+            rows = crossval.deal(PATHS, params(group_by=group_by), 1, fold, repeats)
+            part = {row.path: row.split for row in rows}
+            assert all(part[path] == part[first] for path, first in repeats.items())
+
+
+def test_images_that_are_there_twice_are_found_by_their_pixels(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tree = {"a/1.png": png(1), "a/2.bmp": encoded(noise(1), "BMP"), "b/3.png": png(3)}
+    archive.repack(write_folder(tmp_path / "source", tree), files.IMAGES, None, 0.0)
+    assert crossval.repeats(list(tree)) == {"a/2.bmp": "a/1.png"}
 
 
 def test_a_val_size_that_leaves_nothing_to_train_on_is_told_in_a_line(params):

@@ -49,6 +49,19 @@ def test_a_class_that_is_never_predicted_has_scores_of_0():
     assert (found.precision[0], found.recall[0], found.f1[0]) == (0, 0, 0)
 
 
+def test_each_subject_has_its_own_counts_over_all_seeds():
+    found = judge(FOLDS, PATHS, CLASSES, ["S2", "S1", "S1", "S2"])
+    first = [[0, 2, 0], [1, 1, 0], [0, 0, 0]]
+    second = [[2, 0, 0], [0, 0, 0], [1, 0, 1]]
+    assert found.by_subject.tolist() == [first, second]
+    assert (found.by_subject.sum(axis=0) == found.confusion).all()
+
+
+@pytest.mark.parametrize("subjects", [(), ["S2", "", "S1", "S2"]])
+def test_where_a_subject_is_not_known_there_are_no_counts_of_subjects(subjects):
+    assert judge(FOLDS, PATHS, CLASSES, subjects).by_subject is None
+
+
 @pytest.mark.parametrize(
     ("last", "path"),
     [(rows(a2="b"), "c/1"), (rows(a2="b", c1="a", a1="a"), "a/1"), (rows(a2="b", c9="a"), "c/1")],

@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn import metrics
 
 from ferpipe import scoring
@@ -69,3 +70,114 @@ def test_a_higher_level_gives_a_wider_interval():
     low, high = scoring.wilson(30, 40, 0.8)
     lower, higher = scoring.wilson(30, 40, 0.99)
     assert lower < low < 0.75 < high < higher
+
+
+# Intervals over subjects
+
+
+def people(hits, images):
+    """Counts of people with so many of their images right; all are of one class of two."""
+    counts = np.zeros((len(hits), 2, 2), np.int64)
+    counts[:, 0, 0] = hits
+    counts[:, 0, 1] = np.array(images) - hits
+    return counts
+
+
+def random_judgement(seed=0, images=300, classes=4):
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, images)
+    guesses = np.where(rng.random(images) < 0.7, labels, rng.integers(0, classes, images))
+    return labels, guesses, [f"S{who}" for who in rng.integers(0, 20, images)]
+
+
+def test_the_counts_of_all_subjects_are_the_confusion():
+    labels, guesses, subjects = random_judgement()
+    counts = scoring.by_subject(labels, guesses, subjects, 4)
+    assert len(counts) == len(set(subjects))
+    assert (counts.sum(axis=0) == scoring.confusion(labels, guesses, 4)).all()
+    first = np.array(subjects) == min(subjects)
+    assert (counts[0] == scoring.confusion(labels[first], guesses[first], 4)).all()
+
+
+def test_accuracy_and_macro_f1_of_counts_are_those_of_scikit_learn():
+    for seed in range(3):
+        labels, guesses, _ = random_judgement(seed)
+        counts = scoring.confusion(labels, guesses, 6)[np.newaxis]  # two classes have no image
+        assert scoring.accuracy(counts) == pytest.approx([metrics.accuracy_score(labels, guesses)])
+        expected = metrics.f1_score(labels, guesses, average="macro")
+        assert scoring.macro_f1(counts) == pytest.approx([expected])
+
+
+@pytest.mark.parametrize("statistic", ["accuracy", "macro_f1"])
+def test_the_bootstrap_is_that_of_scipy_but_for_the_level(statistic):
+    """SciPy's BCa at the level that is used here for so few subjects."""
+    labels, guesses, subjects = random_judgement()
+    counts = scoring.by_subject(labels, guesses, subjects, 4)
+    function = getattr(scoring, statistic)
+    n = len(counts)
+    level = 2 * stats.norm.cdf(stats.t.ppf(0.975, n - 1) * math.sqrt(n / (n - 1))) - 1
+    expected = stats.bootstrap(
+        (np.arange(n),),
+        lambda drawn, axis=-1: function(counts[drawn.astype(int)].sum(axis=-3)),
+        confidence_level=level,
+        n_resamples=20_000,
+        batch=1000,
+        rng=np.random.default_rng(7),
+    ).confidence_interval
+    found = scoring.bootstrap(counts, function, 0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.004)
+    assert found.method == "bootstrap over subjects"
+
+
+def test_images_that_are_wrong_together_make_a_wider_interval():
+    together = scoring.bootstrap(people([10] * 16 + [0] * 4, 10), scoring.accuracy, 0.95)
+    alone = scoring.bootstrap(people([8] * 20, 10), scoring.accuracy, 0.95)
+    low, high = scoring.wilson(160, 200, 0.95)
+    assert together.high - together.low > 2 * (high - low)
+    assert together.low < low < alone.low
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says():
+    """24 people of eight images, whose shares right differ; 0.95 of 300 is 285."""
+    rng = np.random.default_rng(3)
+    held = wilson_held = 0
+    for _ in range(300):
+        hits = rng.binomial(8, rng.beta(2.1, 0.233, 24))  # 0.9 on average
+        found = scoring.bootstrap(people(hits, 8), scoring.accuracy, 0.95)
+        held += found.low <= 0.9 <= found.high
+        low, high = scoring.wilson(int(hits.sum()), 192, 0.95)
+        wilson_held += low <= 0.9 <= high
+    assert held > 270
+    assert wilson_held < 240
+
+
+@pytest.mark.parametrize("hits", [0, 8])
+def test_where_all_is_right_or_wrong_the_interval_is_wilsons_with_a_trial_a_person(hits):
+    found = scoring.bootstrap(people([hits] * 24, 8), scoring.accuracy, 0.95)
+    assert (found.low, found.high) == scoring.wilson(24 if hits else 0, 24, 0.95)
+    assert found.method == "Wilson over subjects"
+
+
+@pytest.mark.parametrize("hits", [[3], [1, 3], [0, 4], [4, 4, 3]])
+@pytest.mark.parametrize("confidence", [0.5, 0.95, 0.999])
+def test_few_people_give_bounds_within_0_and_1(hits, confidence):
+    found = scoring.bootstrap(people(hits, 4), scoring.accuracy, confidence)
+    assert 0 <= found.low <= sum(hits) / (4 * len(hits)) <= found.high <= 1
+
+
+def test_the_intervals_are_the_same_each_time_in_any_order_of_the_images():
+    labels, guesses, subjects = random_judgement()
+    order = np.random.default_rng(1).permutation(len(labels))
+    shuffled = labels[order], guesses[order], [subjects[i] for i in order]
+    assert scoring.intervals(*shuffled, 4, 0.95) == scoring.intervals(
+        *(labels, guesses, subjects), 4, 0.95
+    )
+
+
+@pytest.mark.parametrize("subjects", [(), ["S1"] * 299 + [""]])
+def test_where_a_subject_is_not_known_the_interval_is_wilsons_over_images(subjects):
+    labels, guesses, _ = random_judgement()
+    interval, f1_interval = scoring.intervals(labels, guesses, subjects, 4, 0.95)
+    hits = int((labels == guesses).sum())
+    assert (interval.low, interval.high) == scoring.wilson(hits, 300, 0.95)
+    assert (interval.method, f1_interval) == ("Wilson over images", None)

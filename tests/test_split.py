@@ -2,12 +2,16 @@ import csv
 import hashlib
 import json
 from collections import Counter, defaultdict
+from dataclasses import astuple
 
 import pytest
+from faces import encoded, noise, png, write_folder
 
+from ferpipe import archive, files
 from ferpipe.errors import PipelineError
+from ferpipe.leakage import PAIRS_HEADER, Pair
 from ferpipe.params.split import Split
-from ferpipe.split import Row, split, summary
+from ferpipe.split import Row, lines, split, summary
 
 CLASSES = ("anger", "happy", "sadness")
 # CK+ style names: subject, recording, frame. Each of 30 subjects shows each class in 3 frames.
@@ -262,6 +266,36 @@ def test_a_split_that_lacks_a_class_is_told(params):
     )
 
 
+# Images that are there more than once
+
+
+@pytest.mark.parametrize("group_by", ["none", "sequence", "subject"])
+@pytest.mark.parametrize("folds", [None, 5])
+def test_the_same_image_stays_in_one_split_whatever_it_is_grouped_by(params, group_by, folds):
+    # Of each of ten people of a class, an image is also one of somebody else.
+    repeats = {
+        f"{label}/S{n:03}_{number:03}_00000011.png": f"{label}/S{n - 7:03}_{number:03}_00000010.png"
+        for number, label in enumerate(CLASSES, start=1)
+        for n in range(15, 25)
+    }
+    assert set(repeats) | set(repeats.values()) <= set(PATHS)
+    for seed in range(3):
+        rows = split(PATHS, params(group_by=group_by, folds=folds, seed=seed), repeats)
+        part = {row.path: row.split for row in rows}
+        assert all(part[path] == part[first] for path, first in repeats.items())
+        without = {row.path: row.split for row in split(PATHS, params(group_by=group_by))}
+        assert any(without[path] != without[first] for path, first in repeats.items())
+        if group_by != "none":
+            assert apart(rows, group_by)
+
+
+def test_an_image_that_is_there_three_times_counts_once_where_too_few_are_told(params):
+    rare = [f"rare/{n}.png" for n in range(4)]
+    repeats = {"rare/1.png": "rare/0.png", "rare/2.png": "rare/0.png"}
+    with pytest.raises(PipelineError, match="class rare has 2 images, 3 or more are needed"):
+        split([*PATHS, *rare], params(group_by="none"), repeats)
+
+
 # The summary
 
 
@@ -269,71 +303,112 @@ def row(name, part, subject="", sequence=""):
     return Row(f"happy/{name}.png", "happy" if name < "c" else "sad", subject, sequence, part)
 
 
-def test_the_summary_counts_who_is_on_both_sides():
-    rows = [
-        row("a", "train", "S1", "S1_1"),
-        row("b", "train", "S2", "S2_1"),
-        row("c", "val", "S1", "S1_1"),
-        row("d", "val", "S3", "S3_1"),
-        row("e", "test", "S2", "S2_2"),
-        row("f", "test", "S3", "S3_1"),  # with S3 in val, which counts for nothing
-    ]
-    assert summary(rows) == {
+def pairs(*near):
+    """A pair for each held-out image, near or not."""
+    return [Pair(n, 0, 0.99 if each else 0.5, False) for n, each in enumerate(near)]
+
+
+ROWS = [
+    row("a", "train", "S1", "S1_1"),
+    row("b", "train", "S2", "S2_1"),
+    row("c", "val", "S1", "S1_1"),
+    row("d", "val", "S3", "S3_1"),
+    row("e", "test", "S2", "S2_2"),
+    row("f", "test", "S4", "S4_1"),
+]
+
+
+def test_the_summary_counts_what_training_knows():
+    assert summary(ROWS, pairs(True, True, True, False), {"happy/b.png": "happy/a.png"}) == {
         "train": 2,
         "val": 2,
         "test": 2,
         "classes": 2,
+        "repeated_images": 1,
         "held_out_sharing_subject": 0.5,
         "held_out_sharing_sequence": 0.25,
+        "held_out_near_duplicates": 0.75,
         "chosen_on_test": False,
     }
 
 
 def test_the_summary_says_nothing_about_groups_that_a_name_does_not_tell():
     rows = [row("a", "train", "S1", "S1_1"), row("b", "test", "S1", "")]
-    facts = summary(rows)
+    facts = summary(rows, pairs(False), {})
     assert facts["held_out_sharing_subject"] == 1.0
     assert facts["held_out_sharing_sequence"] is None
+    assert "sequence" not in "".join(lines(facts, "none"))
 
 
 def test_the_summary_says_when_test_also_chooses():
-    facts = summary([row("a", "train"), row("b", "test")])
+    facts = summary([row("a", "train"), row("b", "test")], pairs(False), {})
     assert (facts["val"], facts["chosen_on_test"]) == (0, True)
+    assert lines(facts, "none")[-1] == (
+        "WARNING: val_size is 0, so test also chooses the epoch; its accuracy will be too high"
+    )
 
 
 @pytest.mark.parametrize(
     ("group_by", "subject", "sequence"), [("subject", 0, 0), ("sequence", 1, 0), ("none", 1, 1)]
 )
 def test_what_is_grouped_is_not_shared(params, group_by, subject, sequence):
-    facts = summary(split(PATHS, params(group_by=group_by)))
+    facts = summary(split(PATHS, params(group_by=group_by)), pairs(False), {})
     assert (facts["held_out_sharing_subject"] > 0.5) == bool(subject)
     assert (facts["held_out_sharing_sequence"] > 0.5) == bool(sequence)
     if not sequence:
         assert facts["held_out_sharing_sequence"] == 0.0
 
 
+@pytest.mark.parametrize("key", ["sharing_subject", "sharing_sequence", "near_duplicates"])
+def test_more_than_a_hundredth_of_anything_shared_is_warned_of(key):
+    shares = {"sharing_subject": 0.0, "sharing_sequence": 0.0, "near_duplicates": 0.0}
+
+    def told(share):
+        facts = summary(ROWS, pairs(False), {})
+        facts |= {f"held_out_{name}": each for name, each in (shares | {key: share}).items()}
+        return lines(facts, "none")
+
+    assert not [line for line in told(0.01) if "WARNING" in line]
+    (warning,) = [line for line in told(0.011) if "WARNING" in line]
+    assert warning == (
+        "WARNING: training knows who or what the held-out images show, so accuracy on them will "
+        "say little about people never seen"
+    )
+
+
+def test_repeated_images_are_told():
+    facts = summary(ROWS, pairs(False), {"happy/b.png": "happy/a.png"})
+    assert lines(facts, "none")[1] == (
+        "images that repeat another one pixel by pixel: 1; each is in the split of that one"
+    )
+
+
 # The stage
+
+
+def write_raw(project, tree):
+    """data/raw/ of a tree."""
+    source = write_folder(project / "source", tree)
+    contents = archive.repack(source, files.IMAGES, None, 0.0)
+    files.write_csv(files.INDEX, files.INDEX_HEADER, map(astuple, contents.images))
+    return project / files.INDEX
 
 
 @pytest.fixture
 def index(project):
-    """data/raw/index.csv of PATHS."""
-    path = project / "data" / "raw" / "index.csv"
-    path.parent.mkdir(parents=True)
-    lines = [f"{path},{path.split('/')[0]},12,10,L,{'0' * 64}" for path in PATHS]
-    text = "\n".join(["path,label,width,height,mode,sha256", *lines]) + "\n"
-    path.write_text(text, encoding="utf-8", newline="\n")
-    return path
+    """data/raw/ of PATHS."""
+    return write_raw(project, {path: png(number) for number, path in enumerate(PATHS)})
 
 
 def test_the_stage_writes_rows_counts_and_summary(project, index, params, run_stage, files_under):
     done = run_stage("split")
     assert (done.returncode, done.stderr) == (0, "")
     rows = split(PATHS, params())
-    facts = summary(rows)
-    index.unlink()
-    assert files_under(project / "data") == ["split.csv"]
-    assert files_under(project / "reports") == ["split.json", "split_counts.csv"]
+    facts = summary(rows, pairs(False), {})
+    assert files_under(project / "data") == ["raw/images.zip", "raw/index.csv", "split.csv"]
+    assert files_under(project / "reports") == [
+        *("closest_pairs.csv", "split.json", "split_counts.csv"),
+    ]
     with (project / "data" / "split.csv").open(encoding="utf-8", newline="") as file:
         header, *written = csv.reader(file)
     assert header == ["path", "label", "subject", "sequence", "split"]
@@ -348,11 +423,16 @@ def test_the_stage_writes_rows_counts_and_summary(project, index, params, run_st
         ),
     ]
     assert len(counts) == 1 + 3 * len(CLASSES)
+    listed = files.read_csv(files.REPORTS / "closest_pairs.csv", PAIRS_HEADER)
+    assert len(listed) == 100
+    assert {line["shared"] for line in listed} == {"neither"}
     assert done.stdout.splitlines() == [
         f"split: train {facts['train']}, val {facts['val']}, test {facts['test']} images, grouped "
         "by subject",
         "split: 0.0% of the held-out images share their subject with training",
         "split: 0.0% of the held-out images share their sequence with training",
+        "split: 0.0% of the held-out images have a near-duplicate in training, by their pixels",
+        "split: the closest pairs are in reports/closest_pairs.csv",
     ]
 
 
@@ -362,6 +442,44 @@ def test_the_stage_warns_when_test_also_chooses(index, write_params, run_stage):
         "split: WARNING: val_size is 0, so test also chooses the epoch; its accuracy will be too "
         "high"
     )
+
+
+def test_what_the_names_hide_the_stage_finds_in_the_pixels(project, write_params, run_stage):
+    """Each image has a slightly changed copy, and no name says anything."""
+    tree = {}
+    for number in range(60):
+        image = noise(number, width=24, height=24)
+        tree[f"{'ab'[number % 2]}/{number:02}.png"] = encoded(image)
+        changed = image.point(lambda tone: tone * 0.9 + 5)
+        tree[f"{'ab'[number % 2]}/{number + 60:03}.png"] = encoded(changed)
+    write_raw(project, tree)
+    write_params({"split.group_by": "none", "split.name_pattern": ""})
+    done = run_stage("split")
+    facts = json.loads((project / "reports/split.json").read_text())
+    assert facts["held_out_sharing_subject"] is None
+    part = {row["path"]: row["split"] for row in files.read_csv(files.SPLIT, files.SPLIT_HEADER)}
+    earlier = {"val": ("train",), "test": ("train", "val")}
+    copies = list(zip(list(tree)[::2], list(tree)[1::2], strict=True))
+    known = [
+        part[other] in earlier.get(part[path], ())
+        for pair in copies
+        for path, other in (pair, pair[::-1])
+        if part[path] != "train"
+    ]
+    assert facts["held_out_near_duplicates"] == sum(known) / len(known) > 0.3
+    assert "split: WARNING: training knows who or what the held-out images show" in done.stdout
+
+
+def test_the_same_image_with_two_labels_ends_the_stage_in_a_line(project, write_params, run_stage):
+    write_raw(project, {f"{'ab'[n % 2]}/{n:02}.png": png(n % 13) for n in range(20)})
+    write_params({"split.group_by": "none"})
+    done = run_stage("split")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "split: error: a/14.png and b/01.png are the same image with different labels; remove at "
+        "least one of them from the source; 7 such pairs are in .ferpipe/conflicts.csv\n"
+    )
+    assert not (project / "reports").exists()
 
 
 def test_the_stage_needs_no_other_section(index, project, values, run_stage):

@@ -1,7 +1,9 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
-from ferpipe import summary
+from ferpipe import scoring, summary
 from ferpipe.judging import Judged
 from ferpipe.params.cv import CrossValidation
 from ferpipe.params.split import Split
@@ -37,11 +39,26 @@ def test_an_image_counts_once_in_the_intervals_however_many_seeds_there_are():
     found = numbers()
     bounds = (found["accuracy_low"], found["accuracy_high"])
     assert bounds == pytest.approx(wilson(8, 10, 0.95))
+    assert found["interval"] == "Wilson over images"
+    assert (found["macro_f1_low"], found["macro_f1_high"]) == (None, None)
     name, _, recall, low, high, _, support, _, bar, bar_low, bar_high = per_class()[0]
     assert (name, support) == ("anger", 6)
     assert (recall, bar) == (pytest.approx(10 / 12), 9 / 12)
     assert (low, high) == pytest.approx(wilson(5, 6, 0.95))
     assert (bar_low, bar_high) == pytest.approx(wilson(4.5, 6, 0.95))
+
+
+def test_where_subjects_are_known_the_interval_is_over_them_however_many_seeds_there_are():
+    # Of four people, whose images were each judged by two seeds.
+    once = np.array([[[2, 0], [0, 1]], [[1, 1], [0, 1]], [[1, 0], [1, 0]], [[1, 0], [0, 1]]])
+    by_subject = 2 * once
+    network = dataclasses.replace(NETWORK, by_subject=by_subject)
+    found = summary.numbers(network, BASELINE, 0.75, 10, 0.95, chosen_on_test=False)
+    of_one_seed = scoring.bootstrap(once, scoring.accuracy, 0.95)
+    assert (found["accuracy_low"], found["accuracy_high"]) == (of_one_seed.low, of_one_seed.high)
+    of_f1 = scoring.bootstrap(once, scoring.macro_f1, 0.95)
+    assert (found["macro_f1_low"], found["macro_f1_high"]) == (of_f1.low, of_f1.high)
+    assert found["interval"] == "bootstrap over subjects"
 
 
 def test_a_row_of_a_class_has_every_column():
@@ -64,8 +81,8 @@ def test_the_printed_table_says_what_was_reached_and_how_sure_that_is(values):
     lines = summary.table(numbers(), per_class(), Split(**values["split"]), 0.95)
     assert lines == [
         "10 images, grouped by subject; folds: 10, seeds: 2",
-        "network    80.0%  (95% interval 49.0% to 94.3%; seeds 70.0% to 90.0%; SD of folds 10.0%),"
-        " macro-F1 0.792",
+        "network    80.0%  (95% interval 49.0% to 94.3%, Wilson over images; seeds 70.0% to "
+        "90.0%; SD of folds 10.0%), macro-F1 0.792",
         "baseline   80.0%  (SD of folds 5.0%), macro-F1 0.798",
         "",
         "recall of  images  network         interval  baseline",

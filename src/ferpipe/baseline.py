@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -17,7 +17,11 @@ from ferpipe.split import Row
 
 
 def predict(
-    images: records.Dataset, classes: Sequence[str], params: Split, seeds: Sequence[int]
+    images: records.Dataset,
+    classes: Sequence[str],
+    params: Split,
+    seeds: Sequence[int],
+    repeats: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[int, int, str, str, str]]:
     """Predict each fold from all others.
 
@@ -28,6 +32,7 @@ def predict(
         classes: class names; a label is an index into them.
         params: the section `split`.
         seeds: the seeds to deal with.
+        repeats: as `crossval.deal` takes them.
 
     Yields:
         Rows of baseline.csv: seed, fold, path, actual and predicted class.
@@ -38,7 +43,7 @@ def predict(
     features = hog.features(images.images)
     for seed in seeds:
         for fold in range(crossval.FOLDS):
-            dealt = crossval.deal(images.paths, params, seed, fold)
+            dealt = crossval.deal(images.paths, params, seed, fold, repeats)
             test = np.array([row.split == "test" for row in dealt])
             classify = hog.fit(features[~test], images.labels[~test])
             found = classify(features[test])
@@ -58,7 +63,9 @@ def main() -> None:
     everyone = [Row(row["path"], row["label"], "", "", "train") for row in index]
     schema, parts = crossval.decode(everyone, preprocess, workers, files.CV_BASELINE)
 
-    table = list(predict(parts["train"], schema.classes, split, cv.seeds))
+    everything = parts["train"]
+    repeats = crossval.repeats(everything.paths)
+    table = list(predict(everything, schema.classes, split, cv.seeds, repeats))
     files.write_csv(files.CV_BASELINE, files.CV_BASELINE_HEADER, table)
     right = sum(actual == predicted for *_, actual, predicted in table)
     print(

@@ -7,7 +7,9 @@ from pathlib import Path
 
 from ferpipe import files, presets, runs
 from ferpipe.errors import PipelineError, exits_cleanly
+from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.experiment import json_schema, read_experiment
+from ferpipe.params.reader import read_section
 
 SCHEMA = Path("params.schema.json")
 
@@ -70,6 +72,15 @@ def verify(args: argparse.Namespace) -> None:
     proof.run(Path.cwd(), args.preset, keep=args.keep)
 
 
+def compare(args: argparse.Namespace) -> None:
+    """Compare two revisions on the same test images, and say whether to believe the difference."""
+    from ferpipe import compare as comparison  # NumPy and, in it, DVC
+
+    confidence = read_section(args.params, "evaluate", Evaluate).confidence
+    for line in comparison.lines(*comparison.read([args.old, args.new]), confidence):
+        print(line)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line: one subcommand for each function above."""
     top = argparse.ArgumentParser(
@@ -103,6 +114,13 @@ def parser() -> argparse.ArgumentParser:
     proof = add("verify", verify, params=False)
     proof.add_argument("--preset", metavar="NAME", help="of this preset; default: params.yaml")
     proof.add_argument("--keep", action="store_true", help="leave the clones where they are")
+    compared = add("compare", compare)
+    compared.add_argument(
+        "old", nargs="?", default="HEAD", metavar="REV", help="commit or experiment; default: HEAD"
+    )
+    compared.add_argument(
+        "new", nargs="?", default="workspace", metavar="REV", help="default: workspace"
+    )
     for name, run, output in (
         ("schema", schema, SCHEMA),
         ("contact-sheet", contact_sheet, Path("docs/sample.png")),

@@ -6,11 +6,11 @@ exactly once.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from ferpipe import files, records
+from ferpipe import files, leakage, records
 from ferpipe.params.preprocess import Preprocess
 from ferpipe.params.reader import checked
 from ferpipe.params.split import Split
@@ -20,7 +20,22 @@ from ferpipe.split import Row, split
 FOLDS = 10
 
 
-def deal(paths: Sequence[str], params: Split, seed: int, fold: int) -> list[Row]:
+def repeats(paths: Sequence[str]) -> dict[str, str]:
+    """Find the images of data/raw/images.zip that are there more than once: see `leakage.repeats`.
+
+    Args:
+        paths: what it should hold, in its order.
+    """
+    return leakage.repeats(paths, leakage.look(files.IMAGES, paths).digests)
+
+
+def deal(
+    paths: Sequence[str],
+    params: Split,
+    seed: int,
+    fold: int,
+    repeats: Mapping[str, str] | None = None,
+) -> list[Row]:
     """Deal the images for one fold.
 
     Args:
@@ -28,6 +43,7 @@ def deal(paths: Sequence[str], params: Split, seed: int, fold: int) -> list[Row]
         params: the section `split`; seed, folds and fold are replaced.
         seed: one of cv.seeds; all its folds come from one dealing.
         fold: the fold that is test, 0..9.
+        repeats: the images that are there more than once; they stay together.
 
     Returns:
         One row an image, in the order of `paths`.
@@ -36,7 +52,7 @@ def deal(paths: Sequence[str], params: Split, seed: int, fold: int) -> list[Row]
         PipelineError: see `split`.
     """
     values = params.model_dump() | {"seed": seed, "folds": FOLDS, "fold": fold}
-    return split(paths, checked(values, Split, files.PARAMS, prefix="split"))
+    return split(paths, checked(values, Split, files.PARAMS, prefix="split"), repeats)
 
 
 def decode(

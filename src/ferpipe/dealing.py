@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -30,6 +30,32 @@ def quotas(total: int, shares: Sequence[float]) -> list[int]:
     for part in by_remainder[: total - sum(counts)]:
         counts[part] += 1
     return counts
+
+
+def joined(groups: Sequence[str], paths: Sequence[str], repeats: Mapping[str, str]) -> list[str]:
+    """Join the groups that hold the same image, so that it cannot come to be in two parts.
+
+    Args:
+        groups: the group of each image.
+        paths: the path of each image.
+        repeats: for each image that repeats an earlier one, the path of that one.
+
+    Returns:
+        The group of each image; joined ones have the name of one of them.
+    """
+    group_of = dict(zip(paths, groups, strict=True))
+    parent: dict[str, str] = {}
+
+    def root(group: str) -> str:
+        while group in parent:
+            group = parent[group]
+        return group
+
+    for path, first in repeats.items():
+        one, other = root(group_of[first]), root(group_of[path])
+        if one != other:
+            parent[other] = one
+    return [root(group) for group in groups]
 
 
 def deal_images(labels: Sequence[str], shares: Sequence[float], seed: int) -> list[int]:

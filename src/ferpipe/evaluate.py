@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +13,9 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from ferpipe import figures, files, keras_file, records, scoring
+from ferpipe import bars, figures, files, keras_file, records, scoring
 from ferpipe.backend import prepare
-from ferpipe.errors import exits_cleanly
+from ferpipe.errors import PipelineError, exits_cleanly
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.reader import read_section
 
@@ -41,6 +42,7 @@ class Result:
         labels: int (n,), the true class of each image.
         probabilities: float64 (n, classes), rows summing to 1.
         chosen_on_test: whether test also chose the epoch.
+        subjects: who each image shows (n); nobody, or empty, where that is not known.
     """
 
     classes: list[str]
@@ -48,6 +50,7 @@ class Result:
     labels: np.ndarray
     probabilities: np.ndarray
     chosen_on_test: bool
+    subjects: Sequence[str] = ()
 
     @property
     def chosen_on(self) -> str:
@@ -70,20 +73,26 @@ def metrics(result: Result, confidence: float) -> dict[str, object]:
 
     Args:
         result: what the model did.
-        confidence: level of the interval around accuracy.
+        confidence: level of the intervals around accuracy and macro-F1; the latter has none
+            where subjects are not known.
     """
     predicted = result.predicted
     hits = int((predicted == result.labels).sum())
-    low, high = scoring.wilson(hits, len(result.labels), confidence)
+    interval, f1_interval = scoring.intervals(
+        result.labels, predicted, result.subjects, len(result.classes), confidence
+    )
     present = np.unique(result.labels)
     return {
         "accuracy": hits / len(result.labels),
-        "accuracy_low": low,
-        "accuracy_high": high,
+        "accuracy_low": interval.low,
+        "accuracy_high": interval.high,
+        "interval": interval.method,
         "balanced_accuracy": float(balanced_accuracy_score(result.labels, predicted)),
         "macro_f1": float(
             f1_score(result.labels, predicted, labels=present, average="macro", zero_division=0)
         ),
+        "macro_f1_low": f1_interval.low if f1_interval else None,
+        "macro_f1_high": f1_interval.high if f1_interval else None,
         "log_loss": scoring.log_loss(result.labels, result.probabilities),
         "images": len(result.labels),
         "chosen_on_test": result.chosen_on_test,
@@ -134,8 +143,35 @@ def headline(numbers: dict[str, object], confidence: float) -> str:
     return (
         f"{numbers['accuracy']:.1%} of {numbers['images']} test images right "
         f"({confidence:.0%} interval {numbers['accuracy_low']:.1%} to "
-        f"{numbers['accuracy_high']:.1%}){flag}"
+        f"{numbers['accuracy_high']:.1%}, {numbers['interval']}){flag}"
     )
+
+
+def subjects_of(paths: Sequence[str]) -> list[str]:
+    """Who the images show, from split.csv; empty where their names do not tell.
+
+    Raises:
+        PipelineError: split.csv does not name an image.
+    """
+    subjects = {
+        row["path"]: row["subject"] for row in files.read_csv(files.SPLIT, files.SPLIT_HEADER)
+    }
+    missing = [path for path in paths if path not in subjects]
+    if missing:
+        raise PipelineError(
+            f"{files.SPLIT} does not name {missing[0]}, which is in {files.RECORDS}; "
+            "run `dvc repro`"
+        )
+    return [subjects[path] for path in paths]
+
+
+def beside_the_network(
+    result: Result, schema: records.Schema, test: records.Dataset
+) -> list[bars.Judged]:
+    """The network and the bars that have learned from train and val."""
+    learned = [records.read_split(files.RECORDS, schema, name) for name in ("train", "val")]
+    network = bars.Judged("network", result.predicted, None, result.chosen_on)
+    return [network, *bars.predict(learned, test)]
 
 
 @exits_cleanly("evaluate")
@@ -144,15 +180,25 @@ def main() -> None:
     params = read_section(files.PARAMS, "evaluate", Evaluate)
     schema = records.read_schema(files.RECORDS)
     test = records.read_split(files.RECORDS, schema, "test")
+    subjects = subjects_of(test.paths)
     chosen = files.read_json(files.TRAIN_FACTS)
     history = files.read_csv(files.HISTORY, files.HISTORY_HEADER)
 
     prepare()
     model = keras_file.load(files.MODEL, test.images.shape[1:], len(schema.classes))
     probabilities = keras_file.predict(model, test.images, BATCH_SIZE).astype(np.float64)
-    result = Result(schema.classes, test.paths, test.labels, probabilities, schema.chosen_on_test)
+    result = Result(
+        *(schema.classes, test.paths, test.labels, probabilities),
+        *(schema.chosen_on_test, subjects),
+    )
 
-    numbers = metrics(result, params.confidence)
+    beside = beside_the_network(result, schema, test)
+    compared = bars.rows(*(beside, result.labels, subjects, len(schema.classes), params.confidence))
+    numbers = metrics(result, params.confidence) | {
+        "baseline_accuracy": compared[1][1],
+        "majority_accuracy": compared[2][1],
+    }
+    files.write_csv(files.REPORTS / "bars.csv", bars.HEADER, compared)
     files.write_json(files.REPORTS / "metrics.json", numbers)
     table = per_class(result, params.confidence)
     files.write_csv(files.REPORTS / "per_class.csv", PER_CLASS_HEADER, table)
@@ -171,7 +217,8 @@ def main() -> None:
     best = chosen["best_epoch"]
     kept = f"Epoch {best} of {len(history)} kept, chosen on {result.chosen_on}"
     figures.draw_curves(history, kept, dpi, folder / "curves.png", best)
-    bars = [dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in table]
-    figures.draw_per_class(bars, line, dpi, folder / "per_class.png")
+    recalls = [dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in table]
+    figures.draw_per_class(recalls, line, dpi, folder / "per_class.png")
     print("evaluate: " + report.rstrip().replace("\n", "\n  "))
+    print("evaluate: beside it\n  " + "\n  ".join(bars.lines(compared)))
     print(f"evaluate: figures in {files.REPORTS / 'figures'}; `dvc plots show` draws the rest")

@@ -71,7 +71,8 @@ def main(seed: int, fold: int) -> None:
     workers = read_section(files.PARAMS, "run", Run).workers
     index = files.read_csv(files.INDEX, files.INDEX_HEADER)
     path = crossval.predictions_path(seed, fold)
-    dealt = crossval.deal([row["path"] for row in index], split, seed, fold)
+    paths = [row["path"] for row in index]
+    dealt = crossval.deal(paths, split, seed, fold, crossval.repeats(paths))
     schema, parts = crossval.decode(dealt, preprocess, workers, path)
 
     sizes = ", ".join(f"{name} {schema.images[name]}" for name in files.SPLITS)

@@ -26,6 +26,7 @@ CLIP = 0.2
 # Bandwidth of the kernel in units of the mean squared distance, and the ridge.
 WIDTH = 0.2
 RIDGE = 0.03
+CHUNK = 32
 # The kernel matrix holds a number for each pair of images: 3.2 GB for so many.
 MOST_IMAGES = 20_000
 
@@ -45,6 +46,13 @@ def features(pictures: np.ndarray) -> np.ndarray:
     Returns:
         float64 (n, 2352).
     """
+    # A few at a time stay in the processor's cache, which makes it several times as fast.
+    return np.concatenate(
+        [_features(pictures[start : start + CHUNK]) for start in range(0, len(pictures), CHUNK)]
+    )
+
+
+def _features(pictures: np.ndarray) -> np.ndarray:
     gray = np.stack([_gray(picture) for picture in pictures]).astype(np.float64)
     dy, dx = np.zeros_like(gray), np.zeros_like(gray)
     dy[:, 1:-1] = gray[:, 2:] - gray[:, :-2]
@@ -53,6 +61,8 @@ def features(pictures: np.ndarray) -> np.ndarray:
     turn = np.arctan2(dy, dx) / (2 * np.pi) * BINS
     lower = np.floor(turn)
     beyond = turn - lower
+    to_lower, to_upper = length * (1 - beyond), length * beyond
+    upper, lower = (lower + 1) % BINS, lower % BINS
 
     cells = SIDE // CELL
     centres = (np.arange(SIDE) + 0.5) / CELL - 0.5
@@ -60,8 +70,8 @@ def features(pictures: np.ndarray) -> np.ndarray:
     shares = np.maximum(0, 1 - np.abs(centres - np.arange(cells)[:, None]))
     histograms = np.empty((len(gray), cells, cells, BINS))
     for k in range(BINS):
-        part = (lower % BINS == k) * (1 - beyond) + ((lower + 1) % BINS == k) * beyond
-        histograms[..., k] = shares @ (length * part) @ shares.T
+        part = (lower == k) * to_lower + (upper == k) * to_upper
+        histograms[..., k] = shares @ part @ shares.T
 
     blocks = np.concatenate(
         [

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
 
-from ferpipe import dealing, files
+from ferpipe import dealing, files, leakage
 from ferpipe.errors import PipelineError, exits_cleanly
 from ferpipe.params.reader import read_section
 from ferpipe.params.split import Split
+
+# A larger share of held-out images that training knows something of is worth a warning.
+WORTH_A_WARNING = 0.01
+# The table for the report is of so many pairs; images beyond them are less alike.
+LISTED = 100
+CLOSEST_PAIRS = files.REPORTS / "closest_pairs.csv"
 
 
 @dataclass(frozen=True)
@@ -24,12 +30,16 @@ class Row:
     split: str
 
 
-def split(paths: Sequence[str], params: Split) -> list[Row]:
+def split(
+    paths: Sequence[str], params: Split, repeats: Mapping[str, str] | None = None
+) -> list[Row]:
     """Deal the images.
 
     Args:
         paths: `<label>/<file>` of each image.
         params: the section `split`.
+        repeats: for each image that repeats an earlier one, the path of that one, as
+            `leakage.repeats` gives them; they stay together whatever they are grouped by.
 
     Returns:
         One row an image, in the order of `paths`.
@@ -39,7 +49,7 @@ def split(paths: Sequence[str], params: Split) -> list[Row]:
             class for the splits asked for.
     """
     labels = [path.split("/", 1)[0] for path in paths]
-    subjects, sequences = zip(*(_who(path, params.name_pattern) for path in paths), strict=True)
+    subjects, sequences = zip(*(who(path, params.name_pattern) for path in paths), strict=True)
     groups = {"none": paths, "sequence": sequences, "subject": subjects}[params.group_by]
     if "" in groups:
         path = paths[groups.index("")]
@@ -48,6 +58,7 @@ def split(paths: Sequence[str], params: Split) -> list[Row]:
             f"do not say their {params.group_by}, such as {path}; change split.name_pattern, or "
             "set split.group_by to 'none'"
         )
+    groups = dealing.joined(groups, paths, repeats or {})
     _check_enough(labels, groups, params)
 
     if params.folds is None:
@@ -71,8 +82,13 @@ def split(paths: Sequence[str], params: Split) -> list[Row]:
     return [Row(*row) for row in zip(paths, labels, subjects, sequences, names, strict=True)]
 
 
-def _who(path: str, pattern: str) -> tuple[str, str]:
-    """Subject and sequence of an image, from its file name; empty where it does not tell."""
+def who(path: str, pattern: str) -> tuple[str, str]:
+    """Subject and sequence of an image, from its file name; empty where it does not tell.
+
+    Args:
+        path: `<label>/<file>`.
+        pattern: `split.name_pattern`.
+    """
     match = re.match(pattern, path.split("/", 1)[1])
     found = match.groupdict(default="") if match else {}
     return found.get("subject", ""), found.get("sequence", "")
@@ -85,7 +101,13 @@ def _deal(
     used = [part for part, share in enumerate(shares) if share > 0]
     shares = [shares[part] for part in used]
     if params.group_by == "none":
-        parts = dealing.deal_images(labels, shares, params.seed)
+        # Each group is a single image, but for those that are there more than once.
+        label_of = {}
+        for label, group in zip(labels, groups, strict=True):
+            label_of.setdefault(group, label)
+        dealt = dealing.deal_images(list(label_of.values()), shares, params.seed)
+        part_of = dict(zip(label_of, dealt, strict=True))
+        parts = [part_of[group] for group in groups]
     else:
         parts = dealing.deal_groups(labels, groups, shares, params.seed)
     return [used[part] for part in parts]
@@ -119,38 +141,82 @@ def _check_every_class(labels: Sequence[str], names: Sequence[str], params: Spli
                 )
 
 
-def summary(rows: Sequence[Row]) -> dict[str, object]:
+def summary(
+    rows: Sequence[Row], pairs: Sequence[leakage.Pair], repeats: Mapping[str, str]
+) -> dict[str, object]:
     """Tell how the split came out.
 
+    Held out are val and test. What val shares with train counts, and what test shares with train
+    or val: val chooses, and a solved head has learned from it in the end.
+
+    Args:
+        rows: who is in which split.
+        pairs: the closest pairs, one for each held-out image.
+        repeats: the images that repeat an earlier one.
+
     Returns:
-        Images of each split; the shares (0..1) of held-out images (val and test) whose subject or
-        sequence is also in train, null where names do not tell; and whether test also chooses.
+        Images of each split; the shares (0..1) of held-out images whose subject or sequence is in
+        training too, null where names do not tell, and of those that have a near-duplicate there;
+        how many images repeat another one; and whether test also chooses.
     """
     sizes = Counter(row.split for row in rows)
-    held_out = [row for row in rows if row.split != "train"]
-
-    def shared(key: str) -> float | None:
-        if not all(getattr(row, key) for row in rows):
-            return None
-        trained = {getattr(row, key) for row in rows if row.split == "train"}
-        return sum(getattr(row, key) in trained for row in held_out) / len(held_out)
-
+    table = [asdict(row) for row in rows]
     return {
         **{name: sizes[name] for name in files.SPLITS},
         "classes": len({row.label for row in rows}),
-        "held_out_sharing_subject": shared("subject"),
-        "held_out_sharing_sequence": shared("sequence"),
+        "repeated_images": len(repeats),
+        "held_out_sharing_subject": leakage.share(table, "subject"),
+        "held_out_sharing_sequence": leakage.share(table, "sequence"),
+        "held_out_near_duplicates": sum(pair.near for pair in pairs) / len(pairs),
         "chosen_on_test": sizes["val"] == 0,
     }
 
 
+def lines(facts: Mapping[str, object], group_by: str) -> list[str]:
+    """What the stage prints.
+
+    Args:
+        facts: as `summary` gives them.
+        group_by: `split.group_by`.
+    """
+    sizes = ", ".join(f"{name} {facts[name]}" for name in files.SPLITS)
+    told = [f"{sizes} images, grouped by {group_by}"]
+    if facts["repeated_images"]:
+        told.append(
+            f"images that repeat another one pixel by pixel: {facts['repeated_images']}; each is "
+            "in the split of that one"
+        )
+    shares = {
+        "share their subject with training": facts["held_out_sharing_subject"],
+        "share their sequence with training": facts["held_out_sharing_sequence"],
+        "have a near-duplicate in training, by their pixels": facts["held_out_near_duplicates"],
+    }
+    known = {what: share for what, share in shares.items() if share is not None}
+    told += [f"{share:.1%} of the held-out images {what}" for what, share in known.items()]
+    told.append(f"the closest pairs are in {CLOSEST_PAIRS}")
+    if max(known.values()) > WORTH_A_WARNING:
+        told.append(
+            "WARNING: training knows who or what the held-out images show, so accuracy on them "
+            "will say little about people never seen"
+        )
+    if facts["chosen_on_test"]:
+        told.append(
+            "WARNING: val_size is 0, so test also chooses the epoch; its accuracy will be too high"
+        )
+    return told
+
+
 @exits_cleanly("split")
 def main() -> None:
-    """Read index and params, split, write split.csv and the counts."""
+    """Read index, images and params, split, write split.csv, the counts and the audit."""
     params = read_section(files.PARAMS, "split", Split)
     index = files.read_csv(files.INDEX, files.INDEX_HEADER)
-    rows = split([row["path"] for row in index], params)
-    facts = summary(rows)
+    paths = [row["path"] for row in index]
+    looks = leakage.look(files.IMAGES, paths)
+    repeats = leakage.repeats(paths, looks.digests)
+    rows = split(paths, params, repeats)
+    pairs = leakage.closest(looks.thumbnails, [row.split for row in rows])
+    facts = summary(rows, pairs, repeats)
     counts = Counter((row.label, row.split) for row in rows)
     table = [
         (label, name, counts[label, name])
@@ -160,18 +226,7 @@ def main() -> None:
     files.write_csv(files.SPLIT, files.SPLIT_HEADER, map(astuple, rows))
     files.write_json(files.REPORTS / "split.json", facts)
     files.write_csv(files.REPORTS / "split_counts.csv", ("class", "split", "images"), table)
-
-    print(
-        "split: "
-        + ", ".join(f"{name} {facts[name]}" for name in files.SPLITS)
-        + f" images, grouped by {params.group_by}"
-    )
-    for key in ("subject", "sequence"):
-        share = facts[f"held_out_sharing_{key}"]
-        if share is not None:
-            print(f"split: {share:.1%} of the held-out images share their {key} with training")
-    if facts["chosen_on_test"]:
-        print(
-            "split: WARNING: val_size is 0, so test also chooses the epoch; "
-            "its accuracy will be too high"
-        )
+    listed = leakage.pair_rows(pairs[:LISTED], [asdict(row) for row in rows])
+    files.write_csv(CLOSEST_PAIRS, leakage.PAIRS_HEADER, listed)
+    for line in lines(facts, params.group_by):
+        print(f"split: {line}")

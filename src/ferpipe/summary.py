@@ -17,6 +17,7 @@ from ferpipe.params.preprocess import Preprocess
 from ferpipe.params.reader import Section, read_section
 from ferpipe.params.split import Split
 from ferpipe.params.train import Train
+from ferpipe.split import who
 
 BASELINE_COLUMNS = ("baseline_recall", "baseline_recall_low", "baseline_recall_high")
 PER_CLASS_HEADER = (
@@ -36,8 +37,9 @@ def numbers(
 ) -> dict[str, object]:
     """The headline numbers, flat for `dvc metrics show`.
 
-    The interval is Wilson's around the mean accuracy with n = images, not images x seeds: another
-    seed judges the same faces again, which makes a sure mean but no larger sample of people.
+    The intervals are bootstraps over subjects, each with all its images and seeds: another seed
+    judges the same people again, which makes a sure mean but no larger sample of them. Where the
+    names tell no subjects it is Wilson's around the mean accuracy with n = images.
 
     Args:
         network: what the network did.
@@ -45,18 +47,26 @@ def numbers(
         val_accuracy: of the network on all val images, 0..1; None where there is no val, or where
             it has taught too.
         images: how many there are.
-        confidence: level of the interval, such as 0.95.
+        confidence: level of the intervals, such as 0.95.
         chosen_on_test: whether there is no val.
     """
-    low, high = scoring.wilson(network.accuracy * images, images, confidence)
+    if network.by_subject is None:
+        bounds = scoring.wilson(network.accuracy * images, images, confidence)
+        interval, f1_interval = scoring.Interval(*bounds, "Wilson over images"), None
+    else:
+        interval = scoring.bootstrap(network.by_subject, scoring.accuracy, confidence)
+        f1_interval = scoring.bootstrap(network.by_subject, scoring.macro_f1, confidence)
     return {
         "accuracy": network.accuracy,
-        "accuracy_low": low,
-        "accuracy_high": high,
+        "accuracy_low": interval.low,
+        "accuracy_high": interval.high,
+        "interval": interval.method,
         "accuracy_worst_seed": min(network.by_seed.values()),
         "accuracy_best_seed": max(network.by_seed.values()),
         "fold_sd": network.fold_sd,
         "macro_f1": float(network.f1.mean()),
+        "macro_f1_low": f1_interval.low if f1_interval else None,
+        "macro_f1_high": f1_interval.high if f1_interval else None,
         "val_accuracy": val_accuracy,
         "baseline_accuracy": baseline.accuracy,
         "baseline_fold_sd": baseline.fold_sd,
@@ -76,7 +86,7 @@ def per_class(
     chosen_on: str,
     confidence: float,
 ) -> list[tuple[object, ...]]:
-    """Rows of per_class.csv; intervals have n = the images of the class, as in `numbers`."""
+    """Rows of per_class.csv; intervals are Wilson's with n = the images of the class."""
     rows = []
     for i, (name, count) in enumerate(zip(classes, support, strict=True)):
         recall, bar = float(network.recall[i]), float(baseline.recall[i])
@@ -109,7 +119,7 @@ def table(
         f"{found['images']} images, grouped by {params.group_by}; folds: {found['folds']}, "
         f"seeds: {found['seeds']}{flag}",
         f"network   {found['accuracy']:6.1%}  ({confidence:.0%} interval "
-        f"{found['accuracy_low']:.1%} to {found['accuracy_high']:.1%}; seeds "
+        f"{found['accuracy_low']:.1%} to {found['accuracy_high']:.1%}, {found['interval']}; seeds "
         f"{found['accuracy_worst_seed']:.1%} to {found['accuracy_best_seed']:.1%}; SD of folds "
         f"{found['fold_sd']:.1%}), macro-F1 {found['macro_f1']:.3f}",
         f"baseline  {found['baseline_accuracy']:6.1%}  (SD of folds "
@@ -151,7 +161,8 @@ def main() -> None:
     for row in files.read_csv(files.CV_BASELINE, files.CV_BASELINE_HEADER):
         bar[int(row["seed"]), int(row["fold"])].append(row)
 
-    network, baseline = (judge(each, paths, classes) for each in (tests, bar))
+    subjects = [who(path, sections["split"].name_pattern)[0] for path in paths]
+    network, baseline = (judge(each, paths, classes, subjects) for each in (tests, bar))
     val_accuracy = fmean(val) if val else None
     chosen_on_test = sections["split"].val_size == 0
     found = numbers(

@@ -4,6 +4,7 @@ import copy
 import itertools
 import json
 import shutil
+import sys
 
 import pytest
 from checkout import ROOT
@@ -41,6 +42,7 @@ def test_a_run_writes_what_it_promises(finished):
         *("data/raw/images.zip", "data/raw/index.csv", "data/raw/skipped.csv", "data/split.csv"),
         *("data/records/schema.json", "models/model.keras", "reports/history.csv"),
         *("reports/metrics.json", "reports/predictions.csv", "reports/confusion.csv"),
+        *("reports/bars.csv", "reports/closest_pairs.csv"),
         *("reports/classification_report.txt", "reports/figures/confusion.png"),
         *("reports/figures/curves.png", "reports/figures/per_class.png"),
     ):
@@ -64,6 +66,8 @@ def test_metrics_are_shown(finished):
     assert 0 <= numbers["accuracy_low"] <= numbers["accuracy"] <= numbers["accuracy_high"] <= 1
     assert numbers["images"] == shown["reports/split.json"]["data"]["test"]
     assert numbers["chosen_on_test"] is False
+    assert numbers["interval"] in ("bootstrap over subjects", "Wilson over subjects")
+    assert 0 <= numbers["majority_accuracy"] <= numbers["baseline_accuracy"] <= 1
 
 
 def test_a_cross_validation_that_has_not_run_is_not_missed(finished):
@@ -79,7 +83,7 @@ def test_a_change_of_evaluate_runs_evaluate_alone_and_shows_in_the_diffs(repo):
     assert repo.stages_run(repo.dvc("repro")) == ["evaluate"]
     changed = json.loads(repo.dvc("metrics", "diff", "--json"))["reports/metrics.json"]
     assert changed
-    assert set(changed) <= {"accuracy_low", "accuracy_high"}
+    assert set(changed) <= {"accuracy_low", "accuracy_high", "macro_f1_low", "macro_f1_high"}
 
 
 def test_the_plots_are_drawn_each_once(repo):
@@ -163,6 +167,10 @@ def test_every_stage_feeds_the_next(finished):
 def test_another_seed_runs_everything_and_reverting_restores_everything(repo):
     repo.set({"download": {"sample": {"seed": 2}}})
     assert repo.stages_run(repo.dvc("repro")) == STAGES
+    # Other people: the numbers of the two cannot be compared.
+    command = "import sys; sys.path.insert(0, 'src'); from ferpipe.cli import main; main()"
+    compared = repo.run(sys.executable, "-c", command, "compare")
+    assert compared.splitlines()[-1].startswith("The test sets differ (21 only in HEAD, 21 only in")
     repo.git("checkout", "-q", "--", "params.yaml")
     output = repo.dvc("repro")
     assert repo.stages_run(output) == []
