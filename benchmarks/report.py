@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ferpipe import files
+from ferpipe import files, runs
 
 RESULTS = Path(__file__).resolve().parent / "results"
 GIB = 2**30
@@ -18,26 +18,10 @@ FLAGS = ("avx512_bf16", "amx_bf16")
 
 def machine() -> str:
     """Processor, cores and memory in a line; no name of host or user."""
-    model, flags = platform.machine(), set()
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            key, _, value = line.partition(":")
-            if key.strip() == "model name":
-                model = value.strip()
-            elif key.strip() == "flags":
-                flags = set(value.split())
-    except OSError:
-        pass
+    flags = runs.instruction_sets().split()
     has = ", ".join(f"{flag}: {'yes' if flag in flags else 'no'}" for flag in FLAGS)
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return f"{model}, {cores()} cores, {total / GIB:.0f} GiB of memory; {has}"
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return f"{runs.processor()}, {runs.cores()} cores, {total / GIB:.0f} GiB of memory; {has}"
 
 
 def available_memory() -> int:

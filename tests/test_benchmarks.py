@@ -15,10 +15,11 @@ import step
 import table
 import timed_stage
 import workers
+from ferpipe import runs
 from ferpipe.errors import PipelineError
 from ferpipe.params.reader import read_yaml
 
-BENCHMARKS = ("step", "kernels", "start", "stages", "inputs", "stable", "gpu")
+BENCHMARKS = ("step", "kernels", "start", "stages", "inputs", "reruns", "stable", "gpu")
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -195,7 +196,7 @@ def test_the_parts_of_a_stage_and_its_exit_make_its_wall_time():
 
 
 def test_the_machine_is_told_without_its_name():
-    assert f"{report.cores()} cores" in report.machine()
+    assert f"{runs.cores()} cores" in report.machine()
     assert sys.prefix not in report.machine()
 
 
