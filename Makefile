@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv repro cv verify test test-browser bench lint format lock schema clean
+.PHONY: help venv repro cv verify torture test test-browser bench lint format lock schema clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' \
@@ -30,6 +30,9 @@ cv: venv ## cross-validate params.yaml; goes on where it was stopped; PRESET=NAM
 
 verify: venv ## prove it: two clones, three runs, every byte compared; PRESET=NAME as above
 	ferpipe verify $(if $(PRESET),--preset $(PRESET))
+
+torture: venv ## kill the pipeline KILLS=20 times at random moments, rerun, compare
+	python tests/pipeline/torture.py --kills $(or $(KILLS),20)
 
 test: venv ## run the tests (all but those that need a browser)
 	pytest

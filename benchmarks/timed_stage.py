@@ -33,8 +33,7 @@ WATCHED = {
     "split": {},
     "preprocess": {"records.encode": "writing"},
     "train": {
-        "train.prepare": "building",
-        "train.build_model": "building",
+        "train.initial_model": "building",
         "train.task": "building",
         "train.run_epoch": "batches",
         "backend.keras.Model.train_on_batch": "first step",
