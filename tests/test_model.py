@@ -110,3 +110,13 @@ def test_the_head_of_a_model_that_tells_the_same_classes_apart_is_taken(tmp_path
     assert bias(["a", "b", "c"], input_size=24) == (False, [0.0] * 3)  # sees other places
     keras_file.save(with_probabilities(saved), Path(path))
     assert bias(["a", "b", "c"]) == (False, [0.0] * 3)
+
+
+def test_a_temperature_softens_what_is_saved_and_changes_no_decision(tmp_path):
+    model = build_model(train_params(), 16, 1, classes=3)
+    images = np.random.default_rng(1).integers(0, 256, (5, 16, 16, 1)).astype(np.float32)
+    logits = keras.ops.convert_to_numpy(model(images))
+    keras_file.save(with_probabilities(model, temperature=2.5), tmp_path / "soft.keras")
+    soft = keras.saving.load_model(tmp_path / "soft.keras").predict(images, verbose=0)
+    wanted = np.exp(logits / 2.5) / np.exp(logits / 2.5).sum(axis=1, keepdims=True)
+    assert np.allclose(soft, wanted, atol=1e-6)

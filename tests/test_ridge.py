@@ -11,7 +11,7 @@ from ferpipe import backbones, keras_file, records
 from ferpipe.backend import keras
 from ferpipe.errors import PipelineError
 from ferpipe.model import build_model, with_probabilities
-from ferpipe.ridge import SHARPNESS, sharpness, solve, solve_head, views
+from ferpipe.ridge import solve, solve_head, views
 from ferpipe.scoring import log_loss, softmax
 
 
@@ -58,20 +58,6 @@ def test_a_row_of_weight_two_is_as_two_rows():
     once = solve(rows, labels, 3, 0.5, np.full(120, 2.0))
     twice = solve(np.tile(rows, (2, 1)), np.tile(labels, 2), 3, 0.5, np.ones(240))
     np.testing.assert_allclose(once[0], twice[0], atol=1e-9)
-
-
-def test_sharpness_has_the_smallest_log_loss():
-    rng = np.random.default_rng(3)
-    labels = np.arange(300) % 3
-    scores = np.eye(3)[labels] * 0.6 + rng.normal(0, 0.25, (300, 3))
-    factor = sharpness(scores, labels)
-    at = [log_loss(labels, softmax(f * scores)) for f in (factor / 1.2, factor, factor * 1.2)]
-    assert min(at) == at[1]
-
-
-def test_sharpness_stays_finite_where_nothing_is_wrong():
-    labels = np.arange(9) % 3
-    assert sharpness(np.eye(3)[labels], labels) == pytest.approx(SHARPNESS[1], rel=1e-3)
 
 
 def solved(**changes):

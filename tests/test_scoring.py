@@ -181,3 +181,20 @@ def test_where_a_subject_is_not_known_the_interval_is_wilsons_over_images(subjec
     hits = int((labels == guesses).sum())
     assert (interval.low, interval.high) == scoring.wilson(hits, 300, 0.95)
     assert (interval.method, f1_interval) == ("Wilson over images", None)
+
+
+def test_sharpness_has_the_smallest_log_loss():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 3, 200)
+    scores = np.eye(3)[labels] + rng.normal(0, 0.7, (200, 3))
+    factor = scoring.sharpness(scores, labels, (0.1, 30.0))
+    at = [
+        scoring.log_loss(labels, scoring.softmax(scores * factor * near)) for near in (0.9, 1, 1.1)
+    ]
+    assert at[1] == min(at)
+
+
+def test_sharpness_stays_within_its_bounds_where_nothing_is_wrong():
+    labels = np.arange(30) % 3
+    factor = scoring.sharpness(np.eye(3)[labels], labels, (1.0, 30.0))
+    assert factor == pytest.approx(30.0, rel=1e-3)

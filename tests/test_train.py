@@ -8,7 +8,8 @@ from ferpipe import backbones, fitting, keras_file, records
 from ferpipe.backend import keras
 from ferpipe.errors import PipelineError
 from ferpipe.model import build_model
-from ferpipe.train import phases, train
+from ferpipe.scoring import log_loss, softmax
+from ferpipe.train import calibrated, phases, train
 
 
 @pytest.fixture
@@ -215,3 +216,24 @@ def test_a_solved_head_takes_any_backbone(backbone):
     size = 16 if backbone == "compact" else 32
     _, history, _ = fit(head="solved", epochs=0, backbone=backbone, input_size=size)
     assert history[0].accuracy > 0.9
+
+
+def test_the_temperature_makes_the_classifier_as_sure_as_it_is_right():
+    params = train_params()
+    model, _, _ = fit()
+    choosing = bars(30, seed=2)
+    # A third of the labels are wrong, and the logits could hardly be surer.
+    labels = np.where(np.arange(30) % 3 == 0, (choosing.labels + 1) % 3, choosing.labels)
+    doubtful = records.Dataset(choosing.images, labels.astype(np.int32), choosing.paths)
+    head = model.get_layer("logits")
+    head.set_weights([weights * 20 for weights in head.get_weights()])
+    temperature = calibrated(model, params, schema(), doubtful)
+    assert temperature > 2
+    logits = keras_file.predict(model, choosing.images, 8)
+    assert log_loss(labels, softmax(logits / temperature)) < log_loss(labels, softmax(logits)) / 2
+
+
+def test_a_head_that_val_has_taught_is_not_calibrated_on_val():
+    params = train_params(head="solved", epochs=0)
+    model, _, _ = train(params, schema(), bars(50, seed=1), bars(30, seed=2))
+    assert calibrated(model, params, schema(), bars(30, seed=2)) == 1.0

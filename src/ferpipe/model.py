@@ -150,7 +150,13 @@ def scale(x: keras.KerasTensor, convention: str) -> keras.KerasTensor:
             return x
 
 
-def with_probabilities(model: keras.Model) -> keras.Model:
-    """Return the model that is saved: the same layers with a softmax at the end."""
+def with_probabilities(model: keras.Model, temperature: float = 1.0) -> keras.Model:
+    """Return the model that is saved: the same layers, calibrated, with a softmax at the end.
+
+    Args:
+        model: the classifier, see `build_model`.
+        temperature: what its logits are divided by.
+    """
+    calibrate = keras.layers.Rescaling(1 / temperature, dtype="float32", name="temperature")
     softmax = keras.layers.Softmax(dtype="float32", name="probabilities")
-    return keras.Model(model.input, softmax(model.output), name="ferpipe")
+    return keras.Model(model.input, softmax(calibrate(model.output)), name="ferpipe")

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from sklearn.linear_model import Ridge
 
 from ferpipe import augment, keras_file, records
 from ferpipe.backend import keras
 from ferpipe.fitting import Epoch, class_weights
 from ferpipe.params.train import Train
-from ferpipe.scoring import log_loss, softmax
+from ferpipe.scoring import log_loss, sharpness, softmax
 
 # A feature that varies less than this share of the median one is not stretched any further.
 LEAST_DEVIATION = 0.1
@@ -66,7 +65,7 @@ def solve_head(
     kernel, bias = solved(training.images, training.labels)
     head.set_weights([kernel, bias])
     seen, judged = scores(training.images), scores(choosing.images)
-    factor = sharpness(judged, choosing.labels)
+    factor = sharpness(judged, choosing.labels, SHARPNESS)
     seen, judged = softmax(factor * seen), softmax(factor * judged)
     if with_choosing:
         kernel, bias = solved(
@@ -135,14 +134,3 @@ def solve(
     )
     kernel = fitted.coef_.T / deviation[:, None]
     return kernel, fitted.intercept_ - mean @ kernel
-
-
-def sharpness(scores: np.ndarray, labels: np.ndarray) -> float:
-    """The factor on the scores, float (n, classes), that makes their log loss smallest.
-
-    Temperature scaling after Guo et al. 2017 (https://arxiv.org/abs/1706.04599).
-    """
-    found = minimize_scalar(
-        lambda factor: log_loss(labels, softmax(factor * scores)), bounds=SHARPNESS
-    )
-    return float(found.x)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from dataclasses import astuple
 
+import numpy as np
+
 from ferpipe import files, fitting, keras_file, records
 from ferpipe.backend import GPUS, NAME, is_out_of_memory, keras
 from ferpipe.checkpoints import Checkpoints, State, key
@@ -14,7 +16,10 @@ from ferpipe.model import initial_model, with_probabilities
 from ferpipe.params.reader import read_section
 from ferpipe.params.run import Run
 from ferpipe.params.train import Train
+from ferpipe.scoring import sharpness
 
+# Of logits: what makes them softer or sharper than this is no calibration any more.
+SHARPNESS = (0.1, 10.0)
 # What makes an epoch better than another; the second number decides between equals.
 RANKS = {
     "loss": lambda row: (-row.val_loss, row.val_accuracy),
@@ -131,6 +136,19 @@ def _epoch(fitted: Task, params: Train, phase: Phase, number: int, epochs_before
         ) from None
 
 
+def calibrated(
+    model: keras.Model, params: Train, schema: records.Schema, choosing: records.Dataset
+) -> float:
+    """The temperature at which the classifier is as sure as it is right on the choosing split.
+
+    A solved head brings its own; once val has taught it, val is no judge of it any more.
+    """
+    if val_teaches(params, schema):
+        return 1.0
+    logits = keras_file.predict(model, choosing.images, params.batch_size).astype(np.float64)
+    return 1 / sharpness(logits, choosing.labels, SHARPNESS)
+
+
 def _tell(row: Epoch, better: bool, chooser: str, seconds: float) -> None:
     print(
         f"train: epoch {row.epoch:3d} {row.phase:9s} loss {row.loss:.3f}"
@@ -158,7 +176,8 @@ def main() -> None:
     model, history, best_epoch = train(params, schema, training, choosing, checkpoints)
 
     best = history[best_epoch - 1]
-    keras_file.save(with_probabilities(model), files.MODEL, schema.classes)
+    temperature = calibrated(model, params, schema, choosing)
+    keras_file.save(with_probabilities(model, temperature), files.MODEL, schema.classes)
     rows = ((*astuple(row), chooser) for row in history)
     files.write_csv(files.HISTORY, files.HISTORY_HEADER, rows)
     facts = {
@@ -167,6 +186,7 @@ def main() -> None:
         "parameters": model.count_params(),
         "val_accuracy": best.val_accuracy,
         "val_loss": best.val_loss,
+        "temperature": temperature,
         "chosen_on_test": schema.chosen_on_test,
     }
     files.write_json(files.TRAIN_FACTS, facts)
