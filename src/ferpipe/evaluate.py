@@ -12,11 +12,22 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from ferpipe import figures, files, keras_file, records, scoring
+from ferpipe import (
+    calibration,
+    files,
+    keras_file,
+    one_vs_rest,
+    provenance,
+    publish,
+    records,
+    scoring,
+)
 from ferpipe.backend import prepare
 from ferpipe.errors import exits_cleanly
+from ferpipe.findings import Findings
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.reader import read_section
+from ferpipe.wording import summary
 
 BATCH_SIZE = 64
 PER_CLASS_HEADER = (
@@ -140,38 +151,50 @@ def headline(numbers: dict[str, object], confidence: float) -> str:
 
 @exits_cleanly("evaluate")
 def main() -> None:
-    """Load model and records, predict test once, write metrics, tables and figures."""
+    """Load model and records, predict test once, write metrics, tables, figures and pages."""
     params = read_section(files.PARAMS, "evaluate", Evaluate)
+    made_with = provenance.read()
     schema = records.read_schema(files.RECORDS)
     test = records.read_split(files.RECORDS, schema, "test")
-    chosen = files.read_json(files.TRAIN_FACTS)
-    history = files.read_csv(files.HISTORY, files.HISTORY_HEADER)
+    facts = files.read_json(files.TRAIN_FACTS)
 
     prepare()
     model = keras_file.load(files.MODEL, test.images.shape[1:], len(schema.classes))
     probabilities = keras_file.predict(model, test.images, BATCH_SIZE).astype(np.float64)
     result = Result(schema.classes, test.paths, test.labels, probabilities, schema.chosen_on_test)
 
-    numbers = metrics(result, params.confidence)
-    files.write_json(files.REPORTS / "metrics.json", numbers)
-    table = per_class(result, params.confidence)
-    files.write_csv(files.REPORTS / "per_class.csv", PER_CLASS_HEADER, table)
-    files.write_csv(
-        files.REPORTS / "confusion.csv",
-        scoring.CONFUSION_HEADER,
-        scoring.confusion_rows(result.confusion, result.classes, result.chosen_on),
+    measured = calibration.before_and_after(
+        test.labels, probabilities, facts["temperature"], params.confidence
+    )
+    numbers = metrics(result, params.confidence) | calibration.numbers(measured)
+    rows = per_class(result, params.confidence)
+    line = headline(numbers, params.confidence)
+    found = Findings(
+        classes=schema.classes,
+        paths=test.paths,
+        images=test.images,
+        labels=test.labels,
+        probabilities=probabilities,
+        confidence=params.confidence,
+        headline=line,
+        numbers=numbers,
+        per_class=[dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in rows],
+        confusion=result.confusion,
+        split=files.read_json(files.REPORTS / "split.json"),
+        training=facts,
+        history=files.read_csv(files.HISTORY, files.HISTORY_HEADER),
+        calibration=measured,
+        curves=one_vs_rest.curves(test.labels, probabilities, schema.classes),
+        provenance=made_with,
     )
     header = ("path", "actual", "predicted", *(f"p_{name}" for name in schema.classes))
     files.write_csv(files.REPORTS / "predictions.csv", header, prediction_rows(result))
-    line = headline(numbers, params.confidence)
-    report = text_report(result, line)
-    files.write_text(files.REPORTS / "classification_report.txt", report)
-    folder, dpi = files.REPORTS / "figures", params.figure_dpi
-    figures.draw_confusion(result.confusion, schema.classes, line, dpi, folder / "confusion.png")
-    best = chosen["best_epoch"]
-    kept = f"Epoch {best} of {len(history)} kept, chosen on {result.chosen_on}"
-    figures.draw_curves(history, kept, dpi, folder / "curves.png", best)
-    bars = [dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in table]
-    figures.draw_per_class(bars, line, dpi, folder / "per_class.png")
-    print("evaluate: " + report.rstrip().replace("\n", "\n  "))
-    print(f"evaluate: figures in {files.REPORTS / 'figures'}; `dvc plots show` draws the rest")
+    files.write_text(files.REPORTS / "classification_report.txt", text_report(result, line))
+    publish.write_tables(found)
+    publish.draw_figures(found, params.figure_dpi)
+    publish.write_pages(found, model)
+    for told in summary(found):
+        print(f"evaluate: {told}")
+    print(
+        f"evaluate: look at {publish.REPORT} in a browser; the model card is {publish.MODEL_CARD}"
+    )

@@ -152,6 +152,7 @@ def main() -> None:
         "parameters": model.count_params(),
         "val_accuracy": best.val_accuracy,
         "val_loss": best.val_loss,
+        "temperature": 1.0,
         "chosen_on_test": schema.chosen_on_test,
     }
     files.write_json(files.TRAIN_FACTS, facts)

@@ -1,0 +1,246 @@
+"""The report: one HTML file that holds all it shows and asks the network for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ferpipe import charts, exhibits
+from ferpipe.findings import HITS, MISTAKES, Findings
+from ferpipe.markup import Child, Element, document, element
+from ferpipe.wording import TOO_HIGH, audit, limits, percent, protocol, summary
+
+CSS = Path(__file__).with_suffix(".css")
+# Mistakes that are shown with what spoke for both classes.
+EXPLAINED = 6
+
+
+def looked_at(found: Findings) -> list[tuple[int, int]]:
+    """The (number of a test image, class) pairs that the page shows a heat map of."""
+    predicted = found.predicted
+    pairs = [(int(number), int(predicted[number])) for number in found.hits[:HITS]]
+    for number in found.mistakes[:EXPLAINED]:
+        pairs += [(int(number), int(predicted[number])), (int(number), int(found.labels[number]))]
+    return pairs
+
+
+def page(found: Findings, heat_maps: Mapping[tuple[int, int], np.ndarray]) -> str:
+    """Write the report.
+
+    Args:
+        found: what the model did and is.
+        heat_maps: uint8 (side, side) for each pair of `looked_at`.
+
+    Returns:
+        HTML, the same for the same findings.
+    """
+    sections = [
+        ("trust", "How far to trust it", _trust(found)),
+        ("confusion", "What was taken for what", exhibits.confusion(found)),
+        ("classes", "Class by class", exhibits.per_class(found)),
+        ("training", "Training", _training(found)),
+        ("calibration", "How sure it says it is", _calibration(found)),
+        ("thresholds", "Every threshold", _thresholds(found)),
+        ("mistakes", "The surest mistakes", _mistakes(found)),
+        ("heat", "Where it looked", _heat(found, heat_maps)),
+        ("limits", "Limits", _sentences(limits(found))),
+        ("run", "What was run", _run(found)),
+    ]
+    links = [element("li", element("a", title, href=f"#{name}")) for name, title, _ in sections]
+    root = element(
+        "html",
+        element(
+            "head",
+            element("meta", charset="utf-8"),
+            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            element("meta", name="color-scheme", content="light dark"),
+            element("title", f"ferpipe: {found.headline}"),
+            element("style", CSS.read_text(encoding="utf-8") + charts.tint_styles()),
+        ),
+        element(
+            "body",
+            _header(found),
+            element("nav", element("ul", links), aria_label="Sections"),
+            element(
+                "main",
+                [
+                    element("section", element("h2", title, id=name), body, aria_labelledby=name)
+                    for name, title, body in sections
+                ],
+            ),
+        ),
+        lang="en",
+    )
+    return document(root)
+
+
+def _header(found: Findings) -> Element:
+    numbers = found.numbers
+    accuracy, low, high = (
+        float(numbers[name]) for name in ("accuracy", "accuracy_low", "accuracy_high")
+    )
+    supports = [int(row["support"]) for row in found.per_class]
+    commonest = max(supports) / sum(supports)
+    described = (
+        f"On a scale from 0 to 100%: accuracy {percent(accuracy)}, interval {low:.1%} to "
+        f"{high:.1%}; naming the most frequent class always would give {commonest:.1%}"
+    )
+    scale = element(
+        "div",
+        element("div", class_="band", style=f"left:{low:.2%};width:{high - low:.2%}"),
+        element("div", class_="point", style=f"left:{accuracy:.2%}"),
+        element("div", class_="chance", style=f"left:{commonest:.2%}"),
+        class_="scale",
+        role="img",
+        aria_label=described,
+    )
+    ends = element(
+        "p",
+        element("span", "0"),
+        element("span", f"always the commonest class: {commonest:.0%}",
+                style=f"left:{commonest:.2%}", class_="under"),
+        element("span", "100%"),
+        class_="ends",
+        aria_hidden="true",
+    )  # fmt: skip
+    tiles = [
+        ("balanced accuracy", percent(float(numbers["balanced_accuracy"]))),
+        ("macro-F1", f"{numbers['macro_f1']:.3f}"),
+        ("log loss", f"{numbers['log_loss']:.3f}"),
+        ("calibration error", f"{numbers['ece']:.3f}"),
+        ("test images", f"{numbers['images']:,}"),
+    ]
+    data = found.provenance.data.name
+    network = found.provenance.params["train"]["backbone"]
+    return element(
+        "header",
+        element("p", f"Test report: {network} on {data}", class_="eyebrow"),
+        element("h1", element("strong", percent(accuracy)), f" of {numbers['images']:,} test "
+                "images right"),
+        element("p", f"{found.confidence:.0%} interval {low:.1%} to {high:.1%}. ",
+                exhibits.flag(found), class_="lead"),
+        scale,
+        ends,
+        element("dl", [
+            element("div", element("dt", name), element("dd", value)) for name, value in tiles
+        ], class_="tiles"),
+    )  # fmt: skip
+
+
+def _trust(found: Findings) -> Child:
+    checks = [
+        element(
+            "li",
+            element("span", "doubt: " if each.doubt else "good: ", class_="unseen"),
+            each.text,
+            class_="doubt" if each.doubt else "good",
+        )
+        for each in audit(found.split)
+    ]
+    if found.chosen_on_test:
+        checks.insert(0, element("li", f"Every number here was {TOO_HIGH}.", class_="doubt"))
+    return element(
+        "div",
+        element("div", element("h3", "Protocol"), _sentences(protocol(found))),
+        element("div", element("h3", "Leak audit"), element("ul", checks, class_="checks")),
+        class_="columns",
+    )
+
+
+def _sentences(texts: list[str]) -> list[Element]:
+    return [element("p", text) for text in texts]
+
+
+def _training(found: Findings) -> Child:
+    kept, of = found.training["best_epoch"], found.training["epochs"]
+    chooser = "test" if found.chosen_on_test else "val"
+    lead = f"Epoch {kept} of {of} was kept, chosen on {chooser}."
+    return [element("p", lead), exhibits.curves(found)]
+
+
+def _calibration(found: Findings) -> Child:
+    lead = (
+        "Of the images that it is 80% sure of, 80% should be right. Points over the diagonal: "
+        "surer than it says; under it: not as sure. Bars are intervals; bins with few images have "
+        "long ones. ECE: expected calibration error in 15 bins of equal width (Guo et al. 2017)."
+    )
+    return [element("p", lead), exhibits.reliability(found)]
+
+
+def _thresholds(found: Findings) -> Child:
+    lead = (
+        "Each class against all others: what is found and what is falsely named as the threshold "
+        "on its probability falls. Dotted: what guessing gives."
+    )
+    return [
+        element("p", lead),
+        element("h3", "ROC: true over false positive rate"),
+        exhibits.rocs(found),
+        element("h3", "Precision over recall"),
+        exhibits.precision_recalls(found),
+    ]
+
+
+def _mistakes(found: Findings) -> Child:
+    if not len(found.mistakes):
+        return element("p", "There are none: every test image was right. ", exhibits.flag(found))
+    shown = min(MISTAKES, len(found.mistakes))
+    lead = f"{shown} of {len(found.mistakes)} mistakes, the surest first. "
+    mixed = summary(found)[-1]
+    return [
+        element("p", lead, f"{mixed[0].upper()}{mixed[1:]}. ", exhibits.flag(found)),
+        exhibits.mistakes(found, MISTAKES),
+    ]
+
+
+def _heat(found: Findings, heat_maps: Mapping[tuple[int, int], np.ndarray]) -> Child:
+    solved = found.provenance.params["train"]["head"] == "solved"
+    beside = (
+        " The head also sees gradients and coarser levels, which these pictures leave out."
+        if solved
+        else ""
+    )
+    parts: list[Child] = [
+        element(
+            "p",
+            "Grad-CAM: orange is where the backbone's last feature map speaks for a class, each "
+            f"picture scaled to its own hottest place.{beside} It shows what counted, not why.",
+        ),
+        element("h3", "The surest hit of each class"),
+        exhibits.heat(found, found.hits[:HITS], heat_maps),
+    ]
+    if len(found.mistakes):
+        parts += [
+            element("h3", "The surest mistakes"),
+            exhibits.heat(found, found.mistakes[:EXPLAINED], heat_maps),
+        ]
+    return parts
+
+
+def _run(found: Findings) -> Child:
+    made = found.provenance
+    used = [element("p", made.data.description), element("p", made.data.terms)]
+    tables = [
+        _facts(f"{name} (params.yaml)", {key: _yaml(value) for key, value in values.items()})
+        for name, values in made.params.items()
+    ]
+    tables.append(_facts("versions", made.versions))
+    digests = _facts("SHA-256", made.digests)
+    return [used, digests, element("div", tables, class_="facts")]
+
+
+def _facts(title: str, values: Mapping[str, str]) -> Element:
+    rows = [
+        element("tr", element("th", name, scope="row"), element("td", value))
+        for name, value in values.items()
+    ]
+    return element("table", element("caption", title), element("tbody", rows))
+
+
+def _yaml(value: object) -> str:
+    """A value as params.yaml has it."""
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
