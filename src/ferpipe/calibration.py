@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ferpipe.scoring import SMALLEST, log_loss, softmax, wilson
+from ferpipe.scoring import log_loss, softmax, wilson
 
 # As in Guo et al. 2017, so that a number can be held against published ones.
 BINS = 15
@@ -69,7 +69,8 @@ def uncalibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
     """
     if temperature == 1.0:
         return probabilities
-    return softmax(temperature * np.log(np.maximum(probabilities, SMALLEST)))
+    smallest = np.finfo(np.float32).tiny  # the model's probabilities are float32, some of them 0
+    return softmax(temperature * np.log(np.maximum(probabilities, smallest)))
 
 
 def calibration(

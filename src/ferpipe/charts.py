@@ -162,10 +162,12 @@ def round_ticks(highest: float) -> list[tuple[float, str]]:
 
 
 def whole_ticks(first: int, last: int) -> list[tuple[float, str]]:
-    """Up to six whole numbers, `first` and `last` among them."""
-    count = min(6, last - first + 1)
-    numbers = sorted({round(first + (last - first) * n / max(count - 1, 1)) for n in range(count)})
-    return [(float(number), str(number)) for number in numbers]
+    """Round whole numbers between `first` and `last`, at most seven; the ends without a number."""
+    steps = (factor * 10**power for power in range(9) for factor in (1, 2, 5))
+    step = next(step for step in steps if (last - first) / step <= 6)
+    numbers = range(first - first % -step, last + 1, step)
+    ticks = {float(first): "", float(last): ""} | {float(n): str(n) for n in numbers}
+    return sorted(ticks.items())
 
 
 def interval_bar(value: float, low: float, high: float, description: str) -> Element:

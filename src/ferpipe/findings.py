@@ -103,15 +103,16 @@ class Findings:
         return min(rows, key=lambda row: float(row["recall"]))
 
     @property
-    def most_frequent_confusion(self) -> Confusion | None:
-        """The pair of classes that is mixed up most often; the first of several, None without."""
-        mixed = self.confusion - np.diag(self.confusion.diagonal())
-        if not mixed.any():
-            return None
-        actual, predicted = np.unravel_index(mixed.argmax(), mixed.shape)
-        return Confusion(
-            self.classes[actual],
-            self.classes[predicted],
-            int(mixed[actual, predicted]),
-            int(self.confusion[actual].sum()),
-        )
+    def confusions(self) -> list[Confusion]:
+        """The pairs of classes that were mixed up, the most frequent first."""
+        found = [
+            Confusion(
+                self.classes[actual],
+                self.classes[predicted],
+                int(self.confusion[actual, predicted]),
+                int(self.confusion[actual].sum()),
+            )
+            for actual, predicted in np.argwhere(self.confusion)
+            if actual != predicted
+        ]
+        return sorted(found, key=lambda each: -each.images)

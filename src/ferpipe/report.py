@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ferpipe import charts, exhibits
+from ferpipe import charts, report_charts, report_faces, report_tables
 from ferpipe.findings import HITS, MISTAKES, Findings
 from ferpipe.markup import Child, Element, document, element
-from ferpipe.wording import TOO_HIGH, audit, limits, percent, protocol, summary
+from ferpipe.wording import MISUSE, TOO_HIGH, audit, limits, percent, protocol, summary
 
 CSS = Path(__file__).with_suffix(".css")
 # Mistakes that are shown with what spoke for both classes.
@@ -37,15 +37,15 @@ def page(found: Findings, heat_maps: Mapping[tuple[int, int], np.ndarray]) -> st
         HTML, the same for the same findings.
     """
     sections = [
-        ("trust", "How far to trust it", _trust(found)),
-        ("confusion", "What was taken for what", exhibits.confusion(found)),
-        ("classes", "Class by class", exhibits.per_class(found)),
-        ("training", "Training", _training(found)),
-        ("calibration", "How sure it says it is", _calibration(found)),
-        ("thresholds", "Every threshold", _thresholds(found)),
-        ("mistakes", "The surest mistakes", _mistakes(found)),
-        ("heat", "Where it looked", _heat(found, heat_maps)),
-        ("limits", "Limits", _sentences(limits(found))),
+        ("trust", "Protocol and leak audit", _trust(found)),
+        ("confusion", "Confusion matrix", report_tables.confusion(found)),
+        ("classes", "Per class", report_tables.per_class(found)),
+        ("training", "Training curves", _training(found)),
+        ("calibration", "Calibration", _calibration(found)),
+        ("thresholds", "ROC and precision-recall", _thresholds(found)),
+        ("mistakes", "Most confident mistakes", _mistakes(found)),
+        ("heat", "Grad-CAM: where it looked", _heat(found, heat_maps)),
+        ("limits", "Limits", _limits(found)),
         ("run", "What was run", _run(found)),
     ]
     links = [element("li", element("a", title, href=f"#{name}")) for name, title, _ in sections]
@@ -99,9 +99,10 @@ def _header(found: Findings) -> Element:
     ends = element(
         "p",
         element("span", "0"),
-        element("span", f"always the commonest class: {commonest:.0%}",
-                style=f"left:{commonest:.2%}", class_="under"),
         element("span", "100%"),
+        element("span", f"always the commonest class: {commonest:.0%}",
+                style=f"{'left' if commonest < 0.5 else 'right'}:"
+                f"{min(commonest, 1 - commonest):.2%}", class_="under"),
         class_="ends",
         aria_hidden="true",
     )  # fmt: skip
@@ -120,7 +121,7 @@ def _header(found: Findings) -> Element:
         element("h1", element("strong", percent(accuracy)), f" of {numbers['images']:,} test "
                 "images right"),
         element("p", f"{found.confidence:.0%} interval {low:.1%} to {high:.1%}. ",
-                exhibits.flag(found), class_="lead"),
+                report_tables.flag(found), class_="lead"),
         scale,
         ends,
         element("dl", [
@@ -149,7 +150,7 @@ def _trust(found: Findings) -> Child:
     )
 
 
-def _sentences(texts: list[str]) -> list[Element]:
+def _sentences(texts: Sequence[str]) -> list[Element]:
     return [element("p", text) for text in texts]
 
 
@@ -157,7 +158,7 @@ def _training(found: Findings) -> Child:
     kept, of = found.training["best_epoch"], found.training["epochs"]
     chooser = "test" if found.chosen_on_test else "val"
     lead = f"Epoch {kept} of {of} was kept, chosen on {chooser}."
-    return [element("p", lead), exhibits.curves(found)]
+    return [element("p", lead), report_charts.training(found)]
 
 
 def _calibration(found: Findings) -> Child:
@@ -166,7 +167,7 @@ def _calibration(found: Findings) -> Child:
         "surer than it says; under it: not as sure. Bars are intervals; bins with few images have "
         "long ones. ECE: expected calibration error in 15 bins of equal width (Guo et al. 2017)."
     )
-    return [element("p", lead), exhibits.reliability(found)]
+    return [element("p", lead), report_charts.reliability(found)]
 
 
 def _thresholds(found: Findings) -> Child:
@@ -177,21 +178,23 @@ def _thresholds(found: Findings) -> Child:
     return [
         element("p", lead),
         element("h3", "ROC: true over false positive rate"),
-        exhibits.rocs(found),
+        report_charts.rocs(found),
         element("h3", "Precision over recall"),
-        exhibits.precision_recalls(found),
+        report_charts.precision_recalls(found),
     ]
 
 
 def _mistakes(found: Findings) -> Child:
     if not len(found.mistakes):
-        return element("p", "There are none: every test image was right. ", exhibits.flag(found))
+        return element(
+            "p", "There are none: every test image was right. ", report_tables.flag(found)
+        )
     shown = min(MISTAKES, len(found.mistakes))
-    lead = f"{shown} of {len(found.mistakes)} mistakes, the surest first. "
+    lead = f"{shown} of {len(found.mistakes)} mistakes, the most confident first. "
     mixed = summary(found)[-1]
     return [
-        element("p", lead, f"{mixed[0].upper()}{mixed[1:]}. ", exhibits.flag(found)),
-        exhibits.mistakes(found, MISTAKES),
+        element("p", lead, f"{mixed[0].upper()}{mixed[1:]}. ", report_tables.flag(found)),
+        report_faces.mistakes(found, MISTAKES),
     ]
 
 
@@ -205,29 +208,39 @@ def _heat(found: Findings, heat_maps: Mapping[tuple[int, int], np.ndarray]) -> C
     parts: list[Child] = [
         element(
             "p",
-            "Grad-CAM: orange is where the backbone's last feature map speaks for a class, each "
+            "Orange is where the backbone's last feature map speaks for a class, each "
             f"picture scaled to its own hottest place.{beside} It shows what counted, not why.",
         ),
-        element("h3", "The surest hit of each class"),
-        exhibits.heat(found, found.hits[:HITS], heat_maps),
+        element("h3", "The most confident hit of each class"),
+        report_faces.heat(found, found.hits[:HITS], heat_maps),
     ]
     if len(found.mistakes):
         parts += [
-            element("h3", "The surest mistakes"),
-            exhibits.heat(found, found.mistakes[:EXPLAINED], heat_maps),
+            element("h3", "The most confident mistakes"),
+            report_faces.heat(found, found.mistakes[:EXPLAINED], heat_maps),
         ]
     return parts
+
+
+def _limits(found: Findings) -> Child:
+    return element(
+        "div",
+        element("div", element("h3", "What the numbers do not say"), _sentences(limits(found))),
+        element("div", element("h3", "What it must not be used for"), _sentences(MISUSE)),
+        class_="columns",
+    )
 
 
 def _run(found: Findings) -> Child:
     made = found.provenance
     used = [element("p", made.data.description), element("p", made.data.terms)]
-    tables = [
-        _facts(f"{name} (params.yaml)", {key: _yaml(value) for key, value in values.items()})
-        for name, values in made.params.items()
+    # The longest last, so that two columns come out alike.
+    sections = sorted(made.params.items(), key=lambda section: section[0] == "train")
+    tables = [_facts("package versions", made.versions)] + [
+        _facts(f"params: {name}", {key: _yaml(value) for key, value in values.items()})
+        for name, values in sections
     ]
-    tables.append(_facts("versions", made.versions))
-    digests = _facts("SHA-256", made.digests)
+    digests = element("div", _facts("SHA-256", made.digests), class_="digests")
     return [used, digests, element("div", tables, class_="facts")]
 
 

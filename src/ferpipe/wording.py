@@ -163,11 +163,11 @@ def summary(found: Findings) -> list[str]:
         f"{worst['support']} images ({found.confidence:.0%} interval "
         f"{float(worst['recall_low']):.1%} to {float(worst['recall_high']):.1%})",
     ]
-    mixed = found.most_frequent_confusion
-    lines.append(
+    if not found.confusions:
+        return [*lines, "no image was taken for another class"]
+    mixed = found.confusions[0]
+    return [
+        *lines,
         f"most frequent confusion: {mixed.images} of {mixed.of} {mixed.actual} taken for "
-        f"{mixed.predicted}"
-        if mixed
-        else "no image was taken for another class"
-    )
-    return lines
+        f"{mixed.predicted}",
+    ]
