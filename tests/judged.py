@@ -53,11 +53,13 @@ def findings(
     classes=CLASSES, count=90, skill=3.0, temperature=1.0, chosen_on_test=False, split=None,
     params=None, data=CKPLUS, epochs=3, seed=0,
 ):  # fmt: skip
-    """Findings on `count` images; the last of more than three classes is never shown."""
+    """Findings on `count` images; of more than three classes the last is never seen."""
     rng = np.random.default_rng(seed)
     shown = len(classes) - (len(classes) > 3)
     labels = (np.arange(count) % shown).astype(np.int32)
     logits = rng.normal(size=(count, len(classes))) + skill * np.eye(len(classes))[labels]
+    if shown < len(classes):
+        logits[:, -1] = -9
     probabilities = softmax(logits)
     paths = [f"{classes[label]}/S001_{n}.png" for n, label in enumerate(labels)]
     result = evaluate.Result(list(classes), paths, labels, probabilities, chosen_on_test)
@@ -85,7 +87,7 @@ def findings(
             data=data,
             images={name: 10 + (number > 0) for number, name in enumerate(classes)},
             subjects=12,
-            sequences={name: 4 for name in classes},
+            sequences=dict.fromkeys(classes, 4),
             params={**PARAMS, "train": PARAMS["train"] | (params or {})},
             digests={"model.keras": "0" * 64},
             versions={"python": "3.11.0", "keras": "3.15.0"},

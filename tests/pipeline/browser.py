@@ -5,9 +5,20 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+
+# Chromium reads commands from file descriptor 3 and answers on 4, each ended by a zero.
+BECOME = """
+import os, sys
+commands, answers, *command = sys.argv[1:]
+high = [os.dup(os.dup(os.dup(int(number)))) for number in (commands, answers)]
+os.dup2(high[0], 3)
+os.dup2(high[1], 4)
+os.execv(command[0], command)
+"""
 
 
 class Browser:
@@ -20,12 +31,11 @@ class Browser:
         program = shutil.which("chromium") or shutil.which("chromium-browser")
         if program is None:
             pytest.skip("no chromium on PATH; Debian's package is `chromium`")
-        # Chromium reads commands from file descriptor 3 and answers on 4, each ended by a zero.
         commands, self.to_browser = os.pipe()
         self.from_browser, answers = os.pipe()
         self.process = subprocess.Popen(
             [
-                "/bin/sh", "-c", f'exec "$@" 3<&{commands} 4>&{answers}', "sh",
+                sys.executable, "-c", BECOME, str(commands), str(answers),
                 program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
                 "--no-first-run", "--disable-background-networking", "--disable-component-update",
                 "--disable-sync", "--hide-scrollbars", f"--user-data-dir={folder / 'profile'}",
