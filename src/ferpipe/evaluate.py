@@ -195,6 +195,4 @@ def main() -> None:
     publish.write_pages(found, model)
     for told in summary(found):
         print(f"evaluate: {told}")
-    print(
-        f"evaluate: look at {publish.REPORT} in a browser; the model card is {publish.MODEL_CARD}"
-    )
+    print(f"evaluate: open {publish.REPORT} in a browser; the model card is {publish.MODEL_CARD}")
