@@ -139,10 +139,45 @@ def test_protocol_audit_limits_and_what_was_run_are_told():
 def test_each_table_and_figure_says_that_test_has_chosen():
     parsed = Page(page(chosen_on_test=True))
     flags = "".join(parsed.texts).count("chosen on test: too high")
-    # Header, audit, confusion, classes, two curves, calibration's two panels and table, two
+    # Header, confusion, classes, two curves, calibration's two panels and table, two
     # panels for each of three classes, mistakes, and the page's title.
-    assert flags == 17
+    assert flags == 16
     assert "too high" not in "".join(Page(page()).texts)
+
+
+BESIDE = [
+    {"classifier": name, "accuracy": 0.9 - step, "accuracy_low": 0.8 - step,
+     "accuracy_high": 0.95 - step, "macro_f1": 0.88 - step}
+    for name, step in (("network", 0.0), ("HOG + kernel ridge", 0.1), ("most frequent", 0.6))
+]  # fmt: skip
+PAIRS = [
+    {"path": f"anger/{n}.png", "closest_path": "fear/x.png", "similarity": f"0.9{n:02}",
+     "shared": "sequence"}
+    for n in range(60, 20, -1)
+]  # fmt: skip
+
+
+def test_simpler_classifiers_stand_beside_the_network_where_there_are_any():
+    assert "Beside simpler classifiers" not in page()
+    parsed = Page(page(dataclasses.replace(findings(), beside=BESIDE)))
+    joined = "".join(parsed.texts)
+    assert [text for _, text in parsed.headings].index("Beside simpler classifiers") > 1
+    assert "HOG + kernel ridge80.0%70.0% to 85.0%0.780" in joined
+
+
+def test_the_closest_pairs_are_listed_where_they_are_known():
+    assert "The closest pairs" not in page()
+    joined = "".join(Page(page(dataclasses.replace(findings(), closest_pairs=PAIRS))).texts)
+    assert "anger/60.pngfear/x.png0.960sequence" in joined
+    assert joined.count("fear/x.png") == 8
+
+
+def test_the_interval_says_how_it_was_found_where_that_is_told():
+    found = findings()
+    numbers = {**found.numbers, "interval": "bootstrap over subjects"}
+    joined = "".join(Page(page(dataclasses.replace(found, numbers=numbers))).texts)
+    assert "%, bootstrap over subjects. " in joined
+    assert f"{found.numbers['accuracy_high']:.1%}. " in "".join(Page(page(found)).texts)
 
 
 def test_mistakes_are_shown_with_their_images_and_what_they_were_taken_for():

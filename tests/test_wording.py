@@ -58,7 +58,7 @@ def test_the_audit_tells_none_from_some_and_from_not_known():
     assert texts[1].startswith("95.6% of the held-out images")
     assert texts[2] == "Near-duplicates were not looked for."
     assert texts[3:] == [
-        "repeated images: 1,234.",
+        "1,234 images repeat another, pixel by pixel; each is in its split.",
         "a later number: 0.500.",
         "a later fact: yes.",
         "a later doubt: not known.",

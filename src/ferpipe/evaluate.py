@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import (
     balanced_accuracy_score,
-    classification_report,
     f1_score,
     precision_recall_fscore_support,
 )
@@ -116,29 +115,6 @@ def per_class(result: Result, confidence: float) -> list[tuple[object, ...]]:
     return rows
 
 
-def prediction_rows(result: Result) -> list[tuple[object, ...]]:
-    """Rows of predictions.csv: path, actual, predicted, and the probability of each class."""
-    return [
-        (path, result.classes[label], result.classes[guess], *(f"{p:.6f}" for p in row))
-        for path, label, guess, row in zip(
-            result.paths, result.labels, result.predicted, result.probabilities, strict=True
-        )
-    ]
-
-
-def text_report(result: Result, line: str) -> str:
-    """The familiar classification report, under the headline that says what it is of."""
-    table = classification_report(
-        result.labels,
-        result.predicted,
-        labels=range(len(result.classes)),
-        target_names=result.classes,
-        digits=4,
-        zero_division=0,
-    )
-    return f"{line}\n\n{table}"
-
-
 def headline(numbers: dict[str, object], confidence: float) -> str:
     """Accuracy with its interval and protocol, in a line."""
     flag = ", chosen on test: too high" if numbers["chosen_on_test"] else ""
@@ -168,7 +144,6 @@ def main() -> None:
     )
     numbers = metrics(result, params.confidence) | calibration.numbers(measured)
     rows = per_class(result, params.confidence)
-    line = headline(numbers, params.confidence)
     found = Findings(
         classes=schema.classes,
         paths=test.paths,
@@ -176,7 +151,7 @@ def main() -> None:
         labels=test.labels,
         probabilities=probabilities,
         confidence=params.confidence,
-        headline=line,
+        headline=headline(numbers, params.confidence),
         numbers=numbers,
         per_class=[dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in rows],
         confusion=result.confusion,
@@ -187,9 +162,6 @@ def main() -> None:
         curves=one_vs_rest.curves(test.labels, probabilities, schema.classes),
         provenance=made_with,
     )
-    header = ("path", "actual", "predicted", *(f"p_{name}" for name in schema.classes))
-    files.write_csv(files.REPORTS / "predictions.csv", header, prediction_rows(result))
-    files.write_text(files.REPORTS / "classification_report.txt", text_report(result, line))
     publish.write_tables(found)
     publish.draw_figures(found, params.figure_dpi)
     publish.write_pages(found, model)

@@ -47,6 +47,10 @@ class Findings:
         calibration: without temperature, then with it; or the first alone.
         curves: ROC and precision-recall of each class.
         provenance: what it was made of.
+        beside: accuracy and macro-F1 of the network and of simpler classifiers on the same images,
+            a row each with `classifier`, `accuracy`, `accuracy_low`, `accuracy_high`, `macro_f1`.
+        closest_pairs: held-out images and those most like them in training, with `path`,
+            `closest_path`, `similarity` and `shared`, the closest first.
     """
 
     classes: Sequence[str]
@@ -65,6 +69,15 @@ class Findings:
     calibration: Sequence[Calibration]
     curves: Sequence[Curves]
     provenance: Provenance
+    beside: Sequence[Mapping[str, object]] = ()
+    closest_pairs: Sequence[Mapping[str, str]] = ()
+
+    @property
+    def interval(self) -> str:
+        """The interval of the accuracy and how it was found, where that is told."""
+        method = f", {self.numbers['interval']}" if "interval" in self.numbers else ""
+        bounds = f"{self.numbers['accuracy_low']:.1%} to {self.numbers['accuracy_high']:.1%}"
+        return f"{bounds}{method}"
 
     @property
     def chosen_on_test(self) -> bool:

@@ -79,15 +79,16 @@ def _results(found: Findings) -> list[tuple[str, str]]:
     numbers = found.numbers
     rows = [
         ("accuracy", percent(float(numbers["accuracy"]))),
-        (
-            f"its {found.confidence:.0%} interval",
-            f"{numbers['accuracy_low']:.1%} to {numbers['accuracy_high']:.1%}",
-        ),
+        (f"its {found.confidence:.0%} interval", found.interval),
         ("balanced accuracy", percent(float(numbers["balanced_accuracy"]))),
         ("macro-F1", f"{numbers['macro_f1']:.3f}"),
         ("log loss", f"{numbers['log_loss']:.3f}"),
         ("expected calibration error (15 bins of equal width)", f"{numbers['ece']:.3f}"),
         ("test images", f"{numbers['images']:,}"),
+    ]
+    rows += [
+        (f"accuracy of {row['classifier']}", percent(float(row["accuracy"])))
+        for row in found.beside[1:]
     ]
     if len(found.calibration) > 1:
         before = found.calibration[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.metrics import classification_report
 
 from ferpipe import (
     calibration,
@@ -24,7 +25,7 @@ MODEL_CARD = files.REPORTS / "model_card.md"
 
 
 def write_tables(found: Findings) -> None:
-    """Write metrics.json and the tables that DVC plots."""
+    """Write metrics.json, predictions, the text report and the tables that DVC plots."""
     chosen_on = "test" if found.chosen_on_test else "val"
     files.write_json(files.REPORTS / "metrics.json", found.numbers)
     files.write_csv(
@@ -32,7 +33,12 @@ def write_tables(found: Findings) -> None:
         tuple(found.per_class[0]),
         [tuple(row.values()) for row in found.per_class],
     )
+    files.write_text(files.REPORTS / "classification_report.txt", text_report(found))
     tables = {
+        "predictions": (
+            ("path", "actual", "predicted", *(f"p_{name}" for name in found.classes)),
+            prediction_rows(found),
+        ),
         "confusion": (
             scoring.CONFUSION_HEADER,
             scoring.confusion_rows(found.confusion, found.classes, chosen_on),
@@ -49,6 +55,29 @@ def write_tables(found: Findings) -> None:
     }
     for name, (header, rows) in tables.items():
         files.write_csv(files.REPORTS / f"{name}.csv", header, rows)
+
+
+def prediction_rows(found: Findings) -> list[tuple[object, ...]]:
+    """Rows of predictions.csv: path, actual, predicted, and the probability of each class."""
+    return [
+        (path, found.classes[label], found.classes[guess], *(f"{p:.6f}" for p in row))
+        for path, label, guess, row in zip(
+            found.paths, found.labels, found.predicted, found.probabilities, strict=True
+        )
+    ]
+
+
+def text_report(found: Findings) -> str:
+    """The familiar classification report, under the headline that says what it is of."""
+    table = classification_report(
+        found.labels,
+        found.predicted,
+        labels=range(len(found.classes)),
+        target_names=found.classes,
+        digits=4,
+        zero_division=0,
+    )
+    return f"{found.headline}\n\n{table}"
 
 
 def draw_figures(found: Findings, dpi: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from ferpipe import charts, report_charts, report_faces, report_tables
 from ferpipe.findings import HITS, MISTAKES, Findings
 from ferpipe.markup import Child, Element, document, element
-from ferpipe.wording import MISUSE, TOO_HIGH, audit, limits, percent, protocol, summary
+from ferpipe.wording import MISUSE, audit, limits, percent, protocol, summary
 
 CSS = Path(__file__).with_suffix(".css")
 # Mistakes that are shown with what spoke for both classes.
@@ -38,6 +38,7 @@ def page(found: Findings, heat_maps: Mapping[tuple[int, int], np.ndarray]) -> st
     """
     sections = [
         ("trust", "Protocol and leak audit", _trust(found)),
+        *([("beside", "Beside simpler classifiers", _beside(found))] if found.beside else []),
         ("confusion", "Confusion matrix", report_tables.confusion(found)),
         ("classes", "Per class", report_tables.per_class(found)),
         ("training", "Training curves", _training(found)),
@@ -120,7 +121,7 @@ def _header(found: Findings) -> Element:
         element("p", f"Test report: {network} on {data}", class_="eyebrow"),
         element("h1", element("strong", percent(accuracy)), f" of {numbers['images']:,} test "
                 "images right"),
-        element("p", f"{found.confidence:.0%} interval {low:.1%} to {high:.1%}. ",
+        element("p", f"{found.confidence:.0%} interval {found.interval}. ",
                 report_tables.flag(found), class_="lead"),
         scale,
         ends,
@@ -141,13 +142,21 @@ def _trust(found: Findings) -> Child:
         for each in audit(found.split)
     ]
     if found.chosen_on_test:
-        checks.insert(0, element("li", f"Every number here was {TOO_HIGH}.", class_="doubt"))
-    return element(
+        warning = "Test has chosen as well as judged: every number here is too high."
+        checks.insert(0, element("li", warning, class_="doubt"))
+    columns = element(
         "div",
         element("div", element("h3", "Protocol"), _sentences(protocol(found))),
         element("div", element("h3", "Leak audit"), element("ul", checks, class_="checks")),
         class_="columns",
     )
+    pairs = report_tables.closest_pairs(found) if found.closest_pairs else None
+    return [columns, pairs]
+
+
+def _beside(found: Findings) -> Child:
+    lead = "On the same test images. A network that does not beat these has not earned its cost."
+    return [element("p", lead), report_tables.beside(found)]
 
 
 def _sentences(texts: Sequence[str]) -> list[Element]:
@@ -158,6 +167,8 @@ def _training(found: Findings) -> Child:
     kept, of = found.training["best_epoch"], found.training["epochs"]
     chooser = "test" if found.chosen_on_test else "val"
     lead = f"Epoch {kept} of {of} was kept, chosen on {chooser}."
+    if len(found.history) == 1 and found.provenance.params["train"]["head"] == "solved":
+        lead = f"The head was solved at once; {chooser} chose how sure it says it is."
     return [element("p", lead), report_charts.training(found)]
 
 
@@ -201,15 +212,16 @@ def _mistakes(found: Findings) -> Child:
 def _heat(found: Findings, heat_maps: Mapping[tuple[int, int], np.ndarray]) -> Child:
     solved = found.provenance.params["train"]["head"] == "solved"
     beside = (
-        " The head also sees gradients and coarser levels, which these pictures leave out."
+        " The head also sees gradients and maybe finer features, which these pictures leave out."
         if solved
         else ""
     )
     parts: list[Child] = [
         element(
             "p",
-            "Orange is where the backbone's last feature map speaks for a class, each "
-            f"picture scaled to its own hottest place.{beside} It shows what counted, not why.",
+            "Orange is where the backbone's last feature map speaks for a class, each picture "
+            "scaled to its own hottest place; gradients keep their places (Draelos & Carin 2020)."
+            f"{beside} It shows what counted, not why.",
         ),
         element("h3", "The most confident hit of each class"),
         report_faces.heat(found, found.hits[:HITS], heat_maps),

@@ -15,6 +15,8 @@ FLAT_CLASSES, FLAT_LETTERS = 8, 10
 LONG_WORD = 20
 # Pairs of classes that are listed beside the confusion matrix.
 MIXED_UP = 6
+# Closest pairs of held-out and training images that are listed.
+PAIRS = 8
 
 
 def flag(found: Findings) -> Element | None:
@@ -157,6 +159,74 @@ def _class_row(row: Mapping[str, object]) -> Element:
         element("td", f"{f1:.3f}", class_="number"),
         element("td", f"{support:,}", class_="number"),
     )
+
+
+def beside(found: Findings) -> Element:
+    """Accuracy of the network and of simpler classifiers, with intervals."""
+    rows = []
+    for row in found.beside:
+        accuracy, low, high = (
+            float(row[name]) for name in ("accuracy", "accuracy_low", "accuracy_high")
+        )
+        interval = f"{low:.1%} to {high:.1%}"
+        told = f"accuracy of {row['classifier']}: {percent(accuracy)}, interval {interval}"
+        rows.append(
+            element(
+                "tr",
+                element("th", str(row["classifier"]), scope="row"),
+                element("td", percent(accuracy), class_="number strong"),
+                element("td", charts.interval_bar(accuracy, low, high, told), class_="barred"),
+                element("td", interval, class_="number quiet"),
+                element("td", f"{float(row['macro_f1']):.3f}", class_="number"),
+            )
+        )
+    heads = ("classifier", "accuracy", "", f"{found.confidence:.0%} interval", "macro-F1")
+    head = [
+        element("th", text or element("span", "bar", class_="unseen"), scope="col",
+                class_=None if text in ("classifier", "") else "number")
+        for text in heads
+    ]  # fmt: skip
+    table = element(
+        "table",
+        element("caption", element("span", "Accuracy on test. ", flag(found))),
+        element("thead", element("tr", head)),
+        element("tbody", rows),
+        class_="scores",
+    )
+    return scroller("The network beside simpler classifiers", table)
+
+
+def closest_pairs(found: Findings) -> Element:
+    """The held-out images that are most like a training image."""
+    rows = [
+        (row["path"], row["closest_path"], row["similarity"], row["shared"])
+        for row in found.closest_pairs[:PAIRS]
+    ]
+    head = ("held-out image", "most like it in training", "similarity", "names say they share")
+    body = [
+        element(
+            "tr",
+            element("th", path, scope="row"),
+            element("td", closest),
+            element("td", similarity, class_="number"),
+            element("td", shared),
+        )
+        for path, closest, similarity, shared in rows
+    ]
+    heads = [
+        element("th", text, scope="col", class_="number" if text == "similarity" else None)
+        for text in head
+    ]
+    table = element(
+        "table",
+        element(
+            "caption", element("span", "The closest pairs, by the correlation of their pixels.")
+        ),
+        element("thead", element("tr", heads)),
+        element("tbody", body),
+        class_="scores pairs",
+    )
+    return scroller("The closest pairs of held-out and training images", table)
 
 
 def simple_table(

@@ -109,6 +109,12 @@ def audit(split: Mapping[str, object]) -> list[Finding]:
     for key, value in split.items():
         if key in _TOLD:
             continue
+        if key == "repeated_images":
+            text = "No image is there twice."
+            if value:
+                text = f"{value:,} images repeat another, pixel by pixel; each is in its split."
+            found.append(Finding(text, doubt=False))
+            continue
         if key not in _AUDITED:
             found.append(Finding(f"{key.replace('_', ' ')}: {_plain(value)}.", doubt=False))
             continue

@@ -1,8 +1,11 @@
 """The report as Chromium shows it: readable, whole, and alone."""
 
+import dataclasses
+
 import pytest
 from browser import Browser
 from judged import HARD_CLASSES, findings, heat_maps
+from test_report import BESIDE, PAIRS
 
 from ferpipe import report
 
@@ -86,6 +89,7 @@ def browser(tmp_path_factory):
 def page(request, tmp_path_factory):
     """The report's file: of few classes, and of twenty with long and strange names."""
     found = findings(**CASES[request.param])
+    found = dataclasses.replace(found, beside=BESIDE, closest_pairs=PAIRS)
     path = tmp_path_factory.mktemp("report") / "report.html"
     text = report.page(found, heat_maps(found, report.looked_at(found)))
     path.write_text(text, encoding="utf-8")
