@@ -7,10 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from ferpipe import charts, report_charts, report_faces, report_tables
+from ferpipe import (
+    charts,
+    report_charts,
+    report_confusion,
+    report_faces,
+    report_header,
+    report_tables,
+)
 from ferpipe.findings import HITS, MISTAKES, Findings
 from ferpipe.markup import Child, Element, document, element
-from ferpipe.wording import MISUSE, audit, limits, percent, protocol, summary
+from ferpipe.wording import MISUSE, audit, limits, protocol, summary
 
 CSS = Path(__file__).with_suffix(".css")
 # Mistakes that are shown with what spoke for both classes.
@@ -39,7 +46,7 @@ def page(found: Findings, heat_maps: Mapping[tuple[int, int], np.ndarray]) -> st
     sections = [
         ("trust", "Protocol and leak audit", _trust(found)),
         *([("beside", "Beside simpler classifiers", _beside(found))] if found.beside else []),
-        ("confusion", "Confusion matrix", report_tables.confusion(found)),
+        ("confusion", "Confusion matrix", report_confusion.confusion(found)),
         ("classes", "Per class", report_tables.per_class(found)),
         ("training", "Training curves", _training(found)),
         ("calibration", "Calibration", _calibration(found)),
@@ -62,7 +69,7 @@ def page(found: Findings, heat_maps: Mapping[tuple[int, int], np.ndarray]) -> st
         ),
         element(
             "body",
-            _header(found),
+            report_header.header(found),
             element("nav", element("ul", links), aria_label="Sections"),
             element(
                 "main",
@@ -75,60 +82,6 @@ def page(found: Findings, heat_maps: Mapping[tuple[int, int], np.ndarray]) -> st
         lang="en",
     )
     return document(root)
-
-
-def _header(found: Findings) -> Element:
-    numbers = found.numbers
-    accuracy, low, high = (
-        float(numbers[name]) for name in ("accuracy", "accuracy_low", "accuracy_high")
-    )
-    supports = [int(row["support"]) for row in found.per_class]
-    commonest = max(supports) / sum(supports)
-    described = (
-        f"On a scale from 0 to 100%: accuracy {percent(accuracy)}, interval {low:.1%} to "
-        f"{high:.1%}; naming the most frequent class always would give {commonest:.1%}"
-    )
-    scale = element(
-        "div",
-        element("div", class_="band", style=f"left:{low:.2%};width:{high - low:.2%}"),
-        element("div", class_="point", style=f"left:{accuracy:.2%}"),
-        element("div", class_="chance", style=f"left:{commonest:.2%}"),
-        class_="scale",
-        role="img",
-        aria_label=described,
-    )
-    ends = element(
-        "p",
-        element("span", "0"),
-        element("span", "100%"),
-        element("span", f"always the commonest class: {commonest:.0%}",
-                style=f"{'left' if commonest < 0.5 else 'right'}:"
-                f"{min(commonest, 1 - commonest):.2%}", class_="under"),
-        class_="ends",
-        aria_hidden="true",
-    )  # fmt: skip
-    tiles = [
-        ("balanced accuracy", percent(float(numbers["balanced_accuracy"]))),
-        ("macro-F1", f"{numbers['macro_f1']:.3f}"),
-        ("log loss", f"{numbers['log_loss']:.3f}"),
-        ("calibration error", f"{numbers['ece']:.3f}"),
-        ("test images", f"{numbers['images']:,}"),
-    ]
-    data = found.provenance.data.name
-    network = found.provenance.params["train"]["backbone"]
-    return element(
-        "header",
-        element("p", f"Test report: {network} on {data}", class_="eyebrow"),
-        element("h1", element("strong", percent(accuracy)), f" of {numbers['images']:,} test "
-                "images right"),
-        element("p", f"{found.confidence:.0%} interval {found.interval}. ",
-                report_tables.flag(found), class_="lead"),
-        scale,
-        ends,
-        element("dl", [
-            element("div", element("dt", name), element("dd", value)) for name, value in tiles
-        ], class_="tiles"),
-    )  # fmt: skip
 
 
 def _trust(found: Findings) -> Child:

@@ -12,7 +12,7 @@ from ferpipe.charts import PERCENT_TICKS, Axes, Line
 from ferpipe.findings import Findings
 from ferpipe.markup import Element, element
 from ferpipe.one_vs_rest import Curves
-from ferpipe.report_tables import flag, simple_table
+from ferpipe.report_tables import flag, small
 from ferpipe.wording import percent
 
 SMALL = {"width": 132, "height": 112}
@@ -44,7 +44,7 @@ def training(found: Findings) -> list[Element]:
             for name, prefix in (("train", ""), (chooser, "val_"))
         ]
         head = ("", "accuracy", "log loss")
-        return [simple_table("One fit, so there is no curve to draw.", head, numbers, found)]
+        return [small("One fit, so there is no curve to draw.", head, numbers, found)]
     epochs = charts.whole_ticks(int(rows[0]["epoch"]), int(rows[-1]["epoch"]))
     losses = [float(row[name]) for row in rows for name in ("loss", "val_loss")]
     highest = max((value for value in losses if np.isfinite(value)), default=1.0)
@@ -119,7 +119,7 @@ def _calibration_table(found: Findings) -> Element:
         (name, f"{each.temperature:.2f}", f"{each.error:.3f}", f"{each.log_loss:.3f}")
         for name, each in zip(names, found.calibration, strict=True)
     ]
-    return simple_table("Lower is better.", ("", "temperature", "ECE", "log loss"), rows, found)
+    return small("Lower is better.", ("", "temperature", "ECE", "log loss"), rows, found)
 
 
 def rocs(found: Findings) -> Element:
