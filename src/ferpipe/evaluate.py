@@ -22,7 +22,7 @@ from ferpipe import (
     scoring,
 )
 from ferpipe.backend import prepare
-from ferpipe.errors import exits_cleanly
+from ferpipe.errors import PipelineError, exits_cleanly
 from ferpipe.findings import Findings
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.reader import read_section
@@ -133,6 +133,8 @@ def main() -> None:
     schema = records.read_schema(files.RECORDS)
     test = records.read_split(files.RECORDS, schema, "test")
     facts = files.read_json(files.TRAIN_FACTS)
+    if "temperature" not in facts:
+        raise PipelineError(f"{files.TRAIN_FACTS} tells no temperature; run `dvc repro`")
 
     prepare()
     model = keras_file.load(files.MODEL, test.images.shape[1:], len(schema.classes))

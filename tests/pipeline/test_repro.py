@@ -72,6 +72,16 @@ def test_the_stages_end_with_what_a_person_wants_and_where_to_look_next(finished
     assert "evaluate: open reports/report.html in a browser" in output
 
 
+def test_train_facts_of_an_older_version_are_one_clear_line(repo):
+    path = repo.path / "reports/train.json"
+    facts = json.loads(path.read_text())
+    facts.pop("temperature")
+    path.write_text(json.dumps(facts))
+    output = repo.run("python", "src/stage.py", "evaluate", check=False)
+    assert repo.code == 1
+    assert output == ("evaluate: error: reports/train.json tells no temperature; run `dvc repro`\n")
+
+
 def test_faces_never_get_into_git(finished):
     tracked = finished.git("ls-files").splitlines()
     assert "reports/report.html" not in tracked
