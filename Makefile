@@ -9,17 +9,18 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv repro cv verify torture test test-browser bench lint format lock schema clean
+.PHONY: help venv repro cv verify torture report-screenshot test test-browser bench lint format lock \
+	schema clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' \
-		| awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+		| awk -F'|' '{ printf "  make %-18s %s\n", $$1, $$2 }'
 
 repro: venv ## run the pipeline on params.yaml; PRESET=NAME applies a preset first
 	$(if $(PRESET),ferpipe preset $(PRESET))
 	ferpipe check
 	dvc repro
-	@echo "Look at reports/classification_report.txt and reports/figures/, or run"
+	@echo "Open reports/report.html in a browser, or run"
 	@echo "  $(BIN)/dvc metrics show      the numbers"
 	@echo "  $(BIN)/dvc plots show        the plots, as dvc_plots/index.html"
 
@@ -34,10 +35,14 @@ verify: venv ## prove it: two clones, three runs, every byte compared; PRESET=NA
 torture: venv ## kill the pipeline KILLS=20 times at random moments, rerun, compare
 	python tests/pipeline/torture.py --kills $(or $(KILLS),20)
 
+report-screenshot: ## picture the top of reports/report.html for README (needs Debian's chromium)
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,1380 \
+		--screenshot=docs/report.png "file://$(CURDIR)/reports/report.html"
+
 test: venv ## run the tests (all but those that need a browser)
 	pytest
 
-test-browser: venv ## draw the plots page in headless Chromium
+test-browser: venv ## look at the report and the plots page in headless Chromium
 	pytest -m browser
 
 # PyTorch, for the benchmarks alone, has an environment of its own.

@@ -6,7 +6,8 @@ import pytest
 from matplotlib import font_manager
 from PIL import Image
 
-from ferpipe.figures import draw_confusion, draw_curves, draw_per_class, drawable
+from ferpipe.canvas import drawable, escape_note
+from ferpipe.figures import draw_confusion, draw_curves, draw_per_class
 
 BLUE, SKY, VERMILION, GREEN = (0, 114, 178), (86, 180, 233), (213, 94, 0), (0, 158, 115)
 FACES = ["neutral", "anger", "surprise"]
@@ -184,6 +185,16 @@ def test_any_name_can_be_drawn(draw, tmp_path):
     names = ["Überraschung", "怒り", "радость", "$x_1$ $", "two\nlines", "\udc80", "", "\U0001d5c4"]
     draw(tmp_path / "figure.png", names)
     assert (tmp_path / "figure.png").is_file()
+
+
+@FIGURES_OF_CLASSES
+def test_a_line_says_what_an_escape_stands_for(draw, tmp_path):
+    draw(tmp_path / "plain.png", ["one", "two"])
+    draw(tmp_path / "escaped.png", ["one", "怒"])
+    plain, escaped = pixels(tmp_path / "plain.png"), pixels(tmp_path / "escaped.png")
+    assert escaped.shape[0] > plain.shape[0] + 5
+    assert escape_note(["怒"]).startswith("\\u... and \\x... stand for letters")
+    assert escape_note(["Überraschung"]) == ""
 
 
 def test_what_the_font_lacks_is_escaped_and_so_stays_distinct():

@@ -316,4 +316,4 @@ def test_a_row_of_the_table_says_what_the_names_tell_of_a_pair():
     assert [line[-1] for line in table] == ["sequence", "subject", "neither", "unknown"]
     assert [line[7] for line in table] == ["false", "true", "false", "false"]
     near = leakage.pair_rows([leakage.Pair(1, 0, leakage.NEAR, False)], rows)
-    assert near[0][leakage.PAIRS_HEADER.index("near_duplicate")] == "true"
+    assert near[0][files.CLOSEST_PAIRS_HEADER.index("near_duplicate")] == "true"

@@ -9,7 +9,7 @@ from faces import encoded, noise, png, write_folder
 
 from ferpipe import archive, files
 from ferpipe.errors import PipelineError
-from ferpipe.leakage import PAIRS_HEADER, Pair
+from ferpipe.leakage import Pair
 from ferpipe.params.split import Split
 from ferpipe.split import Row, lines, split, summary
 
@@ -423,7 +423,7 @@ def test_the_stage_writes_rows_counts_and_summary(project, index, params, run_st
         ),
     ]
     assert len(counts) == 1 + 3 * len(CLASSES)
-    listed = files.read_csv(files.REPORTS / "closest_pairs.csv", PAIRS_HEADER)
+    listed = files.read_csv(files.REPORTS / "closest_pairs.csv", files.CLOSEST_PAIRS_HEADER)
     assert len(listed) == 100
     assert {line["shared"] for line in listed} == {"neither"}
     assert done.stdout.splitlines() == [

@@ -226,7 +226,7 @@ def test_the_temperature_makes_the_classifier_as_sure_as_it_is_right():
     labels = np.where(np.arange(30) % 3 == 0, (choosing.labels + 1) % 3, choosing.labels)
     doubtful = records.Dataset(choosing.images, labels.astype(np.int32), choosing.paths)
     head = model.get_layer("logits")
-    head.set_weights([weights * 20 for weights in head.get_weights()])
+    head.set_weights([weights * 5 for weights in head.get_weights()])
     temperature = calibrated(model, params, schema(), doubtful)
     assert temperature > 2
     logits = keras_file.predict(model, choosing.images, 8)

@@ -52,3 +52,4 @@ def main() -> None:
         print(f"download: files left out: {len(contents.skipped)}, reasons in {files.SKIPPED}")
     pinned = "as pinned" if params.expect.digest else "pin it as download.expect.digest"
     print(f"download: content digest {contents.digest} ({pinned})")
+    print(f"download: they are listed in {files.INDEX}, and lie in {files.IMAGES}")

@@ -8,16 +8,27 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.metrics import (
     balanced_accuracy_score,
-    classification_report,
     f1_score,
     precision_recall_fscore_support,
 )
 
-from ferpipe import bars, figures, files, keras_file, records, scoring
+from ferpipe import (
+    bars,
+    calibration,
+    files,
+    keras_file,
+    one_vs_rest,
+    provenance,
+    publish,
+    records,
+    scoring,
+)
 from ferpipe.backend import prepare
 from ferpipe.errors import PipelineError, exits_cleanly
+from ferpipe.findings import Findings
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.reader import read_section
+from ferpipe.wording import summary
 
 BATCH_SIZE = 64
 PER_CLASS_HEADER = (
@@ -114,29 +125,6 @@ def per_class(result: Result, confidence: float) -> list[tuple[object, ...]]:
     return rows
 
 
-def prediction_rows(result: Result) -> list[tuple[object, ...]]:
-    """Rows of predictions.csv: path, actual, predicted, and the probability of each class."""
-    return [
-        (path, result.classes[label], result.classes[guess], *(f"{p:.6f}" for p in row))
-        for path, label, guess, row in zip(
-            result.paths, result.labels, result.predicted, result.probabilities, strict=True
-        )
-    ]
-
-
-def text_report(result: Result, line: str) -> str:
-    """The familiar classification report, under the headline that says what it is of."""
-    table = classification_report(
-        result.labels,
-        result.predicted,
-        labels=range(len(result.classes)),
-        target_names=result.classes,
-        digits=4,
-        zero_division=0,
-    )
-    return f"{line}\n\n{table}"
-
-
 def headline(numbers: dict[str, object], confidence: float) -> str:
     """Accuracy with its interval and protocol, in a line."""
     flag = ", chosen on test: too high" if numbers["chosen_on_test"] else ""
@@ -176,13 +164,15 @@ def beside_the_network(
 
 @exits_cleanly("evaluate")
 def main() -> None:
-    """Load model and records, predict test once, write metrics, tables and figures."""
+    """Load model and records, predict test once, write metrics, tables, figures and pages."""
     params = read_section(files.PARAMS, "evaluate", Evaluate)
+    made_with = provenance.read()
     schema = records.read_schema(files.RECORDS)
     test = records.read_split(files.RECORDS, schema, "test")
     subjects = subjects_of(test.paths)
-    chosen = files.read_json(files.TRAIN_FACTS)
-    history = files.read_csv(files.HISTORY, files.HISTORY_HEADER)
+    facts = files.read_json(files.TRAIN_FACTS)
+    if "temperature" not in facts:
+        raise PipelineError(f"{files.TRAIN_FACTS} tells no temperature; run `dvc repro`")
 
     prepare()
     model = keras_file.load(files.MODEL, test.images.shape[1:], len(schema.classes))
@@ -192,33 +182,37 @@ def main() -> None:
         *(schema.chosen_on_test, subjects),
     )
 
+    measured = calibration.before_and_after(
+        test.labels, probabilities, facts["temperature"], params.confidence
+    )
     beside = beside_the_network(result, schema, test)
     compared = bars.rows(*(beside, result.labels, subjects, len(schema.classes), params.confidence))
-    numbers = metrics(result, params.confidence) | {
-        "baseline_accuracy": compared[1][1],
-        "majority_accuracy": compared[2][1],
-    }
-    files.write_csv(files.REPORTS / "bars.csv", bars.HEADER, compared)
-    files.write_json(files.REPORTS / "metrics.json", numbers)
-    table = per_class(result, params.confidence)
-    files.write_csv(files.REPORTS / "per_class.csv", PER_CLASS_HEADER, table)
-    files.write_csv(
-        files.REPORTS / "confusion.csv",
-        scoring.CONFUSION_HEADER,
-        scoring.confusion_rows(result.confusion, result.classes, result.chosen_on),
+    numbers = metrics(result, params.confidence) | calibration.numbers(measured)
+    numbers |= {"baseline_accuracy": compared[1][1], "majority_accuracy": compared[2][1]}
+    rows = per_class(result, params.confidence)
+    found = Findings(
+        classes=schema.classes,
+        paths=test.paths,
+        images=test.images,
+        labels=test.labels,
+        probabilities=probabilities,
+        confidence=params.confidence,
+        headline=headline(numbers, params.confidence),
+        numbers=numbers,
+        per_class=[dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in rows],
+        confusion=result.confusion,
+        split=files.read_json(files.REPORTS / "split.json"),
+        training=facts,
+        history=files.read_csv(files.HISTORY, files.HISTORY_HEADER),
+        calibration=measured,
+        curves=one_vs_rest.curves(test.labels, probabilities, schema.classes),
+        provenance=made_with,
+        beside=[dict(zip(bars.HEADER, row, strict=True)) for row in compared],
+        closest_pairs=files.read_csv(files.CLOSEST_PAIRS, files.CLOSEST_PAIRS_HEADER),
     )
-    header = ("path", "actual", "predicted", *(f"p_{name}" for name in schema.classes))
-    files.write_csv(files.REPORTS / "predictions.csv", header, prediction_rows(result))
-    line = headline(numbers, params.confidence)
-    report = text_report(result, line)
-    files.write_text(files.REPORTS / "classification_report.txt", report)
-    folder, dpi = files.REPORTS / "figures", params.figure_dpi
-    figures.draw_confusion(result.confusion, schema.classes, line, dpi, folder / "confusion.png")
-    best = chosen["best_epoch"]
-    kept = f"Epoch {best} of {len(history)} kept, chosen on {result.chosen_on}"
-    figures.draw_curves(history, kept, dpi, folder / "curves.png", best)
-    recalls = [dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in table]
-    figures.draw_per_class(recalls, line, dpi, folder / "per_class.png")
-    print("evaluate: " + report.rstrip().replace("\n", "\n  "))
-    print("evaluate: beside it\n  " + "\n  ".join(bars.lines(compared)))
-    print(f"evaluate: figures in {files.REPORTS / 'figures'}; `dvc plots show` draws the rest")
+    publish.write_tables(found)
+    publish.draw_figures(found, params.figure_dpi)
+    publish.write_pages(found, model)
+    for told in (*summary(found), *bars.lines(compared)):
+        print(f"evaluate: {told}")
+    print(f"evaluate: open {publish.REPORT} in a browser; the model card is {publish.MODEL_CARD}")

@@ -1,55 +1,35 @@
-"""The PNG figures: confusion matrix, training curves, recall per class.
-
-The same numbers give the same bytes: the fonts are those that come with matplotlib, the settings
-its defaults whatever the user's `matplotlibrc` says, and the file names no software and no date.
-Plots are laid out in inches and the file is cut to what they hold, so a figure grows with the
-number of classes and with long names instead of clipping them.
-"""
+"""The PNG figures of what was decided: confusion matrix, training curves, recall per class."""
 
 from __future__ import annotations
 
-import functools
-import textwrap
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-from matplotlib import font_manager
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.ft2font import FT2Font
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from ferpipe.files import replacing
+from ferpipe.canvas import (
+    BLUE,
+    EDGE,
+    GREEN,
+    INK,
+    QUIET,
+    SKY,
+    VERMILION,
+    drawable,
+    entitle,
+    escape_note,
+    figure,
+    readable_on,
+)
 
-# Okabe and Ito, Color Universal Design, 2008, https://jfly.uni-koeln.de/color/: people with every
-# common kind of colour vision can tell these apart.
-BLUE, SKY, VERMILION, GREEN = "#0072B2", "#56B4E9", "#D55E00", "#009E73"
-INK, QUIET, EDGE = "#1f2430", "#5b6372", "#dfe2e8"
 DASHES = (0, (4, 2))
+
 # A ring, so that the point within stays in sight.
 CHOSEN = {"color": GREEN, "marker": "o", "markersize": 10, "markerfacecolor": "none"}
-
-STYLE = {
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    # A class may be called "$5 $6": no name is a formula.
-    "text.parse_math": False,
-    "text.color": INK,
-    "axes.edgecolor": QUIET,
-    "axes.labelcolor": INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": EDGE,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
 
 
 def draw_confusion(
@@ -71,22 +51,22 @@ def draw_confusion(
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     colours = matplotlib.colormaps["Blues"](shares)
     names = [drawable(name) for name in classes]
-    with _figure(0.66 * size, 0.66 * size, dpi, path) as figure:
-        axes = figure.add_axes((0, 0, 1, 1))
+    with figure(0.66 * size, 0.66 * size, dpi, path) as page:
+        axes = page.add_axes((0, 0, 1, 1))
         axes.imshow(colours)
         middle = {"ha": "center", "va": "center"}
         for (row, column), count in np.ndenumerate(counts):
             if not count:
                 axes.text(column, row, "0", size=9, color=QUIET, **middle)
                 continue
-            ink = _readable_on(colours[row, column])
+            ink = readable_on(colours[row, column])
             share = shares[row, column]
             percent = "<1%" if share < 0.005 else f"{share:.0%}"
             axes.text(column, row - 0.12, f"{count:,}", size=11, weight="bold", color=ink, **middle)
             axes.text(column, row + 0.22, percent, size=8, color=ink, **middle)
         axes.set_xticks(range(size), names, rotation=40, ha="right", rotation_mode="anchor")
         axes.set_yticks(range(size), names)
-        axes.set_xlabel("predicted", labelpad=8)
+        axes.set_xlabel(f"predicted\n{escape_note(classes)}".rstrip(), labelpad=8)
         axes.set_ylabel("actual", labelpad=8)
         axes.tick_params(length=0)
         axes.spines[:].set(visible=True, color=EDGE)
@@ -96,7 +76,7 @@ def draw_confusion(
         axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
         axes.grid(visible=True, which="minor", linewidth=1)
         axes.tick_params(which="minor", length=0)
-        _entitle(axes, title)
+        entitle(axes, title)
 
 
 def draw_curves(
@@ -112,9 +92,9 @@ def draw_curves(
         path: the PNG to write.
         best_epoch: the epoch whose weights were kept; both panels mark it.
     """
-    with _figure(10, 3.6, dpi, path) as figure:
+    with figure(10, 3.6, dpi, path) as page:
         # Each panel 4.5 inches wide, with an inch between them.
-        accuracy, loss = (figure.add_axes((left, 0, 0.45, 1)) for left in (0, 0.55))
+        accuracy, loss = (page.add_axes((left, 0, 0.45, 1)) for left in (0, 0.55))
         _draw_measure(accuracy, history, "accuracy", best_epoch)
         _draw_measure(loss, history, "loss", best_epoch)
         accuracy.set_ylim(0, 1.03)
@@ -123,8 +103,8 @@ def draw_curves(
         loss.update_datalim([(best_epoch, 0)])
         loss.autoscale_view(scalex=False)
         loss.set_ylim(bottom=0)
-        _entitle(accuracy, title, pad=26)
-        figure.legend(
+        entitle(accuracy, title, pad=26)
+        page.legend(
             handles=[
                 Line2D([], [], color=BLUE, marker=".", label=history[0]["chosen_on"]),
                 Line2D([], [], color=VERMILION, marker=".", linestyle=DASHES, label="train"),
@@ -147,8 +127,8 @@ def draw_per_class(rows: Sequence[Mapping[str, object]], title: str, dpi: int, p
         dpi: pixels per inch.
         path: the PNG to write.
     """
-    with _figure(5, 0.36 * len(rows) + 0.1, dpi, path) as figure:
-        axes = figure.add_axes((0, 0, 1, 1))
+    with figure(5, 0.36 * len(rows) + 0.1, dpi, path) as page:
+        axes = page.add_axes((0, 0, 1, 1))
         for position, row in enumerate(rows):
             support = int(row["support"])
             note = f"no images (n = {support})"
@@ -169,68 +149,11 @@ def draw_per_class(rows: Sequence[Mapping[str, object]], title: str, dpi: int, p
         axes.set_ylim(len(rows) - 0.5, -0.5)
         axes.set_yticks(range(len(rows)), [drawable(str(row["class"])) for row in rows])
         axes.xaxis.set_major_formatter(PercentFormatter(1))
-        axes.set_xlabel("recall")
+        note = escape_note([str(row["class"]) for row in rows])
+        axes.set_xlabel(f"recall\n{note}".rstrip())
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
-        _entitle(axes, title)
-
-
-def drawable(text: str) -> str:
-    """Replace what the font cannot draw by its escape, as in `\\u6012`.
-
-    A box for every Chinese or Japanese letter would make such names alike, and matplotlib would
-    warn of each.
-
-    Args:
-        text: any text, such as the name of a class.
-
-    Returns:
-        The text with control characters and letters that DejaVu Sans lacks escaped as Python does.
-    """
-    letters = _letters()
-    return "".join(
-        letter
-        if letter.isprintable() and ord(letter) in letters
-        else letter.encode("unicode_escape").decode("ascii")
-        for letter in text
-    )
-
-
-@functools.cache
-def _letters() -> frozenset[int]:
-    """The code points that DejaVu Sans can draw, both plain and bold."""
-    plain, bold = (
-        FT2Font(font_manager.findfont(FontProperties(family=STYLE["font.family"], weight=weight)))
-        for weight in ("normal", "bold")
-    )
-    return frozenset(plain.get_charmap()) & frozenset(bold.get_charmap())
-
-
-@contextmanager
-def _figure(width: float, height: float, dpi: int, path: Path) -> Iterator[Figure]:
-    """Yield a figure of so many inches and write it, cut to its content, when the block ends."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        figure = Figure(figsize=(width, height))
-        yield figure
-        with replacing(path) as file:
-            figure.savefig(
-                file,
-                format="png",
-                dpi=dpi,
-                bbox_inches="tight",
-                pad_inches=0.2,
-                metadata={"Software": None},
-            )
-
-
-def _entitle(axes: Axes, title: str, pad: float = 12) -> None:
-    """Put the title above, in as many lines as keep it about as wide as what it is above."""
-    inches = axes.get_position().width * axes.figure.get_figwidth()
-    # Eight bold letters of this size take about an inch.
-    lines = textwrap.wrap(drawable(title), max(24, round(8.5 * inches)), break_long_words=False)
-    axes.set_title("\n".join(lines), loc="left", size=13, weight="bold", pad=pad)
+        entitle(axes, title)
 
 
 def _draw_measure(
@@ -256,15 +179,3 @@ def _draw_measure(
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("epoch")
     axes.set_ylabel(measure)
-
-
-def _readable_on(colour: np.ndarray) -> str:
-    """Black or white, whichever has more contrast on an RGB(A) colour with values in 0..1.
-
-    The contrast is that of the Web Content Accessibility Guidelines 2.2, "relative luminance".
-    """
-    channels = np.where(
-        colour[:3] <= 0.04045, colour[:3] / 12.92, ((colour[:3] + 0.055) / 1.055) ** 2.4
-    )
-    luminance = channels @ (0.2126, 0.7152, 0.0722)
-    return "white" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "black"

@@ -33,6 +33,11 @@ SPLITS = ("train", "val", "test")
 RECORDS = Path("data/records")
 MODEL = Path("models/model.keras")
 REPORTS = Path("reports")
+CLOSEST_PAIRS = REPORTS / "closest_pairs.csv"
+CLOSEST_PAIRS_HEADER = (
+    *("path", "label", "split", "closest_path", "closest_label", "closest_split"),
+    *("similarity", "mirrored", "near_duplicate", "shared"),
+)
 HISTORY = REPORTS / "history.csv"
 HISTORY_HEADER = (
     *("epoch", "phase", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy"),

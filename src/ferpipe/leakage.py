@@ -222,12 +222,6 @@ def _edges(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return centred.astype(np.float64), lengths
 
 
-PAIRS_HEADER = (
-    *("path", "label", "split", "closest_path", "closest_label", "closest_split"),
-    *("similarity", "mirrored", "near_duplicate", "shared"),
-)
-
-
 def pair_rows(pairs: Iterable[Pair], rows: Rows) -> list[tuple[object, ...]]:
     """Rows of closest_pairs.csv.
 

@@ -113,4 +113,6 @@ def main() -> None:
 
     shards = sum(map(len, schema.shards.values()))
     side = f"{schema.image_size}x{schema.image_size}x{schema.channels}"
-    print(f"preprocess: {len(rows)} images of {side} in {shards} shards in {files.RECORDS}")
+    counts = ", ".join(f"{name} {count}" for name, count in schema.images.items())
+    print(f"preprocess: {len(rows)} images of {side} ({counts}) in {shards} shards")
+    print(f"preprocess: classes and shards are told in {files.RECORDS / records.SCHEMA}")

@@ -16,7 +16,6 @@ from ferpipe.params.split import Split
 WORTH_A_WARNING = 0.01
 # The table for the report is of so many pairs; images beyond them are less alike.
 LISTED = 100
-CLOSEST_PAIRS = files.REPORTS / "closest_pairs.csv"
 
 
 @dataclass(frozen=True)
@@ -193,7 +192,7 @@ def lines(facts: Mapping[str, object], group_by: str) -> list[str]:
     }
     known = {what: share for what, share in shares.items() if share is not None}
     told += [f"{share:.1%} of the held-out images {what}" for what, share in known.items()]
-    told.append(f"the closest pairs are in {CLOSEST_PAIRS}")
+    told.append(f"the closest pairs are in {files.CLOSEST_PAIRS}")
     if max(known.values()) > WORTH_A_WARNING:
         told.append(
             "WARNING: training knows who or what the held-out images show, so accuracy on them "
@@ -227,6 +226,6 @@ def main() -> None:
     files.write_json(files.REPORTS / "split.json", facts)
     files.write_csv(files.REPORTS / "split_counts.csv", ("class", "split", "images"), table)
     listed = leakage.pair_rows(pairs[:LISTED], [asdict(row) for row in rows])
-    files.write_csv(CLOSEST_PAIRS, leakage.PAIRS_HEADER, listed)
+    files.write_csv(files.CLOSEST_PAIRS, files.CLOSEST_PAIRS_HEADER, listed)
     for line in lines(facts, params.group_by):
         print(f"split: {line}")

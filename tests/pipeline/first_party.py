@@ -34,7 +34,7 @@ def is_empty(path: Path) -> bool:
 
 
 def first_party(*names: str) -> set[str]:
-    """Paths, relative to the repository, of the modules and of all that they import."""
+    """Paths, relative to the repository, of the modules, all that they import and style sheets."""
     seen: set[Path] = set()
     waiting = list(names)
     while waiting:
@@ -45,4 +45,7 @@ def first_party(*names: str) -> set[str]:
             if path is not None and path not in seen:
                 seen.add(path)
                 waiting.extend(imported_names(path))
-    return {path.relative_to(SRC.parent).as_posix() for path in seen if not is_empty(path)}
+    # A module's own style sheet lies beside it under its name.
+    beside = {path.with_suffix(".css") for path in seen if path.with_suffix(".css").is_file()}
+    code = {path for path in seen if not is_empty(path)}
+    return {path.relative_to(SRC.parent).as_posix() for path in code | beside}

@@ -14,13 +14,17 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from ferpipe.calibration import RELIABILITY_HEADER
+from ferpipe.one_vs_rest import PRECISION_RECALL_HEADER, ROC_HEADER
+
 REPO = Path(__file__).parents[2]
 PLOTS = REPO / ".dvc/plots"
 # Not in alphabetical order, one without images, one that only JSON must escape.
 CLASSES = ["surprise", "anger", 'the "other"']
 FILES = [
-    "reports/confusion.csv", "reports/history.csv",
-    "reports/per_class.csv", "reports/split_counts.csv",
+    "reports/confusion.csv", "reports/history.csv", "reports/per_class.csv",
+    "reports/precision_recall.csv", "reports/reliability.csv", "reports/roc.csv",
+    "reports/split_counts.csv",
 ]  # fmt: skip
 # vega-embed says this of every page that DVC writes, its own included.
 VERSION_NOTE = re.compile(r"The (input|compiled) spec uses Vega(-Lite)? v5, but")
@@ -58,6 +62,31 @@ def write_reports(folder, epochs, fine_tune_from):
             (name, 0.5, 0.6, 0.4, 0.7, 0.55, support)
             for name, support in zip(CLASSES, (1239, 9, 0), strict=True)
         ],
+    )
+    scalings = [("before", 1.0)] + [("after", 1.5)] * (epochs > 1)
+    write(
+        "reliability.csv",
+        ",".join(RELIABILITY_HEADER),
+        [
+            (*scaling, low, low + 0.2, low + 0.15, low + 0.1, low, low + 0.2, 40, "val")
+            for scaling in scalings
+            for low in (0.4, 0.6, 0.8)
+        ],
+    )
+    # Nothing shows the last class, so it has no curve.
+    write(
+        "roc.csv",
+        ",".join(ROC_HEADER),
+        [
+            (name, x, y, 0.875, "val")
+            for name in CLASSES[:2]
+            for x, y in ((0, 0), (0, 0.5), (0.25, 1), (1, 1))
+        ],
+    )
+    write(
+        "precision_recall.csv",
+        ",".join(PRECISION_RECALL_HEADER),
+        [(name, x, y, 0.9, "val") for name in CLASSES[:2] for x, y in ((0, 1), (0.5, 1), (1, 0.8))],
     )
     write(
         "split_counts.csv",
@@ -102,6 +131,7 @@ def project(tmp_path_factory):
         write_reports(project / "reports", epochs, fine_tune_from)
         git("add", ".")
         git("commit", "-m", f"{epochs} epochs")
+    git("tag", "twice")
     return project
 
 
@@ -243,3 +273,21 @@ def test_chromium_draws_the_page_without_a_request(page, tmp_path):
     assert len(axes) >= 2 * len(CLASSES)
     assert {"1,234", "100%", "5", "<1%", "7", "78%", "0"} <= set(confusion)
     assert "n = 0" in document.texts["reports_per_class_csv"]
+    # A panel a class, in the data's order.
+    for name in ("reports_roc_csv", "reports_precision_recall_csv"):
+        panels = [text for text in document.texts[name] if text in CLASSES]
+        assert panels == CLASSES[:2]
+    assert "before temperature" in document.texts["reports_reliability_csv"]
+
+
+@pytest.mark.browser
+def test_curves_of_several_experiments_lie_over_each_other(project, tmp_path):
+    dvc(project, "plots", "diff", "HEAD~1", "HEAD", "twice", "--out", "page_three")
+    drawn, asked, console = browse(project / "page_three/index.html", tmp_path)
+    assert asked == []
+    assert [line for line in console if not VERSION_NOTE.match(line)] == []
+    document = Page(drawn)
+    for name in ("history", "reliability", "roc", "precision_recall"):
+        texts = document.texts[f"reports_{name}_csv"]
+        legend = [text for text in texts if text in ("HEAD~1", "HEAD", "twice")]
+        assert legend == ["HEAD~1", "HEAD", "twice"], name

@@ -1,8 +1,11 @@
 """The pipeline as a user runs it: real DVC on a tiny experiment in a repository of its own."""
 
 import copy
+import datetime
 import itertools
 import json
+import platform
+import re
 import shutil
 import sys
 
@@ -45,6 +48,9 @@ def test_a_run_writes_what_it_promises(finished):
         *("reports/bars.csv", "reports/closest_pairs.csv"),
         *("reports/classification_report.txt", "reports/figures/confusion.png"),
         *("reports/figures/curves.png", "reports/figures/per_class.png"),
+        *("reports/figures/reliability.png", "reports/figures/roc.png"),
+        *("reports/figures/precision_recall.png", "reports/report.html", "reports/model_card.md"),
+        *("reports/reliability.csv", "reports/roc.csv", "reports/precision_recall.csv"),
     ):
         assert (finished.path / name).stat().st_size > 0, name
     index = files.read_csv(finished.path / files.INDEX, files.INDEX_HEADER)
@@ -57,6 +63,49 @@ def test_a_run_writes_what_it_promises(finished):
 
 def test_git_stays_clean_after_a_run(finished):
     assert finished.git("status", "--porcelain") == ""
+
+
+def test_the_stages_end_with_what_a_person_wants_and_where_to_look_next(finished):
+    numbers = finished.json("reports/metrics.json")
+    output = finished.first_output
+    assert f"evaluate: {numbers['accuracy']:.1%} of {numbers['images']} test images" in output
+    assert "evaluate: worst class: " in output
+    assert "evaluate: most frequent confusion: " in output
+    assert "evaluate: open reports/report.html in a browser" in output
+
+
+def test_train_facts_of_an_older_version_are_one_clear_line(repo):
+    path = repo.path / "reports/train.json"
+    facts = json.loads(path.read_text())
+    facts.pop("temperature")
+    path.write_text(json.dumps(facts))
+    output = repo.run("python", "src/stage.py", "evaluate", check=False)
+    assert repo.code == 1
+    assert output == ("evaluate: error: reports/train.json tells no temperature; run `dvc repro`\n")
+
+
+def test_faces_never_get_into_git(finished):
+    tracked = finished.git("ls-files").splitlines()
+    assert "reports/report.html" not in tracked
+    assert "reports/model_card.md" not in tracked
+    for name in filter(lambda name: name.startswith("reports/"), tracked):
+        assert "data:image" not in (finished.path / name).read_text(), name
+
+
+def test_the_report_tells_the_run_and_nothing_of_machine_path_or_day(finished):
+    page = (finished.path / "reports/report.html").read_text()
+    card = (finished.path / "reports/model_card.md").read_text()
+    assert page.count("data:image/png;base64,") > 7
+    assert "drawn faces" in page
+    assert "drawn faces" in card
+    digest = re.search(r"content digest (\w{64})", finished.first_output).group(1)
+    assert digest in page
+    assert digest in card
+    for text in (page, card):
+        text = re.sub(r"data:image/png;base64,[^\"]*", "", text)
+        assert str(finished.path) not in text
+        assert platform.node() not in text
+        assert datetime.date.today().isoformat() not in text
 
 
 def test_metrics_are_shown(finished):
@@ -92,6 +141,8 @@ def test_the_plots_are_drawn_each_once(repo):
     for title in (
         *("Images per class and split", "Accuracy and loss per epoch"),
         *("Confusion matrix on test", "Recall per class on test"),
+        *("Accuracy against confidence on test", "ROC of each class on test"),
+        "Precision over recall of each class on test",
     ):
         assert page.count(f'"{title}"') == 1
     shutil.rmtree(repo.path / "dvc_plots")
@@ -154,7 +205,9 @@ def test_a_param_changes_exactly_the_stage_of_its_section(finished, changed_stag
     for parent in parents:
         section = section[parent]
     section[key] = other(leaf, section[key])
-    assert changed_stages(values) == ({leaf[0]} if leaf[0] not in ("cv", "run") else set())
+    # Evaluate tells every param that made its result.
+    expected = {leaf[0], "evaluate"} if leaf[0] not in ("cv", "run") else set()
+    assert changed_stages(values) == expected
 
 
 def test_every_stage_feeds_the_next(finished):

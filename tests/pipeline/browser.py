@@ -1,0 +1,130 @@
+"""Headless Chromium over its DevTools pipe: what a page shows, asks for and complains of."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+# Chromium reads commands from file descriptor 3 and answers on 4, each ended by a zero.
+BECOME = """
+import os, sys
+commands, answers, *command = sys.argv[1:]
+high = [os.dup(os.dup(os.dup(int(number)))) for number in (commands, answers)]
+os.dup2(high[0], 3)
+os.dup2(high[1], 4)
+os.execv(command[0], command)
+"""
+
+
+class Browser:
+    """A browser with one page, until `close`.
+
+    Commands and events are those of https://chromedevtools.github.io/devtools-protocol.
+    """
+
+    def __init__(self, folder: Path):
+        program = shutil.which("chromium") or shutil.which("chromium-browser")
+        if program is None:
+            pytest.skip("no chromium on PATH; Debian's package is `chromium`")
+        commands, self.to_browser = os.pipe()
+        self.from_browser, answers = os.pipe()
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-c", BECOME, str(commands), str(answers),
+                program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+                "--no-first-run", "--disable-background-networking", "--disable-component-update",
+                "--disable-sync", "--hide-scrollbars", f"--user-data-dir={folder / 'profile'}",
+                "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-pipe",
+            ],
+            pass_fds=(commands, answers),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        os.close(commands)
+        os.close(answers)
+        self.answers = os.fdopen(self.from_browser, "rb")
+        self.pending = b""
+        self.count = 0
+        self.session = None
+        self.requests, self.console = [], []
+        target = self.send("Target.createTarget", url="about:blank")["targetId"]
+        attached = self.send("Target.attachToTarget", targetId=target, flatten=True)
+        self.session = attached["sessionId"]
+        for domain in ("Page", "Network", "Runtime", "Log"):
+            self.send(f"{domain}.enable")
+
+    def send(self, method, **params):
+        """Send a command, take note of what happens until its answer, and return that."""
+        self.count += 1
+        message = {"id": self.count, "method": method, "params": params}
+        if self.session:
+            message["sessionId"] = self.session
+        os.write(self.to_browser, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._next()
+            if answer.get("id") == self.count:
+                assert "error" not in answer, answer
+                return answer["result"]
+
+    def wait(self, event):
+        """Wait for an event of the page."""
+        while self._next().get("method") != event:
+            pass
+
+    def _next(self):
+        while b"\0" not in self.pending:
+            data = os.read(self.from_browser, 1 << 20)
+            assert data, "the browser is gone"
+            self.pending += data
+        line, _, self.pending = self.pending.partition(b"\0")
+        message = json.loads(line)
+        params = message.get("params", {})
+        match message.get("method"):
+            case "Network.requestWillBeSent":
+                self.requests.append(params["request"]["url"])
+            case "Runtime.consoleAPICalled":
+                self.console += [str(arg.get("value")) for arg in params["args"]]
+            case "Runtime.exceptionThrown":
+                self.console.append(params["exceptionDetails"]["text"])
+            case "Log.entryAdded":
+                self.console.append(params["entry"]["text"])
+        return message
+
+    def open(self, page, width=1200, height=900, dark=False, media="screen"):
+        """Open a page as a screen of this size, in this scheme, and wait until it is there."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self.send("Emulation.setDeviceMetricsOverride", **size)
+        self.send("Emulation.setEmulatedMedia", media=media, features=[scheme])
+        self.requests.clear()
+        self.console.clear()
+        self.send("Page.navigate", url=page.as_uri())
+        self.wait("Page.loadEventFired")
+
+    def run(self, script):
+        """The value of a JavaScript expression."""
+        answer = self.send("Runtime.evaluate", expression=script, returnByValue=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def screenshot(self, path, whole=False):
+        """Write a PNG of what the screen shows, or of the whole page."""
+        answer = self.send("Page.captureScreenshot", captureBeyondViewport=whole)
+        path.write_bytes(base64.b64decode(answer["data"]))
+
+    def pdf(self):
+        """The page as it prints, as the bytes of a PDF."""
+        return base64.b64decode(self.send("Page.printToPDF", printBackground=True)["data"])
+
+    def close(self):
+        """End the browser."""
+        self.session = None
+        os.write(self.to_browser, b'{"id": 0, "method": "Browser.close"}\0')
+        self.process.wait(timeout=30)
+        os.close(self.to_browser)
+        self.answers.close()
