@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from ferpipe import calibration, evaluate, one_vs_rest
+from ferpipe import calibration, one_vs_rest
 from ferpipe.findings import Findings
 from ferpipe.known_data import CKPLUS
 from ferpipe.provenance import Provenance
+from ferpipe.result import PER_CLASS_HEADER, Result, headline, metrics, per_class
 from ferpipe.scoring import softmax
 
 CLASSES = ("surprise", "anger", "calm face")
@@ -74,12 +75,10 @@ def findings(
         logits[:, -1] = -9
     probabilities = softmax(logits)
     paths = [f"{classes[label]}/S001_{n}.png" for n, label in enumerate(labels)]
-    result = evaluate.Result(
-        *(list(classes), paths, labels, probabilities, chosen_on_test, [""] * count)
-    )
+    result = Result(*(list(classes), paths, labels, probabilities, chosen_on_test, [""] * count))
     measured = calibration.before_and_after(labels, probabilities, temperature, 0.95)
-    numbers = evaluate.metrics(result, 0.95) | calibration.numbers(measured)
-    rows = evaluate.per_class(result, 0.95)
+    numbers = metrics(result, 0.95) | calibration.numbers(measured)
+    rows = per_class(result, 0.95)
     return Findings(
         classes=list(classes),
         paths=paths,
@@ -87,9 +86,9 @@ def findings(
         labels=labels,
         probabilities=probabilities,
         confidence=0.95,
-        headline=evaluate.headline(numbers, 0.95),
+        headline=headline(numbers, 0.95),
         numbers=numbers,
-        per_class=[dict(zip(evaluate.PER_CLASS_HEADER, row, strict=True)) for row in rows],
+        per_class=[dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in rows],
         confusion=result.confusion,
         split={**SPLIT, "val": 0 if chosen_on_test else 56, "chosen_on_test": chosen_on_test}
         | (split or {}),

@@ -139,8 +139,8 @@ def test_protocol_audit_limits_and_what_was_run_are_told():
 def test_each_table_and_figure_says_that_test_has_chosen():
     parsed = Page(page(chosen_on_test=True))
     flags = "".join(parsed.texts).count("chosen on test: too high")
-    # Header, simpler classifiers, confusion, classes, two curves, calibration's two panels and table, two
-    # panels for each of three classes, mistakes, and the page's title.
+    # Header, simpler classifiers, confusion, classes, two curves, calibration's two panels and
+    # table, two panels for each of three classes, mistakes, and the page's title.
     assert flags == 17
     assert "too high" not in "".join(Page(page()).texts)
 
