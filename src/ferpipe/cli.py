@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ferpipe import files, presets, runs
+from ferpipe import files, presets, runs, torn
 from ferpipe.errors import PipelineError, exits_cleanly
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.experiment import json_schema, read_experiment
@@ -15,7 +15,12 @@ SCHEMA = Path("params.schema.json")
 
 
 def check(args: argparse.Namespace) -> None:
-    """Check every key of the params file."""
+    """Check every key of the params file, and put aside what a killed DVC has left torn."""
+    for path in torn.put_aside():
+        print(
+            f"{path} was torn when DVC was killed: moved to {files.CACHE / 'torn'}; `dvc repro` "
+            "takes what was done from its run cache"
+        )
     experiment = read_experiment(args.params)
     local = Path(experiment.download.local.path)
     if not local.exists():

@@ -30,7 +30,8 @@ def test_a_rerun_after_a_kill_gives_the_bytes_of_a_whole_run(torture, stage, tar
     kill = torture.kill(stage, target, number, moment)
     assert kill.problems == [], kill.said
     (line,) = [line for line in summary([kill]) if line.startswith("all")]
-    assert line.split() == ["all", "1", str(int(not kill.hit)), str(int(kill.resumed)), "1"]
+    counts = (1, not kill.hit, kill.resumed, kill.mended, 1)
+    assert line.split() == ["all", *(str(int(count)) for count in counts)]
 
 
 def test_other_bytes_than_those_of_a_whole_run_are_a_problem(torture):
