@@ -11,7 +11,7 @@ from faces import png
 from kaggle_server import SIGNATURE
 
 from ferpipe.errors import PipelineError
-from ferpipe.params.download import Download, Expect, Kaggle, Local, Sample
+from ferpipe.params.download import Download, Expect, Kaggle, Limits, Local, Sample
 from ferpipe.params.run import Run
 from ferpipe.sources import kaggle
 
@@ -52,6 +52,7 @@ def params(
         source="kaggle",
         root=root,
         max_bad_fraction=0.0,
+        limits=Limits(files=1000, file_mb=1, total_mb=1, ratio=100),
         expect=Expect(class_counts=class_counts, digest=digest),
         sample=Sample(subjects=2, seed=1),
         kaggle=Kaggle(dataset="someone/faces", version=version),

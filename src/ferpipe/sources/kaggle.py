@@ -76,7 +76,9 @@ def _from_kept(params: download.Download, canonical: Path) -> archive.Contents |
     if not kept.is_file():
         return None
     try:
-        contents = archive.repack(kept, canonical, params.root, params.max_bad_fraction)
+        contents = archive.repack(
+            *(kept, canonical, params.root, params.max_bad_fraction, params.limits)
+        )
     except PipelineError as error:
         problem = str(error)
     else:
@@ -90,6 +92,8 @@ def _from_kept(params: download.Download, canonical: Path) -> archive.Contents |
 def _repack(zipped: Path, params: download.Download, canonical: Path) -> archive.Contents:
     """Repack what the client brought; errors name the data set, not a file that is gone by then."""
     try:
-        return archive.repack(zipped, canonical, params.root, params.max_bad_fraction)
+        return archive.repack(
+            *(zipped, canonical, params.root, params.max_bad_fraction, params.limits)
+        )
     except PipelineError as error:
         raise PipelineError(str(error).replace(str(zipped), f"Kaggle's {zipped.name}")) from None
