@@ -81,6 +81,13 @@ def is_image(path: PurePosixPath) -> bool:
     return path.suffix.lower() in images.SUFFIXES and not hidden
 
 
+def printable(path: PurePosixPath) -> str:
+    """The path as text that any file and any terminal can hold: the rest as in Python's source."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(path)
+    )
+
+
 def _folder_tree(source: Path, limits: Limits | None) -> Tree:
     tree: Tree = {}
     total = _Total(source, limits)
@@ -116,14 +123,15 @@ def _zip_tree(source: Path, zipped: zipfile.ZipFile, limits: Limits | None) -> T
     tree: Tree = {}
     total = _Total(source, limits)
     total.count(len(zipped.infolist()))
-    folders = [PurePosixPath(entry.filename) for entry in zipped.infolist() if entry.is_dir()]
+    folders = []
     for entry in zipped.infolist():
-        if entry.is_dir():
-            continue
         name = entry.orig_filename  # zipfile cuts `filename` where it holds a NUL
         path = PurePosixPath(name)
+        if name.endswith("/"):
+            folders.append(path)
+            continue
         if path in tree:
-            raise PipelineError(f"{source}: {name} is there twice")
+            raise PipelineError(f"{source}: {printable(path)} is there twice")
         if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
             tree[path] = "a link or a special file"
             continue

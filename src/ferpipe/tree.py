@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ferpipe.errors import PipelineError
-from ferpipe.listing import Tree, is_image
+from ferpipe.listing import Tree, is_image, printable
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def class_members(
     for path, read in tree.items():
         if isinstance(read, str) or not is_image(path):
             reason = read if isinstance(read, str) else "not an image file"
-            skipped.append((_printable(path), reason))
+            skipped.append((printable(path), reason))
             continue
         if len(path.parts) < 2:
             if root is None:
@@ -84,11 +84,6 @@ def class_members(
                 "set download.root to one of them"
             )
     return roots[names[0]], skipped + _elsewhere(roots, names[0], f"also in {names[0]}")
-
-
-def _printable(path: PurePosixPath) -> str:
-    """The path as text, also where its bytes are no UTF-8."""
-    return str(path).encode("utf-8", "backslashreplace").decode()
 
 
 def _elsewhere(roots: dict[str, list[Member]], chosen: str, reason: str) -> list[tuple[str, str]]:
