@@ -38,7 +38,7 @@ test-browser: venv ## draw the plots page in headless Chromium
 PEERS := .venv-bench
 
 bench: venv $(PEERS)/requirements.installed ## time it against plain Keras and PyTorch (an hour); ONLY=step: one
-	@for name in $(or $(ONLY),step kernels start stages inputs); do \
+	@for name in $(or $(ONLY),step kernels start stages inputs load); do \
 		echo "benchmarks/$$name.py"; python benchmarks/$$name.py || exit 1; done
 
 $(PEERS)/requirements.installed: benchmarks/requirements.txt
