@@ -4,11 +4,13 @@ Hypothesis makes them, the same in every run. `EXAMPLES` says how many of each.
 """
 
 import contextlib
+import functools
 import io
 import json
 import struct
 import warnings
 import zipfile
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from types import SimpleNamespace
@@ -48,15 +50,31 @@ EXAMPLES = {
 }
 
 
+RAN = Counter()
+
+
 def generated(kind):
     """Run a test on that many inputs, the same ones in every run."""
-    return settings(
+
+    def counted(test):
+        inner = test.hypothesis.inner_test
+
+        @functools.wraps(inner)
+        def counting(*args, **kwargs):
+            RAN[kind] += 1
+            return inner(*args, **kwargs)
+
+        test.hypothesis.inner_test = counting
+        return configured(test)
+
+    configured = settings(
         max_examples=EXAMPLES[kind],
         derandomize=True,
         database=None,
         deadline=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )
+    return counted
 
 
 @contextlib.contextmanager
@@ -318,3 +336,7 @@ def test_any_image_is_decoded_whole_or_refused(form, width, height, changes):
     else:
         assert image.mode in ("L", "RGB")
         assert images.square(image, 8, "rgb").shape == (8, 8, 3)
+
+
+def test_as_many_inputs_were_made_as_are_told():
+    assert {kind: RAN[kind] >= EXAMPLES[kind] for kind in RAN} == dict.fromkeys(RAN, True)

@@ -110,16 +110,18 @@ def test_where_only_the_class_counts_are_known_they_tell(server, name):
     )
 
 
-@pytest.mark.parametrize(
-    ("tree", "text"),
-    [
-        (OTHERS["a csv"], "Kaggle's faces.zip holds no images; it should have one folder a class"),
-        ({"a.png": face(1), "b.png": face(2)}, "lies in no class folder"),
-        ({"faces/a.png": face(1), "faces/b.png": face(2)}, "at least two classes"),
-        ({**FACES, "joy/S999.png": b"no image"}, "1 of 7 images cannot be used"),
-    ],
-    ids=["no images", "no folders", "one folder", "a damaged image"],
-)
+UNPINNED = {
+    "no images": (
+        OTHERS["a csv"],
+        "Kaggle's faces.zip holds no images; it should have one folder a class",
+    ),
+    "no folders": ({"a.png": face(1), "b.png": face(2)}, "lies in no class folder"),
+    "one folder": ({"faces/a.png": face(1), "faces/b.png": face(2)}, "at least two classes"),
+    "a damaged image": ({**FACES, "joy/S999.png": b"no image"}, "1 of 7 images cannot be used"),
+}
+
+
+@pytest.mark.parametrize(("tree", "text"), UNPINNED.values(), ids=UNPINNED)
 def test_where_nothing_is_pinned_the_structure_tells(server, tree, text):
     server.datasets["someone/faces"] = zip_of(tree)
 
@@ -297,10 +299,13 @@ def test_a_run_that_was_killed_leaves_nothing_that_the_next_one_minds(server, di
     assert [path.name for path in Path(".ferpipe").iterdir()] == ["downloads"]
 
 
+KILL_TIMES = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75)  # from before it begins to after it has ended
+
+
 def test_killed_at_any_time_a_run_leaves_all_of_the_archive_or_nothing(server, digest):
-    for number in range(6):
+    for seconds in KILL_TIMES:
         with fetch_elsewhere(stderr=subprocess.DEVNULL) as process:
-            time.sleep(0.15 * number)
+            time.sleep(seconds)
             process.kill()
         if TARGET.exists():
             assert dict(archive.read_images(TARGET)) == FACES
