@@ -134,9 +134,10 @@ def _refusal(
             f"were found; {WAYS}; or {by_hand(dataset)}"
         )
     if status == 401:
+        rank = ", which go before all others" if credentials.token else ""
         return PipelineError(
-            f"Kaggle refuses the credentials in {credentials.name} (401), which go before all "
-            f"others; make new ones at {SETTINGS}, or take them away"
+            f"Kaggle refuses the credentials in {credentials.name} (401){rank}; make new ones at "
+            f"{SETTINGS}, or take them away"
         )
     if status == 403:
         return PipelineError(

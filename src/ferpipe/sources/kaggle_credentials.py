@@ -24,10 +24,17 @@ WAYS = (
 
 @dataclass(frozen=True)
 class Credentials:
-    """Where what the client sends comes from: in words, and the file if it is one."""
+    """Where what the client sends comes from.
+
+    Attributes:
+        name: in words.
+        file: the file, if it is one.
+        token: whether it is a token, which goes before all keys.
+    """
 
     name: str
     file: Path | None = None
+    token: bool = False
 
 
 def find(api: Any) -> Credentials | None:
@@ -43,8 +50,8 @@ def find(api: Any) -> Credentials | None:
     config = Path(api.config)
     if token:
         if variable == "access_token":
-            return Credentials("~/.kaggle/access_token", Path("~/.kaggle/access_token"))
-        return Credentials(variable)
+            return Credentials("~/.kaggle/access_token", Path("~/.kaggle/access_token"), token=True)
+        return Credentials(variable, token=True)
     if values.get("username") and values.get("key"):
         if "KAGGLE_KEY" in os.environ:
             return Credentials("KAGGLE_USERNAME and KAGGLE_KEY")
