@@ -9,8 +9,8 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv repro cv verify torture report-screenshot test test-browser bench lint format lock \
-	schema clean
+.PHONY: help venv repro cv verify torture report-screenshot test test-browser test-remotes bench lint \
+	format lock schema clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' \
@@ -49,13 +49,25 @@ test-browser: venv ## look at the report and the plots page in headless Chromium
 PEERS := .venv-bench
 
 bench: venv $(PEERS)/requirements.installed ## time it against plain Keras and PyTorch (an hour); ONLY=step: one
-	@for name in $(or $(ONLY),step kernels start stages inputs reruns); do \
+	@for name in $(or $(ONLY),step kernels start stages inputs load reruns); do \
 		echo "benchmarks/$$name.py"; python benchmarks/$$name.py || exit 1; done
 
 $(PEERS)/requirements.installed: benchmarks/requirements.txt
 	@echo "Installing PyTorch into $(PEERS)."
 	$(PYTHON) -m venv --clear $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet -r $<
+	@touch $@
+
+# DVC with its plugins for remotes, for these tests alone, has an environment of its own.
+REMOTES := .venv-remotes
+
+test-remotes: venv $(REMOTES)/requirements.installed ## push to and pull from an S3 and an SSH server here (needs sshd)
+	pytest -m remotes
+
+$(REMOTES)/requirements.installed: tests/requirements-remotes.txt
+	@echo "Installing DVC's plugins and rclone into $(REMOTES)."
+	$(PYTHON) -m venv --clear $(REMOTES)
+	$(REMOTES)/bin/python -m pip install --quiet -r $<
 	@touch $@
 
 lint: venv ## check style
@@ -77,7 +89,7 @@ schema: venv ## write params.schema.json from the models in src/ferpipe/params
 	ferpipe schema
 
 clean: ## remove the environment; data, models and DVC's cache stay
-	rm -rf $(VENV) $(PEERS)
+	rm -rf $(VENV) $(PEERS) $(REMOTES)
 
 venv: $(VENV)/$(LOCK).installed ## make .venv from the lock file; GPU=1 adds CUDA (Linux)
 

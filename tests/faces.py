@@ -28,18 +28,18 @@ def png(seed=0, **shape):
     return encoded(noise(seed, **shape))
 
 
-def png_by_hand(width, height, depth, colour_type, rows):
+def png_chunk(name, data):
+    """A chunk of a PNG with its checksum."""
+    crc = struct.pack(">I", zlib.crc32(name + data))
+    return struct.pack(">I", len(data)) + name + data + crc
+
+
+def png_by_hand(width, height, depth, colour_type, rows, before=b"", interlaced=0):
     """A PNG that Pillow would not write: any header, and the rows as they are given."""
-
-    def chunk(name, data):
-        crc = struct.pack(">I", zlib.crc32(name + data))
-        return struct.pack(">I", len(data)) + name + data + crc
-
-    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, interlaced)
     body = zlib.compress(b"".join(b"\0" + row for row in rows))
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
-    )
+    chunks = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", body) + png_chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + before + chunks
 
 
 def dataset(per_class=2, classes=("angry", "happy"), **shape):

@@ -17,13 +17,14 @@ import contextlib
 import json
 import select
 import shlex
+import socket
 import ssl
+import struct
 import sys
 import tempfile
 import threading
-import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -36,6 +37,7 @@ STORAGE = "storage.googleapis.com"
 INTROSPECT = "/v1/security.OAuthService/IntrospectToken"
 DOWNLOAD = "/v1/datasets.DatasetApiService/DownloadDataset"
 BLOB = "/blob"
+CONNECT = "CONNECT"  # what is asked of a proxy, before any of these
 # Whoever holds a signed address can download, so it must not be shown either.
 SIGNATURE = "SECRET-signature-of-the-address"
 # What could lead the client elsewhere, or make it find the credentials of whoever runs the tests.
@@ -65,18 +67,25 @@ class Reply:
         status: an HTTP status; an error has a body as Kaggle sends it.
         body: what to send in place of the data set; None for the data set.
         content_type: of that body.
-        length: whether to say how long the body is.
+        headers: further ones, by name.
+        length: the length of the body that is told; True for the true one, False for none.
         send: how many bytes of the body to send before the connection closes; None for all.
+        pause: seconds before each byte of the body.
         drop: close the connection without an answer.
-        hang: say nothing until the client goes away or the server closes.
+        reset: end it with a TCP reset, as a machine does that was switched off and on.
+        hang: say nothing, or nothing after `send` bytes, until the client goes away or the server
+            closes.
     """
 
     status: int = 200
     body: bytes | None = None
     content_type: str = "application/zip"
-    length: bool = True
+    headers: Mapping[str, str] = field(default_factory=dict)
+    length: bool | int = True
     send: int | None = None
+    pause: float = 0.0
     drop: bool = False
+    reset: bool = False
     hang: bool = False
 
 
@@ -142,6 +151,10 @@ class KaggleServer:
         """Answer the next requests for `path` so, one reply each; those after them well."""
         self._replies.setdefault(path, []).extend(replies)
 
+    def forget(self) -> None:
+        """Answer well from now on."""
+        self._replies.clear()
+
     def asked(self, path: str) -> list[Request]:
         """The requests for `path` so far."""
         return [request for request in self.requests if request.path.split("?")[0] == path]
@@ -171,6 +184,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         self.host = self.path.partition(":")[0]
+        reply = self.server.kaggle.next_reply(CONNECT)
+        if reply != Reply():
+            self._misbehave(reply)
+            return
         self.send_response(200)
         self.end_headers()
         if self.host not in (API, STORAGE):
@@ -211,25 +228,38 @@ class _Handler(BaseHTTPRequestHandler):
         reply = self.server.kaggle.next_reply(BLOB)
         query = parse_qs(urlsplit(self.path).query)
         body = self._zip(query["name"][0]) if reply.body is None else reply.body
-        if reply.hang or reply.drop or reply.status != 200:
+        if reply.drop or reply.reset or reply.status != 200 or (reply.hang and reply.send is None):
             self._misbehave(reply)
             return
-        start = 0
-        if self.headers.get("Range") and self.headers.get("If-Range") == _etag(body):
-            start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
-        self.send_response(206 if start else 200)
+        # All of it, also where a range is asked for: a server may ignore that.
+        self.send_response(200)
         self.send_header("Content-Type", reply.content_type)
         self.send_header("Last-Modified", "Tue, 01 Oct 2019 10:00:00 GMT")
-        self.send_header("ETag", _etag(body))
         self.send_header("Accept-Ranges", "bytes")
-        if reply.length:
-            self.send_header("Content-Length", str(len(body) - start))
-        else:
+        if reply.length is False:
             self.send_header("Connection", "close")
+        else:
+            told = len(body) if reply.length is True else reply.length
+            self.send_header("Content-Length", str(told))
         self.end_headers()
-        self.wfile.write(body[start:] if reply.send is None else body[start : reply.send])
-        if not reply.length or reply.send is not None:
+        self._send_body(body[: reply.send], reply.pause)
+        if reply.hang:
+            self._misbehave(reply)
+        if reply.length is not True or reply.send is not None:
             self.close_connection = True
+
+    def _send_body(self, body: bytes, pause: float) -> None:
+        if not pause:
+            self.wfile.write(body)
+            return
+        for byte in body:
+            if self.server.kaggle.closing.wait(pause):
+                return
+            try:
+                self.wfile.write(bytes([byte]))
+            except OSError:
+                self.server.kaggle.hung_up.set()
+                raise
 
     def _zip(self, name: str) -> bytes | None:
         datasets = self.server.kaggle.datasets
@@ -246,18 +276,27 @@ class _Handler(BaseHTTPRequestHandler):
                 if select.select([self.connection], [], [], 0)[0]:
                     self.server.kaggle.hung_up.set()
                     break
-        if reply.hang or reply.drop:
+        if reply.reset:
+            # Closed at once, and what was not sent is thrown away.
+            linger = struct.pack("ii", 1, 0)
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        if reply.hang or reply.drop or reply.reset:
             self.close_connection = True
         elif reply.body is not None:
-            self._send(reply.status, reply.content_type, reply.body)
+            self._send(reply.status, reply.content_type, reply.body, reply.headers)
         else:
-            self._send_json(reply.status, {"code": reply.status, "message": "As the test says"})
+            error = {"code": reply.status, "message": "As the test says"}
+            self._send(reply.status, "application/json", json.dumps(error).encode(), reply.headers)
 
     def _send_json(self, status: int, value: dict) -> None:
-        self._send(status, "application/json", json.dumps(value).encode())
+        self._send(status, "application/json", json.dumps(value).encode(), {})
 
-    def _send(self, status: int, content_type: str, body: bytes) -> None:
+    def _send(
+        self, status: int, content_type: str, body: bytes, headers: Mapping[str, str]
+    ) -> None:
         self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -272,10 +311,6 @@ def _dataset(body: dict) -> str:
     name = f"{body['ownerSlug']}/{body['datasetSlug']}"
     version = body.get("datasetVersionNumber")
     return f"{name}/{version}" if version else name
-
-
-def _etag(body: bytes) -> str:
-    return f'"{zlib.crc32(body):08x}"'
 
 
 @pytest.fixture

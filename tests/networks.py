@@ -61,6 +61,7 @@ def schema(side: int = 16, **changes) -> records.Schema:
         "classes": ["c0", "c1", "c2"],
         "shards": {},
         "images": {},
+        "sha256": {},
         "chosen_on_test": False,
     }
     return records.Schema(**values | changes)

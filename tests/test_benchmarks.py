@@ -7,6 +7,7 @@ import pytest
 
 import gpu
 import inputs
+import load
 import report
 import stable
 import stages
@@ -19,7 +20,7 @@ from ferpipe import runs
 from ferpipe.errors import PipelineError
 from ferpipe.params.reader import read_yaml
 
-BENCHMARKS = ("step", "kernels", "start", "stages", "inputs", "reruns", "stable", "gpu")
+BENCHMARKS = ("step", "kernels", "start", "stages", "inputs", "load", "reruns", "stable", "gpu")
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -138,6 +139,24 @@ def test_the_share_of_the_inputs_is_time_over_the_steps_time():
 def test_records_written_for_reading_can_be_read(tmp_path):
     schema = inputs.write_records(tmp_path, 5)
     assert inputs.reading(tmp_path, schema) > 0
+
+
+# load
+
+
+def test_the_slope_is_what_an_image_more_costs():
+    few = dict.fromkeys(load.STAGES, (1.0, 100 * 2**20))
+    many = dict.fromkeys(load.STAGES, (3.0, 101 * 2**20))
+    first, second, *_ = load.rows({2024: many, 1000: few})
+    assert first == ("download", "1,000", "1.00", "100", "", "")
+    assert second == ("download", "2,024", "3.00", "101", "1.953", "1.00")
+
+
+def test_a_person_of_the_load_has_seven_classes_of_three_frames():
+    names = [load.name_of(number) for number in range(22)]
+    assert names[0] == "anger/S00001_001_00000001.png"
+    assert names[20] == "surprise/S00001_007_00000003.png"
+    assert names[21] == "anger/S00002_001_00000001.png"
 
 
 # stages

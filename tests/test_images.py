@@ -2,12 +2,14 @@
 
 import hashlib
 import struct
+import zlib
 
 import numpy as np
 import pytest
-from faces import encoded, noise, png, png_by_hand
+from faces import encoded, noise, png, png_by_hand, png_chunk, write_folder
 from PIL import Image
 
+from ferpipe import archive
 from ferpipe.images import MAX_SIDE, ImageRefused, decode, square
 
 GRAY = noise(1)
@@ -291,6 +293,147 @@ def test_the_largest_side_is_taken_and_one_pixel_more_is_refused():
 def test_a_huge_declared_size_is_refused_before_anything_is_decoded(side):
     message = reason(png_by_hand(side, side, 8, 0, [bytes(10)]))
     assert message.startswith(("12000x12000 px, more than 8192", "cannot be decoded: Image size"))
+
+
+# Hostile images: all that may come under the name of one, and what the policy makes of it
+
+
+def with_chunk(chunk, at=33):
+    """A PNG with a chunk more: 33 is behind its header, -12 in front of its end."""
+    return PNG[:at] + chunk + PNG[at:]
+
+
+def without_crc(name):
+    """A PNG in which the checksum of a chunk is wrong."""
+    at = PNG.index(name)
+    end = at + 4 + struct.unpack(">I", PNG[at - 4 : at])[0]
+    return PNG[:end] + bytes(4) + PNG[end + 4 :]
+
+
+def turned():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return encoded(noise(1, 30, 40), "JPEG", exif=exif)
+
+
+PNG = png(1, width=40, height=30)
+JPEG = encoded(noise(1, 40, 30, "RGB"), "JPEG")
+TEXT = png_chunk(b"tEXt", b"a\0b")
+SEVEN = [bytes([7] * 10)] * 10
+CANNOT = "cannot be decoded: "
+NO_IMAGE = "not an image (PNG, JPEG, BMP, GIF, TIFF, WEBP)"
+# Name -> bytes, and mode and size of what it becomes.
+TAKEN = {
+    "a JPEG, whatever its name": (JPEG, "RGB", (40, 30)),
+    "bytes after the end of a PNG": (PNG + b"hello", "L", (40, 30)),
+    "a zip after the end of a PNG": (PNG + b"PK\3\4", "L", (40, 30)),
+    "bytes after the end of a JPEG": (JPEG + b"hello", "RGB", (40, 30)),
+    "text in a PNG": (with_chunk(TEXT), "L", (40, 30)),
+    "1 bit": (encoded(GRAY.convert("1")), "L", GRAY.size),
+    "a palette of grays": (encoded(palette([[0, 1]], [(9, 9, 9), (7, 7, 7)])), "L", (2, 1)),
+    "a palette of colours": (encoded(palette([[0, 1]], [(9, 9, 9), (7, 8, 7)])), "RGB", (2, 1)),
+    "alpha that hides nothing": (encoded(COLOUR.convert("RGBA")), "RGB", COLOUR.size),
+    "an EXIF orientation": (turned(), "L", (40, 30)),
+    "1x1": (png(1, width=1, height=1), "L", (1, 1)),
+    "8192x1": (encoded(Image.new("L", (8192, 1))), "L", (8192, 1)),
+    "1x8192": (encoded(Image.new("L", (1, 8192))), "L", (1, 8192)),
+    "all one value": (encoded(Image.new("L", (48, 48), 7)), "L", (48, 48)),
+    "all black": (encoded(Image.new("RGB", (48, 48))), "RGB", (48, 48)),
+    "an interlaced PNG": (png_by_hand(2, 2, 8, 0, [b"a", b"b", b"cd"], interlaced=1), "L", (2, 2)),
+    "more rows than the header says": (png_by_hand(10, 9, 8, 0, SEVEN), "L", (10, 9)),
+}
+# Name -> bytes, and the beginning of the reason.
+REFUSED = {
+    "zero bytes": (b"", "empty file"),
+    "text": (b"hello", NO_IMAGE),
+    "a web page": (b"<!DOCTYPE html><html></html>", NO_IMAGE),
+    "a program": (b"\x7fELF" + bytes(100), NO_IMAGE),
+    "a zip": (b"PK\3\4" + bytes(100), NO_IMAGE),
+    "a signature alone": (PNG[:8], NO_IMAGE),
+    "a PNG cut in its header": (PNG[:20], CANNOT),
+    "a PNG cut in the middle": (PNG[: len(PNG) // 2], CANNOT),
+    "a JPEG cut in the middle": (JPEG[: len(JPEG) // 2], CANNOT),
+    "a JPEG without its end": (JPEG[:-2], CANNOT),
+    "a PNG without its end": (PNG[:-12], CANNOT + "no end"),
+    "a PNG with half an end": (PNG[:-5], CANNOT + "no end"),
+    "a wrong checksum of the header": (without_crc(b"IHDR"), NO_IMAGE),
+    "a wrong checksum of the pixels": (without_crc(b"IDAT"), CANNOT + "a wrong checksum"),
+    "a wrong checksum of the end": (without_crc(b"IEND"), CANNOT + "a wrong checksum"),
+    "a wrong checksum of a text behind the pixels": (
+        with_chunk(TEXT[:-1] + b"?", -12),
+        CANNOT + "a wrong checksum",
+    ),
+    "fewer rows than the header says": (
+        png_by_hand(10, 11, 8, 0, SEVEN),
+        CANNOT + "too few pixels",
+    ),
+    "fewer rows, interlaced": (
+        png_by_hand(2, 3, 8, 0, [b"a", b"b", b"cd"], interlaced=1),
+        CANNOT + "too few pixels",
+    ),
+    "a header behind another chunk": (
+        png_by_hand(1, 1, 16, 2, [bytes(6)], before=TEXT),
+        CANNOT + "its header is not at",
+    ),
+    "a width of 0": (png_by_hand(0, 1, 8, 0, [b""]), NO_IMAGE),
+    "20,000x20,000": (png_by_hand(20_000, 20_000, 8, 0, [b""]), CANNOT + "Image size"),
+    "9,000x9,000": (png_by_hand(9_000, 9_000, 8, 0, [b""]), "9000x9000 px, more than 8192 a side"),
+    "8193x1": (encoded(Image.new("L", (8193, 1))), "8193x1 px, more than 8192 a side"),
+    "a text that swells": (
+        with_chunk(png_chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10**7)))),
+        CANNOT,
+    ),
+    "several frames": (
+        encoded(COLOUR, "GIF", save_all=True, append_images=[noise(8, mode="RGB")]),
+        "2 frames",
+    ),
+    "an animated PNG": (
+        encoded(COLOUR, "PNG", save_all=True, append_images=[noise(8, mode="RGB")]),
+        "2 frames",
+    ),
+    "transparent pixels": (encoded(Image.new("RGBA", (4, 4))), "has transparent pixels"),
+    "16 bits of gray": (png_by_hand(1, 1, 16, 0, [bytes(2)]), "more than 8 bits a channel"),
+    "16 bits of colour": (png_by_hand(1, 1, 16, 2, [bytes(6)]), "more than 8 bits a channel"),
+    "CMYK": (encoded(COLOUR.convert("CMYK"), "JPEG"), "colour mode CMYK"),
+    "floats": (encoded(GRAY.convert("F"), "TIFF"), "more than 8 bits a channel"),
+}
+
+
+@pytest.mark.parametrize(("data", "mode", "size"), TAKEN.values(), ids=TAKEN)
+def test_odd_images_are_taken_and_have_a_cached_form(data, mode, size):
+    image = decode(data)
+    assert (image.mode, image.size) == (mode, size)
+    assert square(image, 48, "grayscale").shape == (48, 48, 1)
+
+
+@pytest.mark.parametrize(("data", "why"), REFUSED.values(), ids=REFUSED)
+def test_hostile_images_are_refused_with_the_reason(data, why):
+    assert reason(data).startswith(why)
+
+
+def test_all_of_them_at_once_are_left_out_and_counted(tmp_path):
+    tree = {f"class/{name}.png": data for name, (data, *_) in (TAKEN | REFUSED).items()}
+    tree = {path.replace(",", ""): data for path, data in tree.items()} | {"other/1.png": PNG}
+    write_folder(tmp_path / "source", tree)
+    contents = archive.repack(tmp_path / "source", tmp_path / "images.zip", None, 0.99)
+    assert len(contents.skipped) == len(REFUSED)
+    assert contents.class_counts == {"class": len(TAKEN), "other": 1}
+
+
+def test_an_image_in_which_the_last_pixels_are_missing_is_refused_at_any_size_and_depth():
+    for width, height, depth, colour, channels in (
+        (1, 2, 1, 0, 1),
+        (9, 2, 1, 0, 1),
+        (3, 5, 2, 3, 1),
+        (5, 3, 4, 0, 1),
+        (7, 7, 8, 6, 4),
+    ):
+        row = bytes(-(-width * depth * channels // 8))
+        for rows in ([row] * (height - 1), [row] * (height - 1) + [row[:-1]]):
+            data = png_by_hand(width, height, depth, colour, rows)
+            if colour == 3:
+                data = data[:33] + png_chunk(b"PLTE", bytes(12)) + data[33:]
+            assert reason(data) == CANNOT + "too few pixels"
 
 
 # What it becomes in the cache

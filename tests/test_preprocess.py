@@ -5,7 +5,7 @@ import json
 
 import numpy as np
 import pytest
-from faces import encoded, noise, png, write_folder
+from faces import encoded, noise, png, write_folder, write_zip
 
 from ferpipe import archive, images
 from ferpipe.errors import PipelineError
@@ -244,3 +244,25 @@ def test_an_error_of_the_stage_is_one_line_and_the_old_records_stay(project, sta
         "records",
         "split.csv",
     ]
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["angry/0.png,angry,,,elsewhere", "angry/0.png,happy,,,train", "0.png,angry,,,train", ",,,,"],
+    ids=["no split", "another class", "no class", "nothing"],
+)
+def test_a_row_that_split_does_not_write_is_told(project, stage, run_stage, row):
+    with (project / "data" / "split.csv").open("a", encoding="utf-8") as file:
+        file.write(row + "\n")
+    done = run_stage("preprocess")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("preprocess: error: data/split.csv, line 11: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_image_that_is_spoilt_in_the_archive_is_named(tmp_path, params):
+    path, rows = make(tmp_path, tree_of(6))
+    spoilt = dict(archive.read_images(path)) | {"angry/003.png": b"not an image"}
+    write_zip(path, spoilt)
+    with pytest.raises(PipelineError, match=r"angry/003\.png cannot be used \(not an image"):
+        preprocess(rows, path, params(), tmp_path, workers=1)

@@ -1,4 +1,5 @@
 import dataclasses
+import hashlib
 import json
 import struct
 
@@ -34,10 +35,15 @@ def write(folder, shards, side=4, channels=1):
         classes=CLASSES,
         shards={"train": names, "val": [], "test": []},
         images={"train": sum(len(shard[1]) for shard in shards), "val": 0, "test": 0},
+        sha256={name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names},
         chosen_on_test=True,
     )
     files.write_json(folder / records.SCHEMA, dataclasses.asdict(schema))
     return schema
+
+
+def frames(path):
+    return list(decode_frames(path.read_bytes(), path))
 
 
 @pytest.mark.parametrize(("side", "channels"), [(1, 1), (4, 1), (48, 3), (130, 1)])
@@ -61,7 +67,7 @@ def test_a_split_without_images_is_empty(tmp_path):
 @pytest.mark.parametrize("label", [0, 1, 127, 128, 300, 2**31 - 1])
 def test_a_label_of_any_size_reads_back(tmp_path, label):
     (tmp_path / "one.tfrecord").write_bytes(encode(np.zeros((2, 2, 1), np.uint8), label, "a/b"))
-    assert list(decode_frames(tmp_path / "one.tfrecord")) == [(bytes(4), label, "a/b")]
+    assert frames(tmp_path / "one.tfrecord") == [(bytes(4), label, "a/b")]
 
 
 def test_a_record_is_pinned():
@@ -136,8 +142,10 @@ def test_a_shard_cut_anywhere_is_noticed(shard):
     for length in range(len(sound)):
         path.write_bytes(sound[:length])
         message = "damaged at byte"
-        if length in (0, between):  # whole records, but too few
-            message = f"holds {int(length > 0)} train images, schema.json says 2; run `dvc repro"
+        if length < 8:  # the pixels alone take more
+            message = "holds fewer train images than schema.json says; run `dvc repro"
+        if length == between:  # a whole record, but one too few
+            message = "is not the shard that schema.json means; run `dvc repro"
         with pytest.raises(PipelineError, match=message):
             read()
 
@@ -184,14 +192,14 @@ def framed(payload):
 def test_a_sound_frame_that_holds_another_record_is_told(tmp_path, payload):
     (tmp_path / "other.tfrecord").write_bytes(framed(payload))
     with pytest.raises(PipelineError, match=r"other\.tfrecord holds a record that is not ours"):
-        list(decode_frames(tmp_path / "other.tfrecord"))
+        frames(tmp_path / "other.tfrecord")
 
 
 def test_a_record_without_one_of_the_features_is_told(tmp_path):
     payload = encode(np.zeros((1, 1, 1), np.uint8), 0, "a/b")[12:-4].replace(b"label", b"lable")
     (tmp_path / "other.tfrecord").write_bytes(framed(payload))
     with pytest.raises(PipelineError, match="holds a record that is not ours"):
-        list(decode_frames(tmp_path / "other.tfrecord"))
+        frames(tmp_path / "other.tfrecord")
 
 
 @pytest.mark.parametrize(
@@ -217,13 +225,67 @@ def test_fewer_records_than_the_schema_says_are_told(tmp_path):
         read_split(tmp_path, schema, "train")
 
 
-@pytest.mark.parametrize("change", [{"channels": ...}, {"colour": "gray"}], ids=["less", "more"])
-def test_a_schema_of_another_version_is_told(tmp_path, change):
+def test_shards_that_changed_places_are_told(tmp_path):
+    schema = write(tmp_path, [faces(2, seed=1), faces(2, seed=2)])
+    first, second = (tmp_path / name for name in schema.shards["train"])
+    data = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(data)
+    with pytest.raises(PipelineError, match=rf"{first.name} is not the shard that schema\.json me"):
+        read_split(tmp_path, schema, "train")
+
+
+def test_a_schema_in_another_order_is_told(tmp_path):
+    schema = write(tmp_path, [faces(2, seed=1), faces(3, seed=2)])
+    shards = {**schema.shards, "train": schema.shards["train"][::-1]}
+    hashes = dict(zip(schema.sha256, reversed(schema.sha256.values()), strict=True))
+    schema = dataclasses.replace(schema, shards=shards, sha256=hashes)
+    with pytest.raises(PipelineError, match=r"is not the shard that schema\.json means"):
+        read_split(tmp_path, schema, "train")
+
+
+def test_shards_of_another_run_that_look_the_same_are_told(tmp_path):
+    schema = write(tmp_path / "ours", [faces(4, seed=1)])
+    write(tmp_path / "theirs", [faces(4, seed=2)])
+    with pytest.raises(PipelineError, match=r"is not the shard that schema\.json means"):
+        read_split(tmp_path / "theirs", schema, "train")
+
+
+WRONG_SCHEMAS = {
+    "a key less": {"channels": ...},
+    "a key more": {"colour": "gray"},
+    "text for a number": {"image_size": "4"},
+    "no pixels": {"image_size": 0},
+    "truth for a number": {"image_size": True},
+    "two channels": {"channels": 2},
+    "a fraction": {"image_size": 4.5},
+    "classes that are numbers": {"classes": [1, 2]},
+    "one class as text": {"classes": "anger"},
+    "a split less": {"images": {"train": 2}},
+    "a count below 0": {"images": {"train": -1, "val": 0, "test": 0}},
+    "no hash": {"sha256": {}},
+    "a name that leads out": {
+        "shards": {"train": ["../train-00000-of-00001.tfrecord"], "val": [], "test": []},
+        "sha256": {"../train-00000-of-00001.tfrecord": "0" * 64},
+    },
+    "null": {"shards": None},
+}
+
+
+@pytest.mark.parametrize("change", WRONG_SCHEMAS.values(), ids=WRONG_SCHEMAS)
+def test_what_is_no_schema_is_told(tmp_path, change):
     values = dataclasses.asdict(write(tmp_path, [faces(2)])) | change
     values = {key: value for key, value in values.items() if value is not ...}
     (tmp_path / "schema.json").write_text(json.dumps(values))
     with pytest.raises(PipelineError, match=r"schema\.json is not a schema of this version; run"):
         read_schema(tmp_path)
+
+
+def test_a_count_that_no_memory_would_hold_is_told(tmp_path):
+    schema = write(tmp_path, [faces(2)])
+    schema = dataclasses.replace(schema, images={"train": 10**12, "val": 0, "test": 0})
+    with pytest.raises(PipelineError, match="holds fewer train images than"):
+        read_split(tmp_path, schema, "train")
 
 
 def test_a_missing_schema_is_told(tmp_path):

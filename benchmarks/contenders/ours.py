@@ -104,6 +104,7 @@ def main() -> None:
         classes=[f"class {number}" for number in range(orders.CLASSES)],
         shards={},
         images={},
+        sha256={},
         chosen_on_test=False,
     )
     take_turns(answer_to, trains=args.variant == "step")

@@ -8,7 +8,7 @@ ever extracted to disk, so no member can be written outside a folder.
 from __future__ import annotations
 
 import hashlib
-import itertools
+import unicodedata
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from ferpipe import files, images
 from ferpipe.errors import PipelineError
-from ferpipe.tree import UNSOUND, Member, class_members, open_tree
+from ferpipe.listing import UNSOUND, Limits, open_tree
+from ferpipe.tree import Member, class_members
 
 REFUSED = files.CACHE / "refused.csv"
 
@@ -59,7 +60,13 @@ class Contents:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def repack(source: Path, target: Path, root: str | None, max_bad_fraction: float) -> Contents:
+def repack(
+    source: Path,
+    target: Path,
+    root: str | None,
+    max_bad_fraction: float,
+    limits: Limits | None = None,
+) -> Contents:
     """Turn a zip or a folder of class folders into the canonical archive.
 
     Args:
@@ -67,14 +74,16 @@ def repack(source: Path, target: Path, root: str | None, max_bad_fraction: float
         target: where the canonical zip goes.
         root: the folder in `source` that holds the class folders; None finds it.
         max_bad_fraction: share of images that may be skipped because the policy refuses them.
+        limits: how much `source` may hold; None sets none.
 
     Returns:
         What the archive holds.
 
     Raises:
-        PipelineError: the source is missing, unreadable, ambiguous or holds too many bad images.
+        PipelineError: the source is missing, unreadable, ambiguous, too large or holds too many bad
+            images.
     """
-    with open_tree(source) as tree:
+    with open_tree(source, limits) as tree:
         members, skipped = class_members(tree, root, source)
         return pack(members, target, max_bad_fraction, skipped)
 
@@ -97,12 +106,11 @@ def pack(
         What the archive holds.
 
     Raises:
-        PipelineError: two members share a name, too many are refused, or under two classes remain.
+        PipelineError: two members or classes share a name, too many are refused, or under two
+            classes remain.
     """
     members = sorted(members, key=lambda member: member.path)
-    for first, second in itertools.pairwise(members):
-        if first.path == second.path:
-            raise PipelineError(f"two files are both named {first.path}; rename one of them")
+    _check_names(members)
     taken: list[Image] = []
     refused: list[tuple[str, str]] = []
     with files.replacing(target) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as zipped:
@@ -132,6 +140,19 @@ def pack(
                 f"a classifier needs at least two classes with images, found {found}"
             )
     return contents
+
+
+def _check_names(members: Sequence[Member]) -> None:
+    """Refuse two names that are one, here or on a file system where case does not count."""
+    classes = sorted({member.label for member in members})
+    for what, names in (("classes", classes), ("files", [member.path for member in members])):
+        seen: dict[str, str] = {}
+        for name in names:
+            other = seen.setdefault(unicodedata.normalize("NFC", name.casefold()), name)
+            if other is name:
+                continue
+            both = f"both named {name}" if other == name else f"named {other} and {name}"
+            raise PipelineError(f"two {what} are {both}; rename one of them")
 
 
 def verify(contents: Contents, class_counts: Mapping[str, int] | None, digest: str | None) -> None:

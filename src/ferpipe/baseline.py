@@ -8,6 +8,7 @@ import numpy as np
 
 from ferpipe import crossval, files, hog, records
 from ferpipe.errors import exits_cleanly
+from ferpipe.index import read_index
 from ferpipe.params.cv import CrossValidation
 from ferpipe.params.preprocess import Preprocess
 from ferpipe.params.reader import read_section
@@ -59,7 +60,7 @@ def main() -> None:
     split = read_section(files.PARAMS, "split", Split)
     preprocess = read_section(files.PARAMS, "preprocess", Preprocess)
     workers = read_section(files.PARAMS, "run", Run).workers
-    index = files.read_csv(files.INDEX, files.INDEX_HEADER)
+    index = read_index(files.INDEX)
     everyone = [Row(row["path"], row["label"], "", "", "train") for row in index]
     schema, parts = crossval.decode(everyone, preprocess, workers, files.CV_BASELINE)
 

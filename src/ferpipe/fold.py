@@ -6,6 +6,7 @@ import numpy as np
 
 from ferpipe import crossval, files, keras_file, records
 from ferpipe.errors import exits_cleanly
+from ferpipe.index import read_index
 from ferpipe.params.preprocess import Preprocess
 from ferpipe.params.reader import read_section
 from ferpipe.params.run import Run
@@ -69,7 +70,7 @@ def main(seed: int, fold: int) -> None:
     preprocess = read_section(files.PARAMS, "preprocess", Preprocess)
     params = read_section(files.PARAMS, "train", Train).model_copy(update={"seed": seed})
     workers = read_section(files.PARAMS, "run", Run).workers
-    index = files.read_csv(files.INDEX, files.INDEX_HEADER)
+    index = read_index(files.INDEX)
     path = crossval.predictions_path(seed, fold)
     paths = [row["path"] for row in index]
     dealt = crossval.deal(paths, split, seed, fold, crossval.repeats(paths))

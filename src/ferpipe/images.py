@@ -11,7 +11,13 @@ file's name: a JPEG named `.png` is taken. Every later hash depends on these rul
 | an alpha channel or a transparent colour that hides nothing | as palette |
 | an EXIF orientation | the image turned upright |
 | transparent pixels, 16 bits a channel, CMYK, floats, several frames | refused |
-| truncated, or over 8192 px a side | refused |
+| over 8192 px a side | refused |
+| cut short, or a PNG with a wrong checksum, without an end or with too few pixels | refused |
+| bytes after the end | the image in front of them |
+| one pixel, one row or one value all over | itself |
+
+Only PNG has checksums. What else is damaged and still decodes is taken, unless a zip's own checksum
+or the pinned digest tells.
 """
 
 from __future__ import annotations
@@ -19,6 +25,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+import zlib
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -26,6 +33,13 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 MAX_SIDE = 8192
+PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of each colour type
+# The passes of an interlaced PNG: first column, first row, steps across and down.
+ADAM7 = (
+    *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
+    *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
+)
+PIECE = 2**20  # bytes that are unpacked at a time
 
 
 class ImageRefused(Exception):
@@ -51,6 +65,8 @@ def decode(data: bytes) -> Image.Image:
             warnings.simplefilter("ignore")  # Pillow's own size warning; ours is stricter
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             _check_header(image, data)
+            if image.format == "PNG":
+                _check_png(data)
             image.load()
             return _to_gray_or_rgb(ImageOps.exif_transpose(image))
     except ImageRefused:
@@ -65,6 +81,7 @@ def decode(data: bytes) -> Image.Image:
         EOFError,
         OverflowError,
         struct.error,
+        zlib.error,
         Image.DecompressionBombError,
     ) as error:
         raise ImageRefused(f"cannot be decoded: {' '.join(str(error).split())}") from None
@@ -76,11 +93,49 @@ def _check_header(image: Image.Image, data: bytes) -> None:
         raise ImageRefused(f"{image.width}x{image.height} px, more than {MAX_SIDE} a side")
     if getattr(image, "n_frames", 1) > 1:
         raise ImageRefused(f"{image.n_frames} frames")
+    if image.format == "PNG" and data[8:16] != b"\0\0\0\rIHDR":
+        raise ImageRefused("cannot be decoded: its header is not at its beginning")
     # Pillow opens 16-bit RGB as 8-bit RGB without a word: the depth is read from the header.
     deep_png = image.format == "PNG" and data[24] == 16
     deep_tiff = image.format == "TIFF" and max(image.tag_v2.get(258, (1,))) > 8
     if deep_png or deep_tiff or image.mode.startswith("I"):
         raise ImageRefused("more than 8 bits a channel")
+
+
+def _check_png(data: bytes) -> None:
+    """Refuse what Pillow lets pass in a PNG: it takes what is missing for black.
+
+    Chunks and their checksums: https://www.w3.org/TR/png-3/#5Chunk-layout
+    """
+    width, height, depth, color, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
+    unpacked = zlib.decompressobj()
+    missing = _png_bytes(width, height, depth * PNG_CHANNELS[color], interlaced)
+    offset, kind = 8, b""
+    while kind != b"IEND":
+        if len(data) < offset + 12:
+            raise ImageRefused("cannot be decoded: no end")
+        length, kind = struct.unpack_from(">I4s", data, offset)
+        body = data[offset + 8 : offset + 8 + length]
+        if data[offset + 8 + length : offset + 12 + length] != struct.pack(
+            ">I", zlib.crc32(kind + body)
+        ):
+            raise ImageRefused("cannot be decoded: a wrong checksum, or cut short")
+        while kind == b"IDAT" and body and missing > 0:
+            missing -= len(unpacked.decompress(body, PIECE))
+            body = unpacked.unconsumed_tail
+        offset += 12 + length
+    if missing > 0:
+        raise ImageRefused("cannot be decoded: too few pixels")
+
+
+def _png_bytes(width: int, height: int, bits: int, interlaced: int) -> int:
+    """How many bytes the rows of a PNG take, unpacked: each has one more than its pixels."""
+    total = 0
+    for left, top, across, down in ADAM7 if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+        if columns > 0 and rows > 0:
+            total += rows * (1 + -(-columns * bits // 8))
+    return total
 
 
 def _to_gray_or_rgb(image: Image.Image) -> Image.Image:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import io
 import json
+import struct
+import warnings
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,20 @@ import numpy as np
 from ferpipe import files
 from ferpipe.backend import keras
 from ferpipe.errors import PipelineError, one_line
+
+PARTS = ("config.json", "metadata.json", "model.weights.h5")
+# Keras' own layers that hold code, or read files that their config names.
+BRING_CODE = frozenset(
+    {
+        *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
+        *("StringLookup", "IntegerLookup", "IndexLookup", "TextVectorization"),
+    }
+)
+# What a damaged file raises, in the zip, the JSON, the HDF5 file or Keras.
+UNREADABLE = (
+    *(ValueError, TypeError, KeyError, OSError, RuntimeError, EOFError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 
 
 def save(model: keras.Model, path: Path, classes: Sequence[str] = ()) -> None:
@@ -56,22 +73,57 @@ def load(path: Path, image_shape: tuple[int, ...], classes: int) -> keras.Model:
     if not path.is_file():
         raise PipelineError(f"{path} is missing; run `dvc repro`, which makes it")
     try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, KeyError, OSError, zipfile.BadZipFile) as error:
+        _check_parts(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # of weights that do not fit
+            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        inputs, outputs = model.input_shape, model.output_shape
+    except (*UNREADABLE, AttributeError, ImportError, UserWarning) as error:
         raise PipelineError(f"{path} is not a model that loads: {one_line(error)}") from None
-    found = (*model.input_shape[1:], model.output_shape[-1])
+    found = (*inputs[1:], outputs[-1])
     if found != (*image_shape, classes):
         raise PipelineError(
             f"{path} takes images of {found[:-1]} and tells {found[-1]} classes apart, the "
             f"records have {image_shape} and {classes}; run `dvc repro`"
         )
+    if not isinstance(model.layers[-1], keras.layers.Softmax):
+        raise PipelineError(f"{path} does not end in a softmax; run `dvc repro`, which makes one")
+    if not all(np.isfinite(weights).all() for weights in model.get_weights()):
+        raise PipelineError(f"{path} has weights that are no numbers; run `dvc repro --force`")
     return model
+
+
+def _check_parts(path: Path) -> None:
+    """Refuse what is in no file of ours before Keras looks at it.
+
+    Raises:
+        ValueError: a part more or less, a layer that is not one of Keras' own, or one that may
+            bring code or open files.
+    """
+    with zipfile.ZipFile(path) as zipped:
+        if sorted(zipped.namelist()) != sorted(PARTS):
+            raise ValueError(f"it should hold {', '.join(PARTS)}")
+        waiting = [json.loads(zipped.read("config.json"))]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            module, name = value.get("module"), value.get("class_name")
+            if module is not None and str(module).split(".")[0] != "keras":
+                raise ValueError(f"{module}.{name} is not a part of Keras")
+            if name in BRING_CODE:
+                raise ValueError(f"a layer {name} may bring code or open files")
+            value = list(value.values())
+        if isinstance(value, list):
+            waiting += value
 
 
 def classes(path: Path) -> list[str]:
     """The names of a saved model's outputs; none where its file does not tell."""
-    with zipfile.ZipFile(path) as zipped:
-        return json.loads(zipped.read("metadata.json")).get("classes", [])
+    try:
+        with zipfile.ZipFile(path) as zipped:
+            return json.loads(zipped.read("metadata.json")).get("classes", [])
+    except (*UNREADABLE, AttributeError):
+        return []
 
 
 def predict(model: keras.Model, images: np.ndarray, batch_size: int) -> np.ndarray:

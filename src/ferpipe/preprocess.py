@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import shutil
@@ -43,16 +44,11 @@ def preprocess(
     Raises:
         PipelineError: split.csv and the archive do not hold the same images.
     """
+    _check_rows(rows)
     classes = sorted({row["label"] for row in rows})
     sizes = Counter(row["split"] for row in rows)
-    schema = records.Schema(
-        image_size=params.image_size,
-        channels=1 if params.color == "grayscale" else 3,
-        classes=classes,
-        shards={name: shard_names(name, sizes[name], params.shard_size) for name in files.SPLITS},
-        images={name: sizes[name] for name in files.SPLITS},
-        chosen_on_test=sizes["val"] == 0,
-    )
+    shards = {name: shard_names(name, sizes[name], params.shard_size) for name in files.SPLITS}
+    hashes = {shard: hashlib.sha256() for names in shards.values() for shard in names}
     by_path = {row["path"]: row for row in rows}
     written: Counter[str] = Counter()
     with ExitStack() as stack:
@@ -66,17 +62,17 @@ def preprocess(
             missing = [path for path, _ in chunk if path not in by_path]
             if missing:
                 raise PipelineError(f"{missing[0]} is in {archive_path} but not in {files.SPLIT}")
-            pixels = pool.map(lambda item: _pixels(item[1], params), chunk)
+            pixels = pool.map(lambda item: _pixels(*item, params), chunk)
             for (path, _), image in zip(chunk, pixels, strict=True):
                 name = by_path[path]["split"]
+                shard = shards[name][written[name] // params.shard_size]
                 if written[name] % params.shard_size == 0:
                     if name in open_shards:
                         open_shards[name].close()
-                    shard = schema.shards[name][written[name] // params.shard_size]
                     open_shards[name] = stack.enter_context((folder / shard).open("wb"))
-                open_shards[name].write(
-                    records.encode(image, classes.index(by_path[path]["label"]), path)
-                )
+                record = records.encode(image, classes.index(by_path[path]["label"]), path)
+                open_shards[name].write(record)
+                hashes[shard].update(record)
                 written[name] += 1
             bar.update(len(chunk))
     if written.total() != len(rows):
@@ -84,12 +80,40 @@ def preprocess(
             f"{files.SPLIT} names {len(rows)} images, {archive_path} holds {written.total()}; "
             "run `dvc repro`"
         )
+    schema = records.Schema(
+        image_size=params.image_size,
+        channels=1 if params.color == "grayscale" else 3,
+        classes=classes,
+        shards=shards,
+        images={name: sizes[name] for name in files.SPLITS},
+        sha256={shard: digest.hexdigest() for shard, digest in hashes.items()},
+        chosen_on_test=sizes["val"] == 0,
+    )
     files.write_json(folder / records.SCHEMA, asdict(schema))
     return schema
 
 
-def _pixels(data: bytes, params: Preprocess) -> np.ndarray:
-    return images.square(images.decode(data), params.image_size, params.color)
+def _check_rows(rows: list[dict[str, str]]) -> None:
+    """Refuse a split.csv that `split` cannot have written."""
+    seen = set()
+    for number, row in enumerate(rows, start=2):
+        path, label, split = row["path"], row["label"], row["split"]
+        if split not in files.SPLITS or path.split("/")[:-1] != [label] or path in seen:
+            raise PipelineError(
+                f"{files.SPLIT}, line {number}: {path} as {label} in {split} is not what `split` "
+                "writes; run `dvc repro --force`"
+            )
+        seen.add(path)
+
+
+def _pixels(path: str, data: bytes, params: Preprocess) -> np.ndarray:
+    try:
+        image = images.decode(data)
+    except images.ImageRefused as reason:  # which `download` has taken
+        raise PipelineError(
+            f"{files.IMAGES}: {path} cannot be used ({reason}); run `dvc repro --force`"
+        ) from None
+    return images.square(image, params.image_size, params.color)
 
 
 def shard_names(name: str, count: int, shard_size: int) -> list[str]:

@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ferpipe import files
+from ferpipe.index import read_index
 from ferpipe.known_data import KnownData, recognise
 from ferpipe.params.download import Download
 from ferpipe.params.evaluate import Evaluate
@@ -62,7 +63,7 @@ def read() -> Provenance:
         "train": read_section(files.PARAMS, "train", Train),
         "evaluate": read_section(files.PARAMS, "evaluate", Evaluate),
     }
-    index = files.read_csv(files.INDEX, files.INDEX_HEADER)
+    index = read_index(files.INDEX)
     rows = files.read_csv(files.SPLIT, files.SPLIT_HEADER)
     content = content_digest(index)
     counts = Counter(row["label"] for row in index)

@@ -11,9 +11,12 @@ https://protobuf.dev/programming-guides/encoding
 
 from __future__ import annotations
 
+import hashlib
+import math
+import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import google_crc32c
@@ -23,6 +26,7 @@ from ferpipe import files
 from ferpipe.errors import PipelineError
 
 SCHEMA = "schema.json"
+REMEDY = "run `dvc repro --force`"
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Schema:
         classes: class names; a record's label is an index into them.
         shards: the shard files of each split, in reading order.
         images: how many images each split has.
+        sha256: SHA-256 of each shard, by its file name.
         chosen_on_test: True when there is no val, so that test both chooses and judges.
     """
 
@@ -43,6 +48,7 @@ class Schema:
     classes: list[str]
     shards: dict[str, list[str]]
     images: dict[str, int]
+    sha256: dict[str, str]
     chosen_on_test: bool
 
 
@@ -74,19 +80,19 @@ def encode(image: np.ndarray, label: int, path: str) -> bytes:
     return length + _masked_crc(length) + payload + _masked_crc(payload)
 
 
-def decode_frames(path: Path) -> Iterator[tuple[bytes, int, str]]:
+def decode_frames(data: bytes, path: Path) -> Iterator[tuple[bytes, int, str]]:
     """Read one shard.
+
+    Args:
+        data: its bytes.
+        path: what to name in an error.
 
     Yields:
         Raw pixels, label and archive path of each record.
 
     Raises:
-        PipelineError: the shard is missing, cut short, or a checksum does not fit.
+        PipelineError: the shard is cut short, or a checksum does not fit.
     """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise PipelineError(f"{path} is missing; run `dvc repro`, which makes it") from None
     offset = 0
     while offset < len(data):
         head = data[offset : offset + 12]
@@ -95,7 +101,7 @@ def decode_frames(path: Path) -> Iterator[tuple[bytes, int, str]]:
         end = offset + 12 + struct.unpack("<Q", head[:8])[0] if sound else 0
         payload = data[offset + 12 : end]
         if not sound or end + 4 > len(data) or _masked_crc(payload) != data[end : end + 4]:
-            raise PipelineError(f"{path} is damaged at byte {offset}; run `dvc repro --force`")
+            raise PipelineError(f"{path} is damaged at byte {offset}; {REMEDY}")
         yield _parse_example(payload, path)
         offset = end + 4
 
@@ -108,10 +114,40 @@ def read_schema(folder: Path) -> Schema:
     """
     path = folder / SCHEMA
     values = files.read_json(path)
-    try:
-        return Schema(**values)
-    except TypeError:
-        raise PipelineError(f"{path} is not a schema of this version; run `dvc repro`") from None
+    if not _is_schema(values):
+        raise PipelineError(f"{path} is not a schema of this version; run `dvc repro --force`")
+    return Schema(**values)
+
+
+def _is_schema(values: dict) -> bool:
+    """Whether all of it is there and of the kind that `Schema` says."""
+
+    def whole(value: object, least: int = 0) -> bool:
+        return type(value) is int and value >= least
+
+    def texts(value: object) -> bool:
+        return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+    if set(values) != {field.name for field in fields(Schema)}:
+        return False
+    shards, images, hashes = (values[key] for key in ("shards", "images", "sha256"))
+    if not all(isinstance(value, dict) for value in (shards, images, hashes)):
+        return False
+    if not set(shards) == set(images) == set(files.SPLITS):
+        return False
+    if not all(texts(names) for names in shards.values()) or not texts(list(hashes.values())):
+        return False
+    return (
+        whole(values["image_size"], 1)
+        and whole(values["channels"], 1)
+        and values["channels"] in (1, 3)
+        and texts(values["classes"])
+        and all(whole(count) for count in images.values())
+        and isinstance(values["chosen_on_test"], bool)
+        # No name leads out of the folder.
+        and sorted(hashes) == sorted(name for names in shards.values() for name in names)
+        and all(re.fullmatch(r"[a-z]+-\d+-of-\d+\.tfrecord", name) for name in hashes)
+    )
 
 
 def read_split(folder: Path, schema: Schema, name: str) -> Dataset:
@@ -130,25 +166,35 @@ def read_split(folder: Path, schema: Schema, name: str) -> Dataset:
     """
     count = schema.images[name]
     shape = (schema.image_size, schema.image_size, schema.channels)
+    shards = {folder / shard: _read(folder / shard) for shard in schema.shards[name]}
+    if math.prod(shape) * count > sum(map(len, shards.values())):
+        raise PipelineError(f"{folder} holds fewer {name} images than {SCHEMA} says; {REMEDY}")
     images = np.empty((count, *shape), np.uint8)
     labels = np.empty(count, np.int32)
     paths = []
-    for shard in schema.shards[name]:
-        for pixels, label, path in decode_frames(folder / shard):
+    for shard, data in shards.items():
+        for pixels, label, path in decode_frames(data, shard):
             row = len(paths)
             if row >= count or len(pixels) != images[0].size or label >= len(schema.classes):
-                raise PipelineError(
-                    f"{folder / shard} does not fit {SCHEMA}; run `dvc repro --force`"
-                )
+                raise PipelineError(f"{shard} does not fit {SCHEMA}; {REMEDY}")
             images[row] = np.frombuffer(pixels, np.uint8).reshape(shape)
             labels[row] = label
             paths.append(path)
+        # Sound, and still not the one: of another run, or two that changed places.
+        if hashlib.sha256(data).hexdigest() != schema.sha256[shard.name]:
+            raise PipelineError(f"{shard} is not the shard that {SCHEMA} means; {REMEDY}")
     if len(paths) != count:
         raise PipelineError(
-            f"{folder} holds {len(paths)} {name} images, {SCHEMA} says {count}; "
-            "run `dvc repro --force`"
+            f"{folder} holds {len(paths)} {name} images, {SCHEMA} says {count}; {REMEDY}"
         )
     return Dataset(images, labels, paths)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise PipelineError(f"{path} is missing; run `dvc repro`, which makes it") from None
 
 
 def _masked_crc(data: bytes) -> bytes:
@@ -210,4 +256,4 @@ def _parse_example(payload: bytes, path: Path) -> tuple[bytes, int, str]:
         label, _ = _read_varint(values[b"label"], 0)
         return values[b"image"], label, values[b"path"].decode()
     except (ValueError, IndexError, KeyError):
-        raise PipelineError(f"{path} holds a record that is not ours; run `dvc repro`") from None
+        raise PipelineError(f"{path} holds a record that is not ours; {REMEDY}") from None

@@ -9,6 +9,7 @@ from dataclasses import asdict, astuple, dataclass
 
 from ferpipe import dealing, files, leakage
 from ferpipe.errors import PipelineError, exits_cleanly
+from ferpipe.index import read_index
 from ferpipe.params.reader import read_section
 from ferpipe.params.split import Split
 
@@ -209,7 +210,7 @@ def lines(facts: Mapping[str, object], group_by: str) -> list[str]:
 def main() -> None:
     """Read index, images and params, split, write split.csv, the counts and the audit."""
     params = read_section(files.PARAMS, "split", Split)
-    index = files.read_csv(files.INDEX, files.INDEX_HEADER)
+    index = read_index(files.INDEX)
     paths = [row["path"] for row in index]
     looks = leakage.look(files.IMAGES, paths)
     repeats = leakage.repeats(paths, looks.digests)

@@ -10,6 +10,7 @@ from statistics import fmean
 
 from ferpipe import crossval, files, scoring
 from ferpipe.errors import exits_cleanly
+from ferpipe.index import read_index
 from ferpipe.judging import Judged, judge
 from ferpipe.params.cv import CrossValidation
 from ferpipe.params.evaluate import Evaluate
@@ -144,7 +145,7 @@ def main() -> None:
         "train": read_section(files.PARAMS, "train", Train),
     }
     confidence = read_section(files.PARAMS, "evaluate", Evaluate).confidence
-    index = files.read_csv(files.INDEX, files.INDEX_HEADER)
+    index = read_index(files.INDEX)
     paths = [row["path"] for row in index]
     images = Counter(row["label"] for row in index)
     classes = sorted(images)

@@ -1,35 +1,16 @@
-"""What arrives: a zip or a folder, listed without extracting it, and the class folders in it."""
+"""The class folders in what arrives."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import lzma
-import os
-import stat
-import struct
 import unicodedata
-import zipfile
-import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from ferpipe import images
 from ferpipe.errors import PipelineError
-
-MAX_FILE_BYTES = 64 * 2**20
-# What zipfile raises on a damaged zip, or on a compression that it does not know.
-UNSOUND = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
-    *(EOFError, NotImplementedError, OSError, RuntimeError, ValueError),
-)
-
-# For each file its path in the source and a function that returns its bytes; None for a link or a
-# special file, which is never read.
-Tree = dict[PurePosixPath, Callable[[], bytes] | None]
+from ferpipe.listing import Tree, is_image, printable
 
 
 @dataclass(frozen=True)
@@ -44,90 +25,6 @@ class Member:
     def path(self) -> str:
         """`<label>/<name>`."""
         return f"{self.label}/{self.name}"
-
-
-@contextmanager
-def open_tree(source: Path) -> Iterator[Tree]:
-    """List a zip or a folder.
-
-    Yields:
-        For each file its path in the source and a function that returns its bytes.
-
-    Raises:
-        PipelineError: the source is missing, is no zip, or has a member that cannot be trusted.
-    """
-    if source.is_dir():
-        yield _folder_tree(source)
-    elif source.is_file():
-        try:
-            zipped = zipfile.ZipFile(source)
-        except UNSOUND as error:
-            raise PipelineError(f"{source} is not a sound zip: {error}") from None
-        with zipped:
-            yield _zip_tree(source, zipped)
-    else:
-        raise PipelineError(f"{source} is missing; it should be a zip or a folder of class folders")
-
-
-def _folder_tree(source: Path) -> Tree:
-    tree: Tree = {}
-    for folder, folders, names in os.walk(source):
-        folders.sort()
-        links = [name for name in folders if Path(folder, name).is_symlink()]
-        for name in sorted([*names, *links]):
-            path = Path(folder, name)
-            inside = PurePosixPath(path.relative_to(source).as_posix())
-            if path.is_symlink() or not path.is_file():
-                tree[inside] = None  # a link may lead anywhere, also out of the folder
-                continue
-            _check_image(source, str(inside), path.stat().st_size)
-            tree[inside] = path.read_bytes
-    return tree
-
-
-def _zip_tree(source: Path, zipped: zipfile.ZipFile) -> Tree:
-    tree: Tree = {}
-    for entry in zipped.infolist():
-        if entry.is_dir():
-            continue
-        name = entry.filename
-        path = PurePosixPath(name)
-        if _is_image(path) and entry.flag_bits & 1:
-            raise PipelineError(f"{source}: {name} is encrypted")
-        _check_image(source, name, entry.file_size)
-        if path in tree:
-            raise PipelineError(f"{source}: {name} is there twice")
-        is_link = stat.S_ISLNK(entry.external_attr >> 16)
-        tree[path] = None if is_link else functools.partial(_read_member, source, zipped, entry)
-    return tree
-
-
-def _is_image(path: PurePosixPath) -> bool:
-    """Whether the name is that of an image, and not of a system's own file."""
-    hidden = "__MACOSX" in path.parts or any(
-        part.startswith(".") and not part.startswith("..") for part in path.parts
-    )
-    return path.suffix.lower() in images.SUFFIXES and not hidden
-
-
-def _check_image(source: Path, name: str, size: int) -> None:
-    """Refuse an image by its name or size; what is no image is skipped, whatever its name."""
-    path = PurePosixPath(name)
-    if not _is_image(path):
-        return
-    if path.is_absolute() or ".." in path.parts or "\\" in name or not name.isprintable():
-        raise PipelineError(f"{source}: the file name {name!r} is not a plain relative path")
-    if size > MAX_FILE_BYTES:
-        raise PipelineError(f"{source}: {name} has {size} bytes, too many for a face")
-
-
-def _read_member(source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
-    try:
-        return zipped.read(entry)
-    except UNSOUND as error:
-        raise PipelineError(
-            f"{source} is not a sound zip: {entry.filename} cannot be read: {error}"
-        ) from None
 
 
 def class_members(
@@ -150,9 +47,9 @@ def class_members(
     skipped = []
     roots: dict[str, list[Member]] = defaultdict(list)
     for path, read in tree.items():
-        if read is None or not _is_image(path):
-            reason = "a link or a special file" if read is None else "not an image file"
-            skipped.append((str(path), reason))
+        if isinstance(read, str) or not is_image(path):
+            reason = read if isinstance(read, str) else "not an image file"
+            skipped.append((printable(path), reason))
             continue
         if len(path.parts) < 2:
             if root is None:
@@ -173,8 +70,11 @@ def class_members(
             )
         return roots[chosen], skipped + _elsewhere(roots, chosen, "outside download.root")
     if not roots:
+        zips = [path for path, _ in skipped if path.lower().endswith(".zip")]
+        hint = f"; it holds the zip {zips[0]}, which may: unpack that" if zips else ""
         raise PipelineError(
-            f"{source} holds no images; it should have one folder a class, such as happy/face1.png"
+            f"{source} holds no images; it should have one folder a class, such as "
+            f"happy/face1.png{hint}"
         )
     names = sorted(roots, key=lambda name: (len(name), name))
     for other in names[1:]:

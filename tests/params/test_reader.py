@@ -124,6 +124,12 @@ def test_an_unknown_key_deeper_down_lists_the_keys_beside_it(read):
     )
 
 
+def test_an_unknown_key_with_a_line_break_stays_on_one_line(read):
+    message = refused(read, "rate: 0.5", 'rate: 0.5\n  "q\\nq": 1')
+    assert "outer.'q\\nq': unknown key" in message
+    assert "\n" not in message
+
+
 def test_an_unknown_key_that_is_close_to_none_has_no_suggestion(read):
     message = refused(read, "rate: 0.5", "rate: 0.5\n  qqqq: 1")
     assert message.endswith(

@@ -16,7 +16,7 @@ from PIL import Image
 from sklearn.linear_model import RidgeClassifier
 
 from ferpipe import drawing, sketch
-from ferpipe.params.download import Download, Expect, Kaggle, Local, Sample
+from ferpipe.params.download import Download, Expect, Kaggle, Limits, Local, Sample
 from ferpipe.params.run import Run
 from ferpipe.sources import sample
 
@@ -31,6 +31,7 @@ def params(subjects: int, seed: int) -> Download:
         source="sample",
         root=None,
         max_bad_fraction=0.0,
+        limits=Limits(files=1, file_mb=1, total_mb=1, ratio=1),
         expect=Expect(class_counts=None, digest=None),
         sample=Sample(subjects=subjects, seed=seed),
         kaggle=Kaggle(dataset="owner/name", version=None),

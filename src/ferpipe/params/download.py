@@ -37,6 +37,19 @@ class Sample(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(description="another seed, other people")
 
 
+class Limits(Section):
+    """How much a zip or a folder may hold; what is no image counts as a file and no more."""
+
+    files: Annotated[int, Field(ge=1)] = Field(description="files in it")
+    file_mb: Annotated[int, Field(ge=1)] = Field(description="megabytes of one image, unpacked")
+    total_mb: Annotated[int, Field(ge=1)] = Field(
+        description="megabytes of all images together, unpacked"
+    )
+    ratio: Annotated[int, Field(ge=1)] = Field(
+        description="how many times as large as the zip its images are"
+    )
+
+
 class Expect(Section):
     """What the archive must hold; null leaves a point unchecked."""
 
@@ -58,6 +71,7 @@ class Download(Section):
     max_bad_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
         description="share of images that may be skipped because they cannot be used"
     )
+    limits: Limits = Field(description="how much may arrive")
     expect: Expect = Field(description="what must have arrived")
     sample: Sample = Field(description="used when source is sample")
     kaggle: Kaggle = Field(description="used when source is kaggle")

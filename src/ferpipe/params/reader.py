@@ -88,7 +88,8 @@ def _sentence(detail: dict[str, Any], model: type[Section], prefix: str) -> str:
     """One error of pydantic as `key = value: what is allowed`."""
     # pydantic adds "[key]" where a mapping's key, not its value, is wrong.
     parts = [str(part) for part in detail["loc"] if part != "[key]"]
-    key = ".".join([prefix, *parts] if prefix else parts)
+    shown = [part if part.isprintable() else repr(part) for part in parts]
+    key = ".".join([prefix, *shown] if prefix else shown)
     if detail["type"] == "extra_forbidden":
         allowed = _keys_beside(model, parts)
         close = difflib.get_close_matches(parts[-1], allowed, n=1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -15,13 +16,22 @@ from pathlib import Path
 from typing import Any
 
 from ferpipe.errors import PipelineError
+from ferpipe.sources import kaggle_credentials
+from ferpipe.sources.kaggle_credentials import SETTINGS, WAYS, Credentials
 
-SETTINGS = "https://www.kaggle.com/settings"
 RESULT = "result.json"
+CHUNK = 16 * 2**10  # bytes until the parent sees the file grow
 
 
 class MayPass(PipelineError):
-    """A failure that another try may not meet."""
+    """A failure that another try may not meet.
+
+    `wait` is how many seconds the server asks to wait before it; None where it does not say.
+    """
+
+    def __init__(self, message: str, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.wait = wait
 
 
 def _page(dataset: str) -> str:
@@ -40,11 +50,13 @@ def client_process(dataset: str, version: str, folder: Path) -> None:
     """Download once and write the outcome to `folder`, for the parent to read."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches both; the parent then kills this
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    outcome: dict[str, Any] = {"problem": None, "may_pass": False}
+    outcome: dict[str, Any] = {"problem": None, "may_pass": False, "wait": None, "notes": []}
     try:
-        _call_client(dataset, version, folder)
+        _call_client(dataset, version, folder, outcome["notes"])
     except PipelineError as error:
-        outcome = {"problem": str(error), "may_pass": isinstance(error, MayPass)}
+        outcome["problem"] = str(error)
+        outcome["may_pass"] = isinstance(error, MayPass)
+        outcome["wait"] = getattr(error, "wait", None)
     except Exception as error:
         problem = f"the Kaggle client failed ({_cause(error)}); try again, or {by_hand(dataset)}"
         outcome["problem"] = problem
@@ -57,23 +69,28 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _call_client(dataset: str, version: str, folder: Path) -> None:
+def _call_client(dataset: str, version: str, folder: Path, notes: list[str]) -> None:
     import kaggle  # authenticates, which may take a request
     import requests
 
-    credentials = _credentials(kaggle.api)
-    if credentials is None:
-        raise PipelineError(_no_credentials(Path(kaggle.api.config), dataset))
+    api = kaggle.api
+    credentials = kaggle_credentials.find(api)
+    notes += kaggle_credentials.notes(credentials, dataset)
+    owner, name = dataset.split("/")
     try:
-        kaggle.api.dataset_download_files(
-            f"{dataset}/{version}" if version else dataset,
-            path=str(folder),
-            force=True,
-            unzip=False,
-            quiet=not sys.stderr.isatty(),
-        )
+        with api.build_kaggle_client() as client:
+            request = _request(owner, name, version)
+            response = client.datasets.dataset_api_client.download_dataset(request)
+            # One try, and never from where an earlier one stopped: the client would go on behind a
+            # part that it takes for the same file's because of its date.
+            api.download_file(
+                *(response, str(folder / f"{name}.zip"), client.http_client()),
+                quiet=not sys.stderr.isatty(),
+                chunk_size=CHUNK,
+                max_retries=0,
+            )
     except requests.exceptions.HTTPError as error:
-        raise _refusal(error.response.status_code, dataset, version, credentials) from None
+        raise _refusal(error.response, dataset, version, credentials) from None
     except requests.exceptions.SSLError as error:
         raise PipelineError(
             f"the connection to Kaggle cannot be trusted ({_cause(error)}); behind a proxy that "
@@ -84,43 +101,43 @@ def _call_client(dataset: str, version: str, folder: Path) -> None:
         requests.exceptions.Timeout,
         requests.exceptions.ChunkedEncodingError,
     ) as error:
+        if refused := re.search(r"Tunnel connection failed: (4\d\d)", _cause(error)):
+            raise PipelineError(
+                f"the proxy that HTTPS_PROXY names refuses to connect to Kaggle ({refused[1]}); "
+                f"correct HTTPS_PROXY, or {by_hand(dataset)}"
+            ) from None
         raise MayPass(f"the connection to Kaggle failed ({_cause(error)})") from None
 
 
-def _credentials(api: Any) -> str | None:
-    """Where the credentials that the client will send come from; None if it has none."""
-    from kagglesdk import get_access_token_from_env
+def _request(owner: str, name: str, version: str) -> Any:
+    from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
 
-    token, variable = get_access_token_from_env()
-    values = api.config_values if isinstance(api.config_values, dict) else {}
-    if token:
-        return "~/.kaggle/access_token" if variable == "access_token" else variable
-    if values.get("username") and values.get("key"):
-        in_environment = "KAGGLE_KEY" in os.environ
-        return "KAGGLE_USERNAME and KAGGLE_KEY" if in_environment else str(api.config)
-    login = Path("~/.kaggle/credentials.json")
-    return str(login) if login.expanduser().is_file() else None
+    request = ApiDownloadDatasetRequest()
+    request.owner_slug = owner
+    request.dataset_slug = name
+    if version:
+        request.dataset_version_number = int(version)
+    return request
 
 
-def _no_credentials(config: Path, dataset: str) -> str:
-    if config.is_file():
-        return (
-            f"{config} is not a Kaggle key: it should be JSON with username and key; make a new "
-            f"one at {SETTINGS}"
-        )
-    return (
-        f"no Kaggle credentials found; make a token at {SETTINGS} and set KAGGLE_API_TOKEN or "
-        "write it to ~/.kaggle/access_token; or set KAGGLE_USERNAME and KAGGLE_KEY; or put "
-        "kaggle.json in $KAGGLE_CONFIG_DIR, ~/.kaggle or ~/.config/kaggle (read only if ~/.kaggle "
-        f"does not exist); or run `kaggle auth login`; or {by_hand(dataset)}"
-    )
-
-
-def _refusal(status: int, dataset: str, version: str, credentials: str) -> PipelineError:
+def _refusal(
+    response: Any, dataset: str, version: str, credentials: Credentials | None
+) -> PipelineError:
     """What an HTTP status means, and what to do about it."""
-    if status == 401:
+    status = _status(response)
+    if response.history:  # redirected, to where the files are
+        # Every try gets a new signed address; one that is refused may have run out.
+        return MayPass(f"Kaggle's storage answered {status} for {dataset}", _wait(response))
+    if status in (401, 403) and credentials is None:
         return PipelineError(
-            f"Kaggle refuses the credentials in {credentials} (401); make new ones at {SETTINGS}"
+            f"Kaggle does not give {dataset} to someone without credentials ({status}), and none "
+            f"were found; {WAYS}; or {by_hand(dataset)}"
+        )
+    if status == 401:
+        rank = ", which go before all others" if credentials.token else ""
+        return PipelineError(
+            f"Kaggle refuses the credentials in {credentials.name} (401){rank}; make new ones at "
+            f"{SETTINGS}, or take them away"
         )
     if status == 403:
         return PipelineError(
@@ -134,9 +151,27 @@ def _refusal(status: int, dataset: str, version: str, credentials: str) -> Pipel
             f"Kaggle has no {asked} (404); correct download.kaggle.dataset or "
             f"download.kaggle.version, see {_page(dataset)}"
         )
-    if status == 429 or status >= 500:
-        return MayPass(f"Kaggle answered {status} for {dataset}")
+    if status in (408, 429) or status >= 500:
+        return MayPass(f"Kaggle answered {status} for {dataset}", _wait(response))
     return PipelineError(f"Kaggle answered {status} for {dataset}; {by_hand(dataset)}")
+
+
+def _status(response: Any) -> int:
+    """The HTTP status, or the one that the body tells of where the HTTP status is a success."""
+    if response.status_code >= 400:
+        return response.status_code
+    return int(response.json()["code"])  # which the client has read, and found to be one
+
+
+def _wait(response: Any) -> float | None:
+    """The seconds that `Retry-After` asks for, which may be given as a date."""
+    from urllib3 import Retry
+    from urllib3.exceptions import InvalidHeader
+
+    try:
+        return Retry().parse_retry_after(response.headers["Retry-After"])
+    except (KeyError, InvalidHeader):
+        return None
 
 
 def _cause(error: BaseException) -> str:

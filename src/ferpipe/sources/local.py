@@ -23,4 +23,6 @@ def fetch(params: Download, run: Run, target: Path) -> archive.Contents:
     Raises:
         PipelineError: see `archive.repack`.
     """
-    return archive.repack(Path(params.local.path), target, params.root, params.max_bad_fraction)
+    return archive.repack(
+        *(Path(params.local.path), target, params.root, params.max_bad_fraction, params.limits)
+    )

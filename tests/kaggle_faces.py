@@ -1,0 +1,76 @@
+"""What the tests of the Kaggle source share: a data set, its params, and a fetch that fails."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from faces import png
+from kaggle_server import SIGNATURE
+
+from ferpipe.errors import PipelineError
+from ferpipe.params.download import Download, Expect, Kaggle, Limits, Local, Sample
+from ferpipe.params.run import Run
+from ferpipe.sources import kaggle
+
+SECRET = "SECRET-token-or-key"
+TARGET = Path("data/raw/images.zip")
+
+
+def face(seed: int) -> bytes:
+    """A PNG of noise: a face to the pipeline, and large enough to be cut in the middle."""
+    return png(seed, width=16, height=16)
+
+
+FACES = {
+    f"{label}/S{n:03}.png": face(n * 7 + len(label)) for label in ("anger", "joy") for n in range(3)
+}
+
+
+def zip_of(files: dict[str, bytes]) -> bytes:
+    """A zip as Kaggle makes it: compressed, dated, in any order."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for name, data in reversed(files.items()):
+            zipped.writestr(name, data)
+    return file.getvalue()
+
+
+ZIP = zip_of({f"CK+48/{name}": data for name, data in FACES.items()})
+
+
+def params(
+    digest: str | None = None,
+    root: str | None = None,
+    version: int | None = None,
+    path: str = "unused",
+    class_counts: dict[str, int] | None = None,
+) -> Download:
+    return Download(
+        source="kaggle",
+        root=root,
+        max_bad_fraction=0.0,
+        limits=Limits(files=1000, file_mb=1, total_mb=1, ratio=100),
+        expect=Expect(class_counts=class_counts, digest=digest),
+        sample=Sample(subjects=2, seed=1),
+        kaggle=Kaggle(dataset="someone/faces", version=version),
+        local=Local(path=path),
+    )
+
+
+def run(deadline: int = 60) -> Run:
+    return Run(workers=1, download_deadline=deadline, checkpoint_seconds=0)
+
+
+def refused(download: Download, deadline: int = 60) -> str:
+    """Fetch, expect an error of one line, and find nothing left behind."""
+    with pytest.raises(PipelineError) as caught:
+        kaggle.fetch(download, run(deadline), TARGET)
+    assert not TARGET.exists()
+    assert list(Path(".ferpipe").glob(".download.*")) == []
+    message = str(caught.value)
+    assert "\n" not in message
+    assert SECRET not in message and SIGNATURE not in message
+    return message

@@ -1,0 +1,143 @@
+"""An S3 server and an SSH server on this machine, real ones, for `dvc push` and `dvc pull`."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+# DVC with its plugins for S3 and SSH, and rclone; `make test-remotes` makes it.
+TOOLS = Path(os.environ.get("REMOTES_VENV", Path(__file__).parents[2] / ".venv-remotes")) / "bin"
+USER, PASSWORD = "someone", "a-secret-key"
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A server that DVC can push to.
+
+    Attributes:
+        commands: what a user types once in a repository, without `dvc`.
+        environment: the variables that hold the credentials.
+        folder: where the server keeps what is pushed.
+        look_again: makes the server notice that something changed there.
+    """
+
+    commands: list[list[str]]
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    look_again: Callable[[], None] = lambda: None
+
+    def objects(self) -> list[Path]:
+        """The files that were pushed."""
+        return sorted(path for path in self.folder.rglob("*") if path.is_file())
+
+
+def tool(name: str) -> str:
+    """The path of a program of `TOOLS`, or skip the test."""
+    if not (TOOLS / name).exists():
+        pytest.skip(f"{TOOLS / name} is missing: `make test-remotes` installs it")
+    return str(TOOLS / name)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextmanager
+def running(
+    command: list[str], port: int, log: Path, **environment: str
+) -> Iterator[subprocess.Popen]:
+    """A server that listens at a port and writes a log, until the block ends."""
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            command,
+            env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+        ) as server,
+    ):
+        try:
+            for _ in range(200):
+                assert server.poll() is None, log.read_text()
+                try:
+                    socket.create_connection(("127.0.0.1", port), 1).close()
+                    break
+                except OSError:
+                    time.sleep(0.05)
+            yield server
+        finally:
+            server.kill()
+
+
+@contextmanager
+def s3(folder: Path) -> Iterator[Remote]:
+    """`rclone serve s3`: each folder below its root is a bucket."""
+    bucket = folder / "buckets" / "faces"
+    bucket.mkdir(parents=True)
+    port = free_port()
+    command = [tool("rclone"), "serve", "s3", str(bucket.parent), "--addr", f"127.0.0.1:{port}"]
+    keys = {"RCLONE_AUTH_KEY": f'"{USER},{PASSWORD}"', "RCLONE_CONFIG": str(folder / "none")}
+    with running(command, port, folder / "log", **keys) as server:
+        yield Remote(
+            [
+                ["remote", "add", "--default", "store", "s3://faces/ferpipe"],
+                ["remote", "modify", "store", "endpointurl", f"http://127.0.0.1:{port}"],
+                ["remote", "modify", "store", "verify", "true"],
+            ],
+            bucket,
+            {"AWS_ACCESS_KEY_ID": USER, "AWS_SECRET_ACCESS_KEY": PASSWORD},
+            look_again=lambda: server.send_signal(signal.SIGHUP),
+        )
+
+
+@contextmanager
+def ssh(folder: Path) -> Iterator[Remote]:
+    """OpenSSH's server with keys of its own, for whoever runs the tests."""
+    path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
+    sshd, keygen = shutil.which("sshd", path=path), shutil.which("ssh-keygen")
+    if not sshd or not keygen:
+        pytest.skip("there is no sshd: Debian's package openssh-server has it")
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # as Debian's service does
+    store = folder / "store"
+    store.mkdir()
+    for name in ("host", "user"):
+        subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+    shutil.copy(folder / "user.pub", folder / "authorized_keys")
+    port = free_port()
+    settings = {
+        "ListenAddress": f"127.0.0.1:{port}",
+        "HostKey": folder / "host",
+        "AuthorizedKeysFile": folder / "authorized_keys",
+        "PasswordAuthentication": "no",
+        "UsePAM": "no",
+        "StrictModes": "no",  # pytest's folders lie in /tmp
+        "PidFile": "none",
+        "Subsystem": "sftp internal-sftp",
+    }
+    lines = [f"{key} {value}\n" for key, value in settings.items()]
+    (folder / "sshd_config").write_text("".join(lines), encoding="utf-8")
+    with running([sshd, "-D", "-e", "-f", str(folder / "sshd_config")], port, folder / "log"):
+        yield Remote(
+            [
+                ["remote", "add", "--default", "store", f"ssh://127.0.0.1:{port}{store}"],
+                ["remote", "modify", "store", "verify", "true"],
+                ["remote", "modify", "--local", "store", "user", getpass.getuser()],
+                ["remote", "modify", "--local", "store", "keyfile", str(folder / "user")],
+            ],
+            store,
+        )

@@ -1,0 +1,26 @@
+import pytest
+from kaggle_faces import SECRET, ZIP
+from kaggle_server import kaggle_server  # noqa: F401 - a fixture
+
+from ferpipe import archive
+from ferpipe.sources import kaggle_tries
+
+
+@pytest.fixture
+def server(kaggle_server, tmp_path, monkeypatch):  # noqa: F811
+    """A server with the faces, an empty repository as working folder, and a token."""
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    monkeypatch.chdir(repository)
+    monkeypatch.setenv("KAGGLE_API_TOKEN", SECRET)
+    monkeypatch.setattr(kaggle_tries, "PAUSE", 0.01)
+    kaggle_server.datasets["someone/faces"] = ZIP
+    return kaggle_server
+
+
+@pytest.fixture(scope="module")
+def digest(tmp_path_factory):
+    """The digest of the faces' content."""
+    folder = tmp_path_factory.mktemp("digest")
+    (folder / "local.zip").write_bytes(ZIP)
+    return archive.repack(folder / "local.zip", folder / "images.zip", None, 0.0).digest
