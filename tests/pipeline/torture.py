@@ -121,6 +121,8 @@ class Torture:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # In the background of a script it is ignored, and what it starts inherits that.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         begun = time.monotonic()
         victim = dvc.pid
