@@ -5,10 +5,26 @@ also where an editable install points to another one (DVC's queued and `--temp` 
 copy of the repository).
 """
 
-import argparse
 import os
+import signal
 import sys
-from pathlib import Path
+from types import FrameType
+
+
+def stop_at_once(number: int, _: FrameType | None) -> None:
+    """End in one line while there is nothing yet to tidy up; `ferpipe.process` takes over then."""
+    how = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
+    print(f"{' '.join(sys.argv[1:2])}: {how}", file=sys.stderr, flush=True)
+    os._exit(128 + number)
+
+
+for number in (signal.SIGINT, signal.SIGTERM):
+    # One that is ignored, as in the background of a script, stays so.
+    if __name__ == "__main__" and signal.getsignal(number) is not signal.SIG_IGN:
+        signal.signal(number, stop_at_once)
+
+import argparse  # noqa: E402 - the imports take longer than what stands above
+from pathlib import Path  # noqa: E402
 
 STAGES = ("download", "split", "preprocess", "train", "evaluate")
 CV_STAGES = ("fold", "baseline", "summary")

@@ -176,7 +176,7 @@ def test_the_runner_has_help(root, run_python, flag):
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_without_the_packages_a_stage_says_what_to_do_in_one_line(root, run_python, stage):
+def test_without_the_packages_a_stage_says_what_to_do_in_one_line(root, project, run_python, stage):
     args = (stage, *ARGUMENTS.get(stage, ()))
     done = run_python("-ES", root / "src" / "stage.py", *args)  # no installed packages
     assert failed(done, f"{stage}: error: the package ")

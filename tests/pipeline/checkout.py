@@ -28,7 +28,9 @@ class Checkout:
         home = path.parent / "home"
         home.mkdir(exist_ok=True)
         self.environment = {
-            **{k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "GIT_", "TF_CPP_"))},
+            **{
+                k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "GIT_", "TF_CPP_"))
+            },
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "HOME": str(home),
             "XDG_CONFIG_HOME": str(home / ".config"),
