@@ -109,7 +109,7 @@ class Train(Section):
         description="number format of the computation; weights are always float32"
     )
     deterministic: bool = Field(
-        description="the same seed gives the same bytes on the same machine"
+        description="the same bytes on this kind of processor, whatever the number of cores"
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
         description="initial weights, order, augmentation and dropout"
