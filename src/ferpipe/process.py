@@ -24,6 +24,7 @@ LOCKS = files.CACHE / "locks"
 WAIT = 60.0  # seconds; a predecessor that was told to end needs a moment
 # A second signal within so many seconds belongs to the first: a group is signalled and DVC dies.
 SAME = 5.0
+AGAIN = 0.05  # seconds after which a stop that was dropped is tried again
 PR_SET_PDEATHSIG = 1
 
 
@@ -63,7 +64,9 @@ def _run(stage: str, label: str, options: dict[str, int]) -> None:
             ) from None
         main(**options)
     if stopped:
-        # Raised where Python drops exceptions, such as in a finaliser; DVC must not take this run.
+        # Dropped, and over before it could be tried again; DVC must not take this run.
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
         raise Stopped(stopped[0])
 
 
@@ -83,6 +86,21 @@ def listen() -> list[int]:
             last = time.monotonic()
             raise Stopped(number)
 
+    def stop_again(_: int, frame: FrameType | None) -> None:
+        nonlocal last
+        last = -SAME
+        stop(seen[0], frame)
+
+    def dropped(what: sys.UnraisableHookArgs) -> None:
+        # Python drops what is raised in a finaliser or while it collects garbage.
+        if not isinstance(what.exc_value, Stopped):
+            sys.__unraisablehook__(what)
+        elif hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, AGAIN)
+
+    sys.unraisablehook = dropped
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, stop_again)
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         # One that is ignored stays so: nohup, or a job in the background of a script.
