@@ -36,7 +36,7 @@ torture: venv ## kill the pipeline KILLS=20 times at random moments, rerun, comp
 	python tests/pipeline/torture.py --kills $(or $(KILLS),20)
 
 report-screenshot: ## picture the top of reports/report.html for README (needs Debian's chromium)
-	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,1380 \
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,2150 \
 		--screenshot=docs/report.png "file://$(CURDIR)/reports/report.html"
 
 test: venv ## run the tests (all but those that need a browser)
