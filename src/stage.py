@@ -14,7 +14,7 @@ from types import FrameType
 def stop_at_once(number: int, _: FrameType | None) -> None:
     """End in one line while there is nothing yet to tidy up; `ferpipe.process` takes over then."""
     how = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
-    print(f"{' '.join(sys.argv[1:2])}: {how}", file=sys.stderr, flush=True)
+    os.write(2, f"{' '.join(sys.argv[1:2])}: {how}\n".encode())
     os._exit(128 + number)
 
 

@@ -1,9 +1,8 @@
 import errno
-import signal
 
 import pytest
 
-from ferpipe.errors import PipelineError, Stopped, exits_cleanly, one_line
+from ferpipe.errors import PipelineError, exits_cleanly, one_line
 
 
 def ends_with(error):
@@ -40,13 +39,6 @@ def test_an_interrupt_ends_in_exit_code_130(capsys):
         ends_with(KeyboardInterrupt())()
     assert end.value.code == 130
     assert capsys.readouterr().err == "split: interrupted\n"
-
-
-def test_another_signal_is_named_and_gives_its_own_exit_code(capsys):
-    with pytest.raises(SystemExit) as end:
-        ends_with(Stopped(signal.SIGTERM))()
-    assert end.value.code == 143
-    assert capsys.readouterr().err == "split: stopped by SIGTERM\n"
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])

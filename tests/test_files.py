@@ -51,6 +51,21 @@ def test_a_scratch_folder_lies_beside_its_target_and_goes(tmp_path, error):
     assert list(target.parent.iterdir()) == []
 
 
+def test_a_process_that_ends_at_once_removes_what_is_half_written(tmp_path):
+    with files.replacing(tmp_path / "whole.txt") as file:
+        file.write(b"whole")
+    with (
+        pytest.raises(FileNotFoundError),  # in a process that goes on, and should not
+        files.replacing(tmp_path / "it.txt"),
+        files.scratch(tmp_path / "records") as folder,
+    ):
+        (folder / "shard").write_bytes(b"half")
+        assert len(list(tmp_path.iterdir())) == 3
+        files.tidy()
+        assert list(tmp_path.iterdir()) == [tmp_path / "whole.txt"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "whole.txt"]
+
+
 def limited(code, tmp_path, run_python):
     """Run code under a limit of 1000 bytes a file."""
     begin = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"

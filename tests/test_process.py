@@ -33,21 +33,25 @@ def main():
         while time.monotonic() < end:
             time.sleep(0.01)
 """
-# One in which Python drops what a signal raises, as it does in finalisers.
-DEAF = """
+# Moments at which a stage may be told to stop, and an exception would be lost or do harm.
+BEGUN = """
 import time
 from pathlib import Path
 
-class Slow:
-    def __del__(self):
-        Path("begun").touch()
-        time.sleep(3)
-
-def main():
-    Slow()
-    time.sleep(WAIT)
-    print("done all the same")
+def begin():
+    Path("begun").touch()
+    time.sleep(20)
 """
+MOMENTS = {
+    "in a finaliser": "class Slow:\n    def __del__(self): begin()\ndef main(): Slow()",
+    "in an import": "begin()\ndef main(): pass",
+    "where everything is caught": (
+        "def main():\n    try: begin()\n    except BaseException: time.sleep(20)"
+    ),
+    "with stderr elsewhere": (
+        "import os\ndef main():\n    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)\n    begin()"
+    ),
+}
 
 
 @pytest.fixture
@@ -126,19 +130,27 @@ def test_two_signals_at_once_are_one(checkout, files_under):
     assert not [name for name in files_under(folder) if ".partial" in name]
 
 
-def test_a_signal_that_python_drops_is_tried_again(checkout):
-    folder = checkout(DEAF.replace("WAIT", "20"))
-    stage = started(folder)
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_stage_can_be_stopped(checkout, moment):
+    stage = started(checkout(BEGUN + MOMENTS[moment]))
     stage.process.send_signal(signal.SIGTERM)
     assert stage.end() == (143, "", "split: stopped by SIGTERM\n")
 
 
-def test_a_signal_that_python_drops_at_the_very_end_still_fails_the_stage(checkout):
-    folder = checkout(DEAF.replace("WAIT", "0"))
-    stage = started(folder)
+def test_a_stage_ends_with_its_work(checkout):
+    """What libraries do at the end of a process takes time in which it would die without a word."""
+    folder = checkout(
+        "import atexit\nfrom pathlib import Path\n"
+        "def main():\n    atexit.register(Path('late').touch)\n    print('x' * 100_000)"
+    )
+    assert Stage().end() == (0, "x" * 100_000 + "\n", "")
+    assert not (folder / "late").exists()
+
+
+def test_what_a_stopped_stage_has_said_is_not_lost(checkout):
+    stage = started(checkout(BEGUN + "def main():\n    print('said')\n    begin()"))
     stage.process.send_signal(signal.SIGTERM)
-    code, _, complained = stage.end()
-    assert (code, complained) == (143, "split: stopped by SIGTERM\n")
+    assert stage.end() == (143, "said\n", "split: stopped by SIGTERM\n")
 
 
 def test_a_signal_that_is_ignored_from_outside_stays_ignored(checkout):

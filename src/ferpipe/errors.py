@@ -19,18 +19,6 @@ class PipelineError(Exception):
     """
 
 
-class Stopped(KeyboardInterrupt):
-    """The process was told to stop; raised where Ctrl-C would be.
-
-    Args:
-        number: of the signal.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
 def one_line(error: BaseException) -> str:
     """The error's message with line breaks and runs of blanks folded to one space."""
     return " ".join(str(error).split()) or type(error).__name__
@@ -44,8 +32,8 @@ def exits_cleanly(name: str) -> Callable[[Callable[..., None]], Callable[..., No
 
     Returns:
         A decorator. A `PipelineError` or an `OSError` (no such file, no space left) becomes
-        `name: error: message` on stderr and exit code 1; Ctrl-C becomes exit code 130, another
-        signal 128 + its number. Any other exception is a defect of ours and keeps its traceback.
+        `name: error: message` on stderr and exit code 1; Ctrl-C becomes exit code 130. Any other
+        exception is a defect of ours and keeps its traceback.
     """
 
     def decorate(main: Callable[..., None]) -> Callable[..., None]:
@@ -56,13 +44,9 @@ def exits_cleanly(name: str) -> Callable[[Callable[..., None]], Callable[..., No
             except (PipelineError, OSError) as error:
                 print(f"{name}: error: {one_line(error)}{_remedy(error)}", file=sys.stderr)
                 sys.exit(1)
-            except KeyboardInterrupt as stop:
-                number = stop.number if isinstance(stop, Stopped) else signal.SIGINT
-                how = "interrupted"
-                if number != signal.SIGINT:
-                    how = f"stopped by {signal.Signals(number).name}"
-                print(f"{name}: {how}", file=sys.stderr)
-                sys.exit(128 + number)
+            except KeyboardInterrupt:
+                print(f"{name}: interrupted", file=sys.stderr)
+                sys.exit(128 + signal.SIGINT)
 
         return wrapped
 

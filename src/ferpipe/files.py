@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -54,6 +54,7 @@ CACHE = Path(".ferpipe")
 
 # What lies beside a target while it is written ends so; git and DVC ignore it.
 UNFINISHED = ".partial"
+_open: set[Path] = set()
 
 
 @contextmanager
@@ -70,6 +71,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     _sweep(path)
     handle, name = tempfile.mkstemp(UNFINISHED, f".{path.name}.", path.parent)
     temporary = Path(name)
+    _open.add(temporary)
     try:
         with _naming(path):
             with os.fdopen(handle, "w+b") as file:
@@ -83,6 +85,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+        _open.discard(temporary)
 
 
 @contextmanager
@@ -96,21 +99,35 @@ def scratch(path: Path) -> Iterator[Path]:
         The folder, empty.
     """
     _sweep(path)
-    with (
-        _naming(path),
-        tempfile.TemporaryDirectory(UNFINISHED, f".{path.name}.", path.parent) as name,
-    ):
-        yield Path(name)
+    with _naming(path):
+        folder = Path(tempfile.mkdtemp(UNFINISHED, f".{path.name}.", path.parent))
+        _open.add(folder)
+        try:
+            yield folder
+        finally:
+            _remove(folder)
+            _open.discard(folder)
+
+
+def tidy() -> None:
+    """Remove what is half written, for a process that ends at once."""
+    for path in tuple(_open):
+        with suppress(OSError):  # what stays is swept by the next run
+            _remove(path)
 
 
 def _sweep(path: Path) -> None:
     """Make the folder of `path`, and remove what a killed process left there on the way to it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{glob.escape(path.name)}.*{UNFINISHED}"):
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            left.unlink(missing_ok=True)
+        _remove(left)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -12,48 +12,45 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
 from ferpipe import files, runs
-from ferpipe.errors import PipelineError, Stopped, exits_cleanly
+from ferpipe.errors import PipelineError, exits_cleanly
 
 LOCKS = files.CACHE / "locks"
 WAIT = 60.0  # seconds; a predecessor that was told to end needs a moment
-# A second signal within so many seconds belongs to the first: a group is signalled and DVC dies.
-SAME = 5.0
-AGAIN = 0.05  # seconds after which a stop that was dropped is tried again
 PR_SET_PDEATHSIG = 1
+Stop = Callable[[int], None]
 
 
 def run(stage: str, options: dict[str, int]) -> None:
     """Run a stage; every way it can end is an exit code, and a line where it did not end well.
 
+    It ends the process: 0, 1 for what the user can mend, 128 + n after signal n.
+
     Args:
         stage: the name of its module.
         options: what its `main` takes.
-
-    Raises:
-        SystemExit: 1 for what the user can mend, 128 + n after signal n.
     """
     started = time.time()
     label = "-".join((stage, *map(str, options.values())))
-    code: object = 1
+    code = 1
     try:
-        exits_cleanly(stage)(_run)(stage, label, options)
+        exits_cleanly(stage)(_run)(stage, label, options, started)
         code = 0
     except SystemExit as end:
         code = end.code
-        raise
     finally:
         runs.note(label, started, code)
+    # TensorFlow takes a second to go, and whoever is told to stop by then dies without a word.
+    _leave(code)
 
 
-def _run(stage: str, label: str, options: dict[str, int]) -> None:
-    stopped = listen()
-    end_with_parent()
+def _run(stage: str, label: str, options: dict[str, int], started: float) -> None:
+    end_with_parent(listen(stage, label, started))
     with alone(label):
         try:
             main = importlib.import_module(f"ferpipe.{stage}").main
@@ -63,66 +60,72 @@ def _run(stage: str, label: str, options: dict[str, int]) -> None:
                 "environment (`source .venv/bin/activate`), or make it with `make venv`"
             ) from None
         main(**options)
-    if stopped:
-        # Dropped, and over before it could be tried again; DVC must not take this run.
-        if hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        raise Stopped(stopped[0])
 
 
-def listen() -> list[int]:
-    """Let SIGINT, SIGTERM and SIGHUP raise `Stopped`, so that files are tidied up on the way out.
+def listen(stage: str, label: str, started: float) -> Stop:
+    """End the process at once on SIGINT, SIGTERM and SIGHUP: tidy up, say so, exit.
+
+    Nothing is raised: Python drops what is raised in a finaliser, and TensorFlow, interrupted
+    so while it is imported or traces a function, ends in a SystemError or a segmentation fault
+    (2 of 200 stops with TensorFlow 2.21).
+
+    Args:
+        stage: what the line begins with.
+        label: as `runs.note` takes it.
+        started: seconds since the epoch.
 
     Returns:
-        A list that holds the number of the first one, once there was one.
+        What is done on a signal; it takes the signal's number.
     """
-    seen: list[int] = []
-    last = -SAME
+    # File descriptor 2 leads nowhere while TensorFlow is imported.
+    stderr = os.dup(2)
+    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    # One that is ignored stays so: nohup, or a job in the background of a script.
+    numbers = [
+        number
+        for number in (getattr(signal, name) for name in names)
+        if signal.getsignal(number) is not signal.SIG_IGN
+    ]
 
-    def stop(number: int, _: FrameType | None) -> None:
-        nonlocal last
-        seen.append(number)
-        if time.monotonic() - last > SAME:
-            last = time.monotonic()
-            raise Stopped(number)
+    def stop(number: int, _: FrameType | None = None) -> None:
+        try:
+            for each in numbers:
+                signal.signal(each, signal.SIG_IGN)
+            files.tidy()
+            runs.note(label, started, 128 + number)
+            how = f"stopped by {signal.Signals(number).name}"
+            line = f"{stage}: {'interrupted' if number == signal.SIGINT else how}\n"
+            # A terminal may hold an unfinished bar.
+            os.write(stderr, ("\n" * os.isatty(stderr) + line).encode())
+        finally:
+            _leave(128 + number)
 
-    def stop_again(_: int, frame: FrameType | None) -> None:
-        nonlocal last
-        last = -SAME
-        stop(seen[0], frame)
-
-    def dropped(what: sys.UnraisableHookArgs) -> None:
-        # Python drops what is raised in a finaliser or while it collects garbage.
-        if not isinstance(what.exc_value, Stopped):
-            sys.__unraisablehook__(what)
-        elif hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, AGAIN)
-
-    sys.unraisablehook = dropped
-    if hasattr(signal, "SIGALRM"):
-        signal.signal(signal.SIGALRM, stop_again)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # One that is ignored stays so: nohup, or a job in the background of a script.
-        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, stop)
-    return seen
+    for number in numbers:
+        signal.signal(number, stop)
+    return stop
 
 
-def end_with_parent() -> None:
+def _leave(code: int) -> None:
+    # A signal may have come in the midst of a write, which then refuses to be taken up.
+    with suppress(OSError, RuntimeError):
+        sys.stdout.flush()
+    os._exit(code)
+
+
+def end_with_parent(stop: Stop) -> None:
     """Be told to stop when the process that started this one ends, however that comes about.
 
     Linux alone can do it; elsewhere the lock keeps a second writer away.
 
-    Raises:
-        Stopped: DVC started this process and is gone already.
+    Args:
+        stop: called if DVC started this process and is gone already.
     """
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     # An orphan's new parent lives in a session of its own.
     if "DVC_STAGE" in os.environ and os.getsid(os.getppid()) != os.getsid(0):
-        raise Stopped(signal.SIGTERM)
+        stop(signal.SIGTERM)
 
 
 @contextmanager

@@ -39,8 +39,9 @@ class Run:
 def machine() -> dict[str, object]:
     """What computes here: processor, cores that this process may use, GPUs if it asked for them."""
     found: dict[str, object] = {"processor": processor(), "cores": cores()}
-    # Asking TensorFlow takes seconds: only a stage that has imported it knows of GPUs.
-    if backend := sys.modules.get("ferpipe.backend"):
+    # Asking TensorFlow takes seconds: only a stage that has imported it, all of it, knows of GPUs.
+    backend = sys.modules.get("ferpipe.backend")
+    if hasattr(backend, "GPUS"):
         found["gpus"] = backend.GPUS
     return found
 
