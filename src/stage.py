@@ -6,12 +6,16 @@ copy of the repository).
 """
 
 import os
-import signal
 import sys
-from types import FrameType
+
+try:
+    import signal
+except KeyboardInterrupt:  # the import takes long enough for a Ctrl-C to fall into it
+    os.write(2, f"{' '.join(sys.argv[1:2])}: interrupted\n".encode())
+    os._exit(130)
 
 
-def stop_at_once(number: int, _: FrameType | None) -> None:
+def stop_at_once(number: int, _: object) -> None:
     """End in one line while there is nothing yet to tidy up; `ferpipe.process` takes over then."""
     how = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
     os.write(2, f"{' '.join(sys.argv[1:2])}: {how}\n".encode())

@@ -130,6 +130,15 @@ def test_two_signals_at_once_are_one(checkout, files_under):
     assert not [name for name in files_under(folder) if ".partial" in name]
 
 
+def test_a_stage_can_be_stopped_before_it_listens(checkout):
+    folder = checkout("def main():\n    pass")
+    # In the place of the library's, whose import takes a few milliseconds.
+    (folder / "src" / "signal.py").write_text(BEGUN + "begin()")
+    stage = started(folder)
+    stage.process.send_signal(signal.SIGINT)
+    assert stage.end() == (130, "", "split: interrupted\n")
+
+
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_stage_can_be_stopped(checkout, moment):
     stage = started(checkout(BEGUN + MOMENTS[moment]))
