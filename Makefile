@@ -95,7 +95,7 @@ venv: $(VENV)/$(LOCK).installed ## make .venv from the lock file; GPU=1 adds CUD
 
 # The stamps are written last, so an interrupted install starts again.
 $(VENV)/$(LOCK).packages: $(LOCK)
-	@echo "Installing the packages of $(LOCK) into $(VENV): 1.9 GB or more, some minutes."
+	@echo "Installing the packages of $(LOCK) into $(VENV): 3 GB or more, some minutes."
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK)
 	@touch $@
