@@ -17,8 +17,8 @@ from pathlib import Path
 import report
 import table
 import workers
-from ferpipe import files
-from ferpipe.errors import PipelineError, exits_cleanly
+from ferpipe.core import paths
+from ferpipe.core.errors import PipelineError, exits_cleanly
 from workers import Contender, Worker
 
 OURS = Contender("ferpipe, JAX", "ours", ("--backend", "jax"))
@@ -40,7 +40,7 @@ def measure(
 ) -> dict[str, list[list[float]]]:
     """Seconds of each contender: its first and second start-up, and each round's epoch."""
     steps = -(-images // batch)
-    shutil.rmtree(workers.BENCHMARKS / files.CACHE / "xla", ignore_errors=True)
+    shutil.rmtree(workers.BENCHMARKS / paths.CACHE / "xla", ignore_errors=True)
     found: dict[str, list[list[float]]] = {}
     for who in (OURS, PEER):
         with Worker(who, peer, {"size": size, "batch": batch}) as worker:

@@ -18,8 +18,9 @@ import report
 import table
 import workers
 from contenders import orders, ours
-from ferpipe import files, records
-from ferpipe.errors import exits_cleanly
+from ferpipe.core import files
+from ferpipe.core.errors import exits_cleanly
+from ferpipe.data import records
 from workers import Contender, Worker
 
 INPUTS = Contender(

@@ -19,7 +19,7 @@ import report
 import table
 import workers
 from contenders import orders, ours
-from ferpipe.errors import exits_cleanly
+from ferpipe.core.errors import exits_cleanly
 
 SIZE = 64
 BATCHES = (8, 32)
@@ -29,15 +29,16 @@ HEADER = ("variant", "ms a step, batch 8", "ratio", "ms a step, batch 32", "rati
 
 def variants() -> dict[str, Callable[[], AbstractContextManager]]:
     """Each variant and what switches its kernel off while a network is built and traced."""
-    from ferpipe import backbones, fitting, kernels
-    from ferpipe.backend import keras, tf
+    from ferpipe.model import backbones
+    from ferpipe.model.backend import keras, tf
+    from ferpipe.training import cpu_kernels, phase
 
-    convolve = kernels.Convolution
+    convolve = cpu_kernels.Convolution
 
     def one_by_one_stays() -> AbstractContextManager:
-        able = kernels._can_convolve
+        able = cpu_kernels._can_convolve
         return mock.patch.object(
-            kernels, "_can_convolve", lambda layer: able(layer) and layer.kernel_size != (1, 1)
+            cpu_kernels, "_can_convolve", lambda layer: able(layer) and layer.kernel_size != (1, 1)
         )
 
     def grappler() -> AbstractContextManager:
@@ -62,23 +63,24 @@ def variants() -> dict[str, Callable[[], AbstractContextManager]]:
             convolve, "_small", lambda *_: False
         ),
         "BatchNormalization is Keras'": lambda: mock.patch.object(
-            kernels, "_can_normalise", lambda _: False
+            cpu_kernels, "_can_normalise", lambda _: False
         ),
-        "AdamW is Keras'": lambda: mock.patch.object(kernels, "AdamW", keras.optimizers.AdamW),
+        "AdamW is Keras'": lambda: mock.patch.object(cpu_kernels, "AdamW", keras.optimizers.AdamW),
         "biases before BatchNorm are trained": biases_trained,
         "grappler is on": grappler,
-        "none of them": lambda: mock.patch.object(fitting, "FASTER_KERNELS", False),
+        "none of them": lambda: mock.patch.object(phase, "FASTER_KERNELS", False),
     }
 
 
 def stepper(switch_off: Callable[[], AbstractContextManager], batch: int) -> Callable[[], Any]:
     """Build a network, trace its step and return it."""
-    from ferpipe import fitting, records
-    from ferpipe.backend import prepare
-    from ferpipe.model import build_model
+    from ferpipe.data import records
+    from ferpipe.model.backend import prepare
+    from ferpipe.model.network import build_model
     from ferpipe.params.reader import read_section
     from ferpipe.params.train import Train
-    from ferpipe.train import phases
+    from ferpipe.training import phase
+    from ferpipe.training.loop import phases
 
     committed = read_section(workers.ROOT / "params.yaml", "train", Train).model_dump()
     params = Train(**committed | ours.changes("ResNet101", SIZE, batch))
@@ -90,7 +92,7 @@ def stepper(switch_off: Callable[[], AbstractContextManager], batch: int) -> Cal
     weights = np.ones(batch, np.float32)
     with switch_off():
         model = build_model(params, orders.SOURCE_SIZE, 1, orders.CLASSES)
-        task = fitting.task(model, params, phases(params)[0], data, data)
+        task = phase.task(model, params, phases(params)[0], data, data)
         task.model.train_on_batch(x, y, sample_weight=weights)
     return lambda: task.model.train_on_batch(x, y, sample_weight=weights)
 

@@ -21,10 +21,10 @@ import numpy as np
 import report
 import table
 import workers
-from ferpipe import files
-from ferpipe.errors import PipelineError, exits_cleanly
+from ferpipe.core import files
+from ferpipe.core.errors import PipelineError, exits_cleanly
 from ferpipe.params.reader import read_yaml
-from ferpipe.sources.sample import encode_png
+from ferpipe.sources.sample.source import encode_png
 from workers import ROOT
 
 STAGES = ("download", "split", "preprocess")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ferpipe import files, runs
+from ferpipe.core import files, machine
 
 RESULTS = Path(__file__).resolve().parent / "results"
 GIB = 2**30
@@ -16,12 +16,12 @@ GIB = 2**30
 FLAGS = ("avx512_bf16", "amx_bf16")
 
 
-def machine() -> str:
+def machine_line() -> str:
     """Processor, cores and memory in a line; no name of host or user."""
-    flags = runs.instruction_sets().split()
+    flags = machine.instruction_sets().split()
     has = ", ".join(f"{flag}: {'yes' if flag in flags else 'no'}" for flag in FLAGS)
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return f"{runs.processor()}, {runs.cores()} cores, {total / GIB:.0f} GiB of memory; {has}"
+    return f"{machine.processor()}, {machine.cores()} cores, {total / GIB:.0f} GiB of memory; {has}"
 
 
 def available_memory() -> int:
@@ -78,7 +78,7 @@ def publish(
     head = [
         f"# {title}\n",
         f"`python benchmarks/{name}.py`\n",
-        f"Machine: {machine()}.\n",
+        f"Machine: {machine_line()}.\n",
         f"Versions: {', '.join(f'{key} {value}' for key, value in packages.items())}.\n",
     ]
     text = "\n".join([*head, *parts])

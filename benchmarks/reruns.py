@@ -22,7 +22,7 @@ import report
 import stages
 import table
 import workers
-from ferpipe.errors import PipelineError, exits_cleanly
+from ferpipe.core.errors import PipelineError, exits_cleanly
 
 ROUNDS = 3
 # One key of each section, and another value for it.

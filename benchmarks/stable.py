@@ -17,8 +17,9 @@ import report
 import table
 import workers
 from contenders import ours
-from ferpipe import files, records
-from ferpipe.errors import exits_cleanly
+from ferpipe.core import paths
+from ferpipe.core.errors import exits_cleanly
+from ferpipe.data import records
 from ferpipe.params.reader import read_section
 from ferpipe.params.train import Train
 
@@ -38,7 +39,7 @@ HEADER = ("variant", "best accuracy", "last", "largest fall", "highest loss")
 
 def variants() -> dict[str, tuple[dict[str, Any], Callable[[], AbstractContextManager]]]:
     """Each variant: changes of params, and what switches a measure of the code off."""
-    from ferpipe import backbones
+    from ferpipe.model import backbones
 
     return {
         "all measures": ({}, nullcontext),
@@ -92,15 +93,15 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=SIZE, help="of its input, in pixels")
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of each training")
     args = parser.parse_args()
-    schema = records.read_schema(files.RECORDS)
+    schema = records.read_schema(paths.RECORDS)
     chooser = "test" if schema.chosen_on_test else "val"
     training, choosing = (
-        records.read_split(files.RECORDS, schema, name) for name in ("train", chooser)
+        records.read_split(paths.RECORDS, schema, name) for name in ("train", chooser)
     )
-    committed = read_section(files.PARAMS, "train", Train).model_dump()
+    committed = read_section(paths.PARAMS, "train", Train).model_dump()
     noise = report.others()
 
-    from ferpipe.train import train  # TensorFlow takes seconds to import
+    from ferpipe.training.loop import train  # TensorFlow takes seconds to import
 
     made = []
     for name, (changes, without) in variants().items():

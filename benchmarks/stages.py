@@ -22,7 +22,7 @@ from pathlib import Path
 import report
 import table
 import workers
-from ferpipe.errors import PipelineError, exits_cleanly
+from ferpipe.core.errors import PipelineError, exits_cleanly
 from timed_stage import PARTS, STAGES
 from workers import BENCHMARKS, ROOT
 

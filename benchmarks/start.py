@@ -20,8 +20,9 @@ import report
 import table
 import workers
 from contenders import ours
-from ferpipe import files, records
-from ferpipe.errors import exits_cleanly
+from ferpipe.core import files, paths
+from ferpipe.core.errors import exits_cleanly
+from ferpipe.data import records
 from ferpipe.params.reader import read_yaml
 from workers import ROOT, Contender, Worker
 
@@ -46,13 +47,13 @@ def make_project(folder: Path, size: int, batch: int, subjects: int) -> None:
     values["train"] |= ours.changes("ResNet101", size, batch)
     values["train"]["epochs"] = EPOCHS
     # JSON is YAML 1.2.
-    files.write_text(folder / files.PARAMS, json.dumps(values))
+    files.write_text(folder / paths.PARAMS, json.dumps(values))
     for stage in ("download", "split", "preprocess"):
         run_stage(stage, folder)
-    schema = records.read_schema(folder / files.RECORDS)
+    schema = records.read_schema(folder / paths.RECORDS)
     arrays = {}
     for name in ("train", "val"):
-        split = records.read_split(folder / files.RECORDS, schema, name)
+        split = records.read_split(folder / paths.RECORDS, schema, name)
         faces = [Image.fromarray(image[..., 0]).resize((size, size)) for image in split.images]
         arrays[f"{name}_images"] = np.stack([np.asarray(face.convert("RGB")) for face in faces])
         arrays[f"{name}_labels"] = split.labels.astype(np.int64)
@@ -103,7 +104,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         make_project(folder, size, batch, subjects)
-        images = records.read_schema(folder / files.RECORDS).images
+        images = records.read_schema(folder / paths.RECORDS).images
         for number in range(rounds):
             print(f"start: round {number + 1} of {rounds}", flush=True)
             for who in CONTENDERS:

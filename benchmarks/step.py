@@ -20,7 +20,7 @@ from pathlib import Path
 import report
 import table
 import workers
-from ferpipe.errors import PipelineError, exits_cleanly
+from ferpipe.core.errors import PipelineError, exits_cleanly
 from workers import Contender, Worker
 
 CONTENDERS = (

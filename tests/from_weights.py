@@ -11,11 +11,11 @@ from dataclasses import asdict
 import numpy as np
 from networks import bars, train_params
 
-from ferpipe import fitting
-from ferpipe.backend import NAME, prepare
-from ferpipe.model import build_model
+from ferpipe.model.backend import NAME, prepare
+from ferpipe.model.network import build_model
 from ferpipe.params.train import Augment
-from ferpipe.train import phases
+from ferpipe.training import epoch
+from ferpipe.training.loop import phases
 
 AUGMENT = Augment(flip=True, rotate=10.0, shift=0.1, zoom=0.1, contrast=0.2)
 
@@ -28,8 +28,8 @@ def fit(start, end):
     with np.load(start) as weights:
         model.set_weights([weights[name] for name in weights.files])
     (phase,) = phases(params)
-    task = fitting.task(model, params, phase, bars(50, seed=1), bars(30, seed=2))
-    history = [fitting.run_epoch(task, params, phase, n, n) for n in range(params.epochs)]
+    task = phase.task(model, params, phase, bars(50, seed=1), bars(30, seed=2))
+    history = [epoch.run_epoch(task, params, phase, n, n) for n in range(params.epochs)]
     np.savez(end, *model.get_weights())
     return [asdict(row) for row in history]
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from ferpipe import calibration, one_vs_rest
-from ferpipe.findings import Findings
-from ferpipe.known_data import CKPLUS
-from ferpipe.provenance import Provenance
-from ferpipe.result import PER_CLASS_HEADER, Result, headline, metrics, per_class
-from ferpipe.scoring import softmax
+from ferpipe.evaluation import calibration, curves
+from ferpipe.evaluation.result import PER_CLASS_HEADER, Result, headline, metrics, per_class
+from ferpipe.model.losses import softmax
+from ferpipe.report.datasets import CKPLUS
+from ferpipe.report.findings import Findings
+from ferpipe.report.provenance import Provenance
 
 CLASSES = ("surprise", "anger", "calm face")
 # As many, as long and as strange as names get.
@@ -95,7 +95,7 @@ def findings(
         training={"best_epoch": 1, "epochs": epochs, "parameters": 4321},
         history=history(epochs),
         calibration=measured,
-        curves=one_vs_rest.curves(labels, probabilities, classes),
+        curves=curves.curves(labels, probabilities, classes),
         provenance=Provenance(
             data=data,
             images={name: 10 + (number > 0) for number, name in enumerate(classes)},

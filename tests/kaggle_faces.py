@@ -10,10 +10,10 @@ import pytest
 from faces import png
 from kaggle_server import SIGNATURE
 
-from ferpipe.errors import PipelineError
+from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Download, Expect, Kaggle, Limits, Local, Sample
 from ferpipe.params.run import Run
-from ferpipe.sources import kaggle
+from ferpipe.sources.kaggle import source
 
 SECRET = "SECRET-token-or-key"
 TARGET = Path("data/raw/images.zip")
@@ -67,7 +67,7 @@ def run(deadline: int = 60) -> Run:
 def refused(download: Download, deadline: int = 60) -> str:
     """Fetch, expect an error of one line, and find nothing left behind."""
     with pytest.raises(PipelineError) as caught:
-        kaggle.fetch(download, run(deadline), TARGET)
+        source.fetch(download, run(deadline), TARGET)
     assert not TARGET.exists()
     assert list(Path(".ferpipe").glob(".download.*")) == []
     message = str(caught.value)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ferpipe import records
+from ferpipe.data import records
 from ferpipe.params.train import Augment, Train
 
 NO_AUGMENT = Augment(flip=False, rotate=0.0, shift=0.0, zoom=0.0, contrast=0.0)

@@ -11,7 +11,7 @@ import zipfile
 import pytest
 from faces import png
 
-from ferpipe import files
+from ferpipe.core import paths
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 COUNT = 3000
@@ -99,6 +99,6 @@ def test_ctrl_c_ends_a_stage_cleanly_and_a_rerun_succeeds(root, many, run_stage)
         assert watched.end() == 130, watched.shown
         assert watched.shown.replace("\r", "\n").strip().split("\n")[-1] == f"{stage}: interrupted"
         assert contents(many) == before
-    shutil.rmtree(many / files.RECORDS)
+    shutil.rmtree(many / paths.RECORDS)
     assert run_stage("preprocess").returncode == 0
     assert contents(many) == before

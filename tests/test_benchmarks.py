@@ -16,8 +16,8 @@ import step
 import table
 import timed_stage
 import workers
-from ferpipe import runs
-from ferpipe.errors import PipelineError
+from ferpipe.core import machine
+from ferpipe.core.errors import PipelineError
 from ferpipe.params.reader import read_yaml
 
 BENCHMARKS = ("step", "kernels", "start", "stages", "inputs", "load", "reruns", "stable", "gpu")
@@ -215,8 +215,8 @@ def test_the_parts_of_a_stage_and_its_exit_make_its_wall_time():
 
 
 def test_the_machine_is_told_without_its_name():
-    assert f"{runs.cores()} cores" in report.machine()
-    assert sys.prefix not in report.machine()
+    assert f"{machine.cores()} cores" in report.machine_line()
+    assert sys.prefix not in report.machine_line()
 
 
 def test_the_largest_fall_is_between_epochs_after_warm_up():
@@ -234,7 +234,7 @@ def test_a_row_of_a_training_that_only_rises_has_no_fall():
     ("variant", "gamma"), [("all measures", 0.0), ("residual branches start at one", 1.0)]
 )
 def test_a_variant_switches_its_measure_off(variant, gamma):
-    from ferpipe import backbones
+    from ferpipe.model import backbones
 
     _, without = stable.variants()[variant]
     with without():

@@ -23,14 +23,17 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from test_records import faces, framed, write
 
-from ferpipe import archive, files, images, index
-from ferpipe.errors import PipelineError
+from ferpipe.core import files, paths
+from ferpipe.core.errors import PipelineError
+from ferpipe.data import archive, images, index
+from ferpipe.data.records import read_schema, read_split
+from ferpipe.data.sharding import preprocess
 from ferpipe.params.experiment import read_experiment
 from ferpipe.params.preprocess import Preprocess
 from ferpipe.params.split import Split
-from ferpipe.preprocess import preprocess
-from ferpipe.records import read_schema, read_split
-from ferpipe.split import split, summary
+from ferpipe.sources.intake import repacking
+from ferpipe.splitting.assign import split
+from ferpipe.splitting.audit import summary
 
 ROOT = Path(__file__).parents[1]
 PARAMS = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -165,7 +168,7 @@ PEOPLE = [
     for frame in range(2)
 ]
 INDEX = (
-    ",".join(files.INDEX_HEADER)
+    ",".join(paths.INDEX_HEADER)
     + "\n"
     + "".join(f"{path},{path.split('/')[0]},48,48,L,{'0' * 64}\n" for path in PEOPLE)
 )
@@ -198,12 +201,12 @@ def packed(tmp_path_factory):
     with zipfile.ZipFile(folder / "source.zip", "w") as zipped:
         for path, data in dataset(per_class=4).items():
             zipped.writestr(path, data)
-    contents = archive.repack(folder / "source.zip", folder / "images.zip", None, 0.0)
+    contents = repacking.repack(folder / "source.zip", folder / "images.zip", None, 0.0)
     rows = [
-        f"{image.path},{image.label},,,{files.SPLITS[n % 3]}\n"
+        f"{image.path},{image.label},,,{paths.SPLITS[n % 3]}\n"
         for n, image in enumerate(contents.images)
     ]
-    return folder / "images.zip", ",".join(files.SPLIT_HEADER) + "\n" + "".join(rows)
+    return folder / "images.zip", ",".join(paths.SPLIT_HEADER) + "\n" + "".join(rows)
 
 
 @generated("split")
@@ -213,9 +216,9 @@ def test_any_split_makes_whole_records_or_is_told(tmp_path, packed, changes):
     (tmp_path / "split.csv").write_bytes(edited(text.encode(), changes))
     params = Preprocess(**VALUES["preprocess"] | {"image_size": 8})
     with ends_in_one_line():
-        rows = files.read_csv(tmp_path / "split.csv", files.SPLIT_HEADER)
+        rows = files.read_csv(tmp_path / "split.csv", paths.SPLIT_HEADER)
         schema = preprocess(rows, zipped, params, tmp_path, workers=1)
-        read = [read_split(tmp_path, schema, name) for name in files.SPLITS]
+        read = [read_split(tmp_path, schema, name) for name in paths.SPLITS]
         assert sum(len(part.paths) for part in read) == len(rows) == 8
 
 
@@ -279,15 +282,15 @@ def check(source, folder):
     target = folder / "images.zip"
     target.unlink(missing_ok=True)
     with ends_in_one_line():
-        contents = archive.repack(source, target, None, 0.9, LIMITS)
+        contents = repacking.repack(source, target, None, 0.9, LIMITS)
         found = list(archive.read_images(target))
         assert [path for path, _ in found] == sorted(image.path for image in contents.images)
         for path, data in found:
             label, name = path.split("/")
             assert path.isprintable() and ".." not in (label, name)
             assert images.decode(data).mode in ("L", "RGB")
-        files.write_csv(folder / "skipped.csv", files.SKIPPED_HEADER, contents.skipped)
-        assert len(files.read_csv(folder / "skipped.csv", files.SKIPPED_HEADER)) == len(
+        files.write_csv(folder / "skipped.csv", paths.SKIPPED_HEADER, contents.skipped)
+        assert len(files.read_csv(folder / "skipped.csv", paths.SKIPPED_HEADER)) == len(
             contents.skipped
         )
         (folder / "skipped.csv").unlink()
@@ -309,7 +312,7 @@ ZIPS = [zip_bytes(zipfile.ZIP_STORED), zip_bytes(zipfile.ZIP_DEFLATED)]
 @generated("archive")
 @given(data=st.sampled_from(ZIPS), changes=edits)
 def test_any_archive_is_repacked_or_told(tmp_path, monkeypatch, data, changes):
-    monkeypatch.setattr(archive, "REFUSED", tmp_path.parent / "refused.csv")
+    monkeypatch.setattr(repacking, "REFUSED", tmp_path.parent / "refused.csv")
     (tmp_path / "source.zip").write_bytes(edited(data, changes))
     check(tmp_path / "source.zip", tmp_path)
 

@@ -50,7 +50,7 @@ def changes(backbone: str, size: int, batch: int) -> dict[str, Any]:
 
 def take_turns(answer_to: TextIO, trains: bool) -> None:
     """Make every `train_on_batch` count as a step of a turn, and wait where the turn ends."""
-    from ferpipe.backend import keras
+    from ferpipe.model.backend import keras
 
     real = keras.Model.train_on_batch
     turns: orders.Turns | None = None
@@ -86,10 +86,10 @@ def main() -> None:
 
     # As in src/stage.py: the code of this checkout.
     sys.path.insert(0, str(ROOT / "src"))
-    from ferpipe import records
+    from ferpipe.data import records
     from ferpipe.params.reader import read_section
     from ferpipe.params.train import Train
-    from ferpipe.train import train
+    from ferpipe.training.loop import train
 
     committed = read_section(ROOT / "params.yaml", "train", Train).model_dump()
     changed = changes(args.backbone, args.size, args.batch) | {"backend": args.backend}

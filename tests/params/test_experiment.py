@@ -6,11 +6,11 @@ import jsonschema
 import pytest
 from ruamel.yaml import YAML
 
-from ferpipe import presets
-from ferpipe.errors import PipelineError
+from ferpipe.core.errors import PipelineError
 from ferpipe.params.experiment import json_schema, read_experiment
 from ferpipe.params.reader import read_section
 from ferpipe.params.split import Split
+from ferpipe.tools import presets
 
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(json_schema()))
 

@@ -4,7 +4,7 @@ from typing import Annotated
 import pytest
 from pydantic import Field
 
-from ferpipe.errors import PipelineError
+from ferpipe.core.errors import PipelineError
 from ferpipe.params.reader import Section, Sha256, read_section, read_yaml
 
 

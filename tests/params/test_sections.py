@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from ferpipe.errors import PipelineError
+from ferpipe.core.errors import PipelineError
 from ferpipe.params.cv import CrossValidation
 from ferpipe.params.download import Download
 from ferpipe.params.evaluate import Evaluate

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from checkout import TINY, Checkout, copy_tracked
 
-from ferpipe import files
+from ferpipe.core import paths
 
 FOLDS = ["cv/dvc.yaml:fold@1-0", "cv/dvc.yaml:fold@1-1"]
 ALL = [*FOLDS, "cv/dvc.yaml:baseline", "cv/dvc.yaml:summary"]
@@ -74,7 +74,7 @@ def test_a_second_run_runs_nothing(finished):
 
 
 def test_every_image_is_predicted_once(finished):
-    index = {row["path"] for row in rows(finished.path / files.INDEX)}
+    index = {row["path"] for row in rows(finished.path / paths.INDEX)}
     tests = []
     for fold in (0, 1):
         table = rows(finished.path / f"reports/cv/predictions/seed-1-fold-{fold}.csv")
@@ -82,7 +82,7 @@ def test_every_image_is_predicted_once(finished):
         assert all(row["actual"] == row["path"].split("/")[0] for row in table)
         tests += [row["path"] for row in table if row["split"] == "test"]
     assert len(tests) == len(set(tests))
-    assert set(tests) == index == {row["path"] for row in rows(finished.path / files.CV_BASELINE)}
+    assert set(tests) == index == {row["path"] for row in rows(finished.path / paths.CV_BASELINE)}
 
 
 def test_the_summary_is_that_of_the_predictions(finished):

@@ -5,7 +5,7 @@ from checkout import ROOT
 from first_party import first_party
 from ruamel.yaml import YAML
 
-from ferpipe import crossval
+from ferpipe.data import folds
 from ferpipe.params.experiment import Experiment
 
 STAGES = ("download", "split", "preprocess", "train", "evaluate")
@@ -98,7 +98,7 @@ def test_a_stage_of_the_cross_validation_lists_the_sections_that_it_reads(cv_sta
 def test_there_is_a_stage_for_every_fold_of_every_seed(cv_stages):
     assert cv_stages["fold"]["matrix"] == {
         "seed": "${cv.seeds}",
-        "fold": list(range(crossval.FOLDS)),
+        "fold": list(range(folds.FOLDS)),
     }
 
 

@@ -9,7 +9,7 @@ import time
 import pytest
 from checkout import Checkout
 
-from ferpipe import verify
+from ferpipe.tools import verify
 
 LARGEST = {
     "download": "data/raw/images.zip",

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from ferpipe.calibration import RELIABILITY_HEADER
-from ferpipe.one_vs_rest import PRECISION_RECALL_HEADER, ROC_HEADER
+from ferpipe.evaluation.calibration import RELIABILITY_HEADER
+from ferpipe.evaluation.curves import PRECISION_RECALL_HEADER, ROC_HEADER
 
 REPO = Path(__file__).parents[2]
 PLOTS = REPO / ".dvc/plots"

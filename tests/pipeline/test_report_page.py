@@ -4,7 +4,7 @@ import pytest
 from browser import Browser
 from judged import HARD_CLASSES, findings, heat_maps
 
-from ferpipe import report
+from ferpipe.report import page
 
 pytestmark = pytest.mark.browser
 
@@ -83,11 +83,11 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture(scope="module", params=list(CASES))
-def page(request, tmp_path_factory):
+def html(request, tmp_path_factory):
     """The report's file: of few classes, and of twenty with long and strange names."""
     found = findings(**CASES[request.param])
     path = tmp_path_factory.mktemp("report") / "report.html"
-    text = report.page(found, heat_maps(found, report.looked_at(found)))
+    text = page.page(found, heat_maps(found, page.looked_at(found)))
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -112,39 +112,39 @@ def test_a_request_a_complaint_and_faint_or_misplaced_text_would_be_found(browse
 
 
 @pytest.mark.parametrize(("width", "dark"), SCREENS)
-def test_nothing_is_asked_for_and_nothing_complained_of(browser, page, width, dark):
-    browser.open(page, width, dark=dark)
+def test_nothing_is_asked_for_and_nothing_complained_of(browser, html, width, dark):
+    browser.open(html, width, dark=dark)
     asked = [address for address in browser.requests if not address.startswith("data:")]
-    assert asked == [page.as_uri()]
+    assert asked == [html.as_uri()]
     assert browser.console == []
     assert browser.run("[...document.images].every(image => image.naturalWidth > 0)")
 
 
 @pytest.mark.parametrize(("width", "dark"), SCREENS)
-def test_all_text_can_be_read(browser, page, width, dark):
-    browser.open(page, width, dark=dark)
+def test_all_text_can_be_read(browser, html, width, dark):
+    browser.open(html, width, dark=dark)
     seen, faint = browser.run(FAINT)
     assert seen > 200
     assert faint == []
 
 
 @pytest.mark.parametrize("width", [1200, 700, 390])
-def test_nothing_is_clipped_or_overlaps(browser, page, width):
-    browser.open(page, width)
+def test_nothing_is_clipped_or_overlaps(browser, html, width):
+    browser.open(html, width)
     assert browser.run("document.documentElement.scrollWidth") <= width
     assert browser.run(MISPLACED) == []
 
 
-def test_the_schemes_differ(browser, page):
+def test_the_schemes_differ(browser, html):
     colours = set()
     for dark in (False, True):
-        browser.open(page, dark=dark)
+        browser.open(html, dark=dark)
         colours.add(browser.run("getComputedStyle(document.body).backgroundColor"))
     assert colours == {"rgb(255, 255, 255)", "rgb(22, 27, 36)"}
 
 
-def test_it_prints_on_white_pages(browser, page):
-    browser.open(page, dark=True, media="print")
+def test_it_prints_on_white_pages(browser, html):
+    browser.open(html, dark=True, media="print")
     background = browser.run("getComputedStyle(document.body).backgroundColor")
     assert background == "rgb(255, 255, 255)"
     assert browser.run(FAINT)[1] == []

@@ -14,7 +14,7 @@ from checkout import ROOT
 from faces import png
 from ruamel.yaml import YAML
 
-from ferpipe import files
+from ferpipe.core import files, paths
 from ferpipe.params.reader import read_section
 from ferpipe.params.train import Train
 
@@ -53,7 +53,7 @@ def test_a_run_writes_what_it_promises(finished):
         *("reports/reliability.csv", "reports/roc.csv", "reports/precision_recall.csv"),
     ):
         assert (finished.path / name).stat().st_size > 0, name
-    index = files.read_csv(finished.path / files.INDEX, files.INDEX_HEADER)
+    index = files.read_csv(finished.path / paths.INDEX, paths.INDEX_HEADER)
     assert len(index) == 6 * 7 * 3
     predictions = (finished.path / "reports/predictions.csv").read_text().splitlines()
     assert len(predictions) == 1 + finished.json("reports/split.json")["test"]

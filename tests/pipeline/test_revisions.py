@@ -6,7 +6,7 @@ import sys
 import pytest
 from checkout import ROOT, Checkout
 
-from ferpipe import files
+from ferpipe.core import files
 
 DVC_YAML = """\
 stages:
@@ -31,9 +31,9 @@ def write_tables(checkout, wrong, paths=PATHS, digest="0" * 64):
     files.write_csv(folder / "reports/predictions.csv", header, predicted)
     split = [(path, label[path], path.split("/")[1][:4], "", "test") for path in paths]
     split.append(("happy/S999_001_1.png", "happy", "S999", "", "val"))
-    files.write_csv(folder / files.SPLIT, files.SPLIT_HEADER, split)
+    files.write_csv(folder / paths.SPLIT, paths.SPLIT_HEADER, split)
     index = [(path, label[path], 12, 10, "L", digest) for path in paths]
-    files.write_csv(folder / files.INDEX, files.INDEX_HEADER, index)
+    files.write_csv(folder / paths.INDEX, paths.INDEX_HEADER, index)
 
 
 @pytest.fixture(scope="module")

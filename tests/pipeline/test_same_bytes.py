@@ -9,7 +9,7 @@ import pytest
 from checkout import TINY, Checkout, copy_tracked
 from faces import png
 
-from ferpipe import verify
+from ferpipe.tools import verify
 
 # Lists folders backwards: a file system may give their entries in any order.
 BACKWARDS = """

@@ -12,7 +12,8 @@ from kaggle_server import (
     kaggle_server,  # noqa: F401 - a fixture
 )
 
-from ferpipe.sources.sample import draw_subject, encode_png, file_names
+from ferpipe.sources.sample.people import draw_subject, file_names
+from ferpipe.sources.sample.source import encode_png
 
 # someone:SECRET-token-or-key in base64, as a key is sent.
 KEY_IN_BASE64 = "c29tZW9uZTpTRUNSRVQtdG9rZW4tb3Ita2V5"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ferpipe import torn
+from ferpipe.tools import damaged
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def test_a_torn_lock_costs_no_stage_a_run(repo, share):
     lock = repo.path / "dvc.lock"
     whole = lock.read_bytes()
     lock.write_bytes(whole[: int(share * len(whole))])
-    torn.put_aside()
+    damaged.put_aside()
     assert repo.stages_run(repo.dvc("repro")) == []
     assert lock.read_bytes() == whole
 
@@ -44,13 +44,13 @@ def test_a_whole_lock_stays_where_it_is_and_so_does_one_with_a_merge_in_it(repo)
     merged = lock.read_text().replace("stages:\n", "<<<<<<< HEAD\nstages:\n", 1)
     for text in (lock.read_text(), merged):
         lock.write_text(text)
-        assert torn.put_aside() == []
+        assert damaged.put_aside() == []
         assert lock.read_text() == text
 
 
 @pytest.mark.parametrize("text", ["", '{"a": {"write"', "[]"])
 def test_a_torn_list_of_who_works_on_what_is_put_aside(repo, text):
-    torn.RWLOCK.write_text(text)
+    damaged.RWLOCK.write_text(text)
     repo.dvc("repro", "--dry", check=False)
-    assert torn.put_aside() == [torn.RWLOCK]
+    assert damaged.put_aside() == [damaged.RWLOCK]
     assert "up to date" in repo.dvc("repro")

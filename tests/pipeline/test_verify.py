@@ -5,8 +5,8 @@ import shutil
 import pytest
 from checkout import ROOT, Checkout
 
-from ferpipe import verify
-from ferpipe.errors import PipelineError
+from ferpipe.core.errors import PipelineError
+from ferpipe.tools import verify
 
 STAGES = ("download", "split", "preprocess", "train", "evaluate")
 

@@ -27,7 +27,8 @@ from pathlib import Path
 import psutil
 from checkout import Checkout, copy_tracked
 
-from ferpipe import runs, verify
+from ferpipe.runtime import run_log
+from ferpipe.tools import verify
 
 STAGES = ("download", "split", "preprocess", "train", "evaluate")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
@@ -88,7 +89,7 @@ class Torture:
             begun = time.monotonic()
             self.work.dvc("repro", stage)
             self.seconds[stage] = time.monotonic() - begun
-        noted = runs.read(self.work.path / runs.RUNS)
+        noted = run_log.read(self.work.path / run_log.RUNS)
         self._inside = {run.stage: run.seconds for run in noted}
         self.whole = verify.hashes(self.work.path)
         cache = Path(".dvc/cache")

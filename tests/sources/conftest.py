@@ -2,8 +2,8 @@ import pytest
 from kaggle_faces import SECRET, ZIP
 from kaggle_server import kaggle_server  # noqa: F401 - a fixture
 
-from ferpipe import archive
-from ferpipe.sources import kaggle_tries
+from ferpipe.sources.intake import repacking
+from ferpipe.sources.kaggle import retries
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def server(kaggle_server, tmp_path, monkeypatch):  # noqa: F811
     repository.mkdir()
     monkeypatch.chdir(repository)
     monkeypatch.setenv("KAGGLE_API_TOKEN", SECRET)
-    monkeypatch.setattr(kaggle_tries, "PAUSE", 0.01)
+    monkeypatch.setattr(retries, "PAUSE", 0.01)
     kaggle_server.datasets["someone/faces"] = ZIP
     return kaggle_server
 
@@ -23,4 +23,4 @@ def digest(tmp_path_factory):
     """The digest of the faces' content."""
     folder = tmp_path_factory.mktemp("digest")
     (folder / "local.zip").write_bytes(ZIP)
-    return archive.repack(folder / "local.zip", folder / "images.zip", None, 0.0).digest
+    return repacking.repack(folder / "local.zip", folder / "images.zip", None, 0.0).digest

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from ferpipe.errors import PipelineError, one_line
+from ferpipe.core.errors import PipelineError, one_line
 
 
 class Section(BaseModel):

@@ -1,1 +1,1 @@
-"""Where images come from: each module turns its source into the canonical archive."""
+"""From elsewhere to the canonical archive: a package a source, with `fetch` in its `source.py`."""

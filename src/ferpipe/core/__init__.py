@@ -1,0 +1,1 @@
+"""Errors, paths, atomic files, the machine: what everything uses and hardly ever changes."""

@@ -1,0 +1,36 @@
+"""Reading the canonical archive, data/raw/images.zip."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from ferpipe.core.errors import PipelineError
+
+# What zipfile raises on a damaged zip.
+UNSOUND = (
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+    *(EOFError, NotImplementedError, OSError, RuntimeError, ValueError),
+)
+
+
+def read_images(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Read the canonical archive in its own order.
+
+    Yields:
+        (path in the archive, encoded bytes).
+
+    Raises:
+        PipelineError: the archive is missing or damaged.
+    """
+    if not path.is_file():
+        raise PipelineError(f"{path} is missing; run `dvc repro`, which makes it")
+    try:
+        with zipfile.ZipFile(path) as zipped:
+            for entry in zipped.infolist():
+                yield entry.filename, zipped.read(entry)
+    except UNSOUND as error:
+        raise PipelineError(f"{path} is damaged ({error}); run `dvc repro --force`") from None

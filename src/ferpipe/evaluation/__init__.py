@@ -1,0 +1,1 @@
+"""Numbers: metrics, intervals, calibration, curves, baselines, cross-validation, Grad-CAM."""

@@ -1,0 +1,1 @@
+"""The network: backend, backbones, HOG layers, building, saving, losses."""

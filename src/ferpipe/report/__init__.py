@@ -1,0 +1,1 @@
+"""Words and pictures: figures, the report's page, the model card, provenance."""

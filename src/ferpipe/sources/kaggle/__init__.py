@@ -1,0 +1,1 @@
+"""A data set on Kaggle: the client in a process of its own, credentials, retries."""

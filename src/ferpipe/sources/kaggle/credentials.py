@@ -1,0 +1,83 @@
+"""The credentials that Kaggle's client sends: where it finds them, and what is wrong with them.
+
+The client does not tell. It takes them from several places in an order of its own, and reads a
+damaged file as none.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ferpipe.core.errors import PipelineError
+
+SETTINGS = "https://www.kaggle.com/settings"
+WAYS = (
+    f"make a token at {SETTINGS} and set KAGGLE_API_TOKEN or write it to ~/.kaggle/access_token; "
+    "or set KAGGLE_USERNAME and KAGGLE_KEY; or put kaggle.json in $KAGGLE_CONFIG_DIR, ~/.kaggle "
+    "or ~/.config/kaggle (read only if ~/.kaggle does not exist); or run `kaggle auth login`"
+)
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Where what the client sends comes from.
+
+    Attributes:
+        name: in words.
+        file: the file, if it is one.
+        token: whether it is a token, which goes before all keys.
+    """
+
+    name: str
+    file: Path | None = None
+    token: bool = False
+
+
+def find(api: Any) -> Credentials | None:
+    """The credentials that the client will send, in its own order; None if it has none.
+
+    Raises:
+        PipelineError: there are some, but they are not whole.
+    """
+    from kagglesdk import get_access_token_from_env
+
+    token, variable = get_access_token_from_env()
+    values = api.config_values if isinstance(api.config_values, dict) else {}
+    config = Path(api.config)
+    if token:
+        if variable == "access_token":
+            return Credentials("~/.kaggle/access_token", Path("~/.kaggle/access_token"), token=True)
+        return Credentials(variable, token=True)
+    if values.get("username") and values.get("key"):
+        if "KAGGLE_KEY" in os.environ:
+            return Credentials("KAGGLE_USERNAME and KAGGLE_KEY")
+        return Credentials(str(config), config)
+    if config.is_file():
+        raise PipelineError(
+            f"{config} is not a Kaggle key: it should be JSON with username and key; make a new "
+            f"one at {SETTINGS}"
+        )
+    for given, lacking in itertools.permutations(("KAGGLE_USERNAME", "KAGGLE_KEY")):
+        if given in os.environ:
+            raise PipelineError(f"{given} is set and {lacking} is not; set both, or none")
+    for name in ("~/.kaggle/kaggle.json", "~/.kaggle/credentials.json"):
+        # The first is sent also where KAGGLE_CONFIG_DIR names another folder.
+        if Path(name).expanduser().is_file():
+            return Credentials(name, Path(name))
+    return None
+
+
+def notes(credentials: Credentials | None, dataset: str) -> list[str]:
+    """What the user should hear of the credentials, whatever comes of the download."""
+    if credentials is None:
+        return [f"no Kaggle credentials found, so {dataset} is asked for without any"]
+    if credentials.file is None or os.name == "nt":
+        return []
+    file = credentials.file.expanduser()
+    if file.is_file() and file.stat().st_mode & 0o077:
+        return [f"WARNING: others on this machine can read {file}; run `chmod 600 {file}`"]
+    return []

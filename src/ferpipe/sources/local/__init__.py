@@ -1,0 +1,1 @@
+"""A zip or a folder on this machine."""

@@ -1,0 +1,1 @@
+"""The built-in sample: drawn faces (people, face, raster)."""

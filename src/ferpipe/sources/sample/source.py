@@ -1,0 +1,83 @@
+"""The built-in sample: faces that this package draws, as the canonical archive."""
+
+from __future__ import annotations
+
+import functools
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from ferpipe.params.download import Download, Sample
+from ferpipe.params.run import Run
+from ferpipe.sources.intake import repacking
+from ferpipe.sources.sample.people import PROTOTYPES, draw_subject, file_names
+from ferpipe.sources.sample.raster import SIDE
+
+
+def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
+    """Draw the sample into the canonical archive.
+
+    Args:
+        params: the section `download`.
+        run: the section `run`; not needed here.
+        target: where the canonical archive goes.
+
+    Returns:
+        What the archive holds: for each subject one sequence a class, of three frames.
+    """
+    members = []
+    for subject in range(1, params.sample.subjects + 1):
+        faces = draw_subject(params.sample.seed, subject)
+        names = file_names(params.sample.seed, subject)
+        for label, frames, frame_names in zip(PROTOTYPES, faces, names, strict=True):
+            for pixels, name in zip(frames, frame_names, strict=True):
+                read = functools.partial(encode_png, pixels)
+                members.append(repacking.Member(label, name, read))
+    return repacking.pack(members, target)
+
+
+def contact_sheet(params: Sample, columns: int = 8) -> Image.Image:
+    """A picture of the sample: one row a class, one column a subject.
+
+    Args:
+        params: which sample.
+        columns: subjects to show, at most `params.subjects`.
+
+    Returns:
+        An image in mode "L": the last frame of each sequence at double size, classes named.
+    """
+    zoom, margin, gap = 2, 76, 4
+    cell = zoom * SIDE + gap
+    columns = min(columns, params.subjects)
+    sheet = Image.new("L", (margin + columns * cell, len(PROTOTYPES) * cell + gap), 255)
+    pen = ImageDraw.Draw(sheet)
+    for row, label in enumerate(PROTOTYPES):
+        middle = row * cell + gap + zoom * SIDE // 2
+        pen.text((margin - 10, middle), label, fill=0, anchor="rm", font_size=14)
+    for column in range(columns):
+        for row, frames in enumerate(draw_subject(params.seed, column + 1)):
+            face = Image.fromarray(frames[-1].repeat(zoom, axis=0).repeat(zoom, axis=1))
+            sheet.paste(face, (margin + column * cell, row * cell + gap))
+    return sheet
+
+
+def encode_png(pixels: np.ndarray) -> bytes:
+    """Encode uint8 (height, width) as an 8-bit gray PNG whose data is stored, not compressed.
+
+    Compressed bytes depend on the zlib that Pillow was built with, and even at level 0 it is
+    zlib that chooses where blocks end. One stored block (RFC 1950, 1951) leaves nothing to choose;
+    it holds up to 65535 bytes, far more than a face of 48x48.
+    """
+    height, width = pixels.shape
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    block = struct.pack("<BHH", 1, len(rows), len(rows) ^ 0xFFFF) + rows
+    data = b"\x78\x01" + block + struct.pack(">I", zlib.adler32(rows))
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )

@@ -1,0 +1,1 @@
+"""One file a stage: read params and inputs, call, write outputs."""

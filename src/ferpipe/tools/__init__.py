@@ -1,0 +1,1 @@
+"""The command `ferpipe`: check, preset, runs, compare, verify."""

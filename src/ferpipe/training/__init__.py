@@ -1,0 +1,1 @@
+"""The training loop: phases, epochs, augmentation, the solved head, CPU kernels, checkpoints."""

@@ -1,0 +1,72 @@
+import errno
+
+import pytest
+
+from ferpipe.core.errors import PipelineError, exits_cleanly, one_line
+
+
+def ends_with(error):
+    @exits_cleanly("split")
+    def main():
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    "error",
+    [PipelineError("no such key"), OSError("no such key"), PipelineError("no\n  such\tkey\n")],
+)
+def test_what_a_user_can_mend_ends_in_one_line_and_exit_code_1(error, capsys):
+    with pytest.raises(SystemExit) as end:
+        ends_with(error)()
+    assert end.value.code == 1
+    assert capsys.readouterr() == ("", "split: error: no such key\n")
+
+
+def test_a_missing_file_is_named(tmp_path, capsys):
+    @exits_cleanly("split")
+    def main():
+        (tmp_path / "index.csv").read_text()
+
+    with pytest.raises(SystemExit):
+        main()
+    assert str(tmp_path / "index.csv") in capsys.readouterr().err
+
+
+def test_an_interrupt_ends_in_exit_code_130(capsys):
+    with pytest.raises(SystemExit) as end:
+        ends_with(KeyboardInterrupt())()
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "split: interrupted\n"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG])
+def test_a_full_disk_is_told_with_the_remedy(number, capsys):
+    with pytest.raises(SystemExit):
+        ends_with(OSError(number, "full", "data/split.csv"))()
+    assert capsys.readouterr().err == (
+        f"split: error: [Errno {number}] full: 'data/split.csv'; "
+        "free some space or raise the limit, then run it again\n"
+    )
+
+
+def test_a_defect_of_ours_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        ends_with(ZeroDivisionError())()
+
+
+def test_arguments_reach_the_wrapped_main_which_keeps_its_name():
+    seen = []
+
+    @exits_cleanly("split")
+    def main(*args, **kwargs):
+        seen.append((args, kwargs))
+
+    main(1, two=2)
+    assert seen == [((1,), {"two": 2})]
+    assert main.__name__ == "main"
+
+
+def test_an_error_without_a_message_is_told_by_its_type():
+    assert one_line(EOFError()) == "EOFError"

@@ -1,0 +1,163 @@
+import os
+from contextlib import nullcontext
+
+import pytest
+
+from ferpipe.core import files
+from ferpipe.core.errors import PipelineError
+
+
+def test_a_block_that_ends_well_replaces_the_target(tmp_path):
+    target = tmp_path / "made" / "for" / "it.txt"
+    with files.replacing(target) as file:
+        file.write(b"new")
+        assert not target.exists()
+    assert target.read_bytes() == b"new"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_block_that_raises_leaves_the_old_target_and_nothing_else(tmp_path, error):
+    target = tmp_path / "it.txt"
+    target.write_bytes(b"old")
+    with pytest.raises(error), files.replacing(target) as file:
+        file.write(b"half of the n")
+        raise error
+    assert target.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_a_killed_process_left_beside_a_target_goes_with_the_next_writing(tmp_path):
+    target = tmp_path / "it[1].txt"
+    (tmp_path / ".it[1].txt.abc.partial").write_bytes(b"half")
+    (tmp_path / ".it[1].txt.def.partial").mkdir()
+    (tmp_path / ".it[1].txt.def.partial" / "part").write_bytes(b"half")
+    others = [tmp_path / ".it.txt.abc.partial", tmp_path / ".it[1].txt"]
+    for other in others:
+        other.write_bytes(b"not ours")
+    files.write_bytes(target, b"whole")
+    assert sorted(tmp_path.iterdir()) == sorted([target, *others])
+
+
+@pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
+def test_a_scratch_folder_lies_beside_its_target_and_goes(tmp_path, error):
+    target = tmp_path / "made" / "records"
+    with pytest.raises(error) if error else nullcontext(), files.scratch(target) as folder:
+        assert folder.parent == target.parent
+        assert list(folder.iterdir()) == []
+        (folder / "shard").write_bytes(b"half")
+        if error:
+            raise error
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_process_that_ends_at_once_removes_what_is_half_written(tmp_path):
+    with files.replacing(tmp_path / "whole.txt") as file:
+        file.write(b"whole")
+    with (
+        pytest.raises(FileNotFoundError),  # in a process that goes on, and should not
+        files.replacing(tmp_path / "it.txt"),
+        files.scratch(tmp_path / "records") as folder,
+    ):
+        (folder / "shard").write_bytes(b"half")
+        assert len(list(tmp_path.iterdir())) == 3
+        files.tidy()
+        assert list(tmp_path.iterdir()) == [tmp_path / "whole.txt"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "whole.txt"]
+
+
+def limited(code, tmp_path, run_python):
+    """Run code under a limit of 1000 bytes a file."""
+    begin = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
+    imports = "from pathlib import Path; from ferpipe import files"
+    return run_python("-c", f"{begin}; {imports}\nwhere = Path({str(tmp_path)!r})\n{code}")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit")
+@pytest.mark.parametrize(
+    "code",
+    [
+        "files.write_bytes(where / 'it.bin', bytes(2000))",
+        "with files.scratch(where / 'it.bin') as folder: (folder / 'a').write_bytes(bytes(2000))",
+    ],
+)
+def test_what_does_not_fit_is_named_and_nothing_of_it_stays(tmp_path, run_python, code):
+    done = limited(code, tmp_path, run_python)
+    assert done.stderr.splitlines()[-1] == (
+        f"OSError: [Errno 27] File too large: '{tmp_path / 'it.bin'}'"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
+def test_an_output_has_the_permissions_of_an_ordinary_file(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        files.write_bytes(tmp_path / "it.txt", b"")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "it.txt").stat().st_mode & 0o777 == mode
+
+
+def test_text_is_utf_8_with_unix_line_ends(tmp_path):
+    files.write_text(tmp_path / "it.txt", "müde\n")
+    assert (tmp_path / "it.txt").read_bytes() == b"m\xc3\xbcde\n"
+
+
+def test_json_is_indented_in_the_order_given_and_reads_back(tmp_path):
+    path = tmp_path / "it.json"
+    files.write_json(path, {"b": 1, "a": {"ü": 0.1}})
+    assert path.read_bytes() == '{\n  "b": 1,\n  "a": {\n    "ü": 0.1\n  }\n}\n'.encode()
+    assert files.read_json(path) == {"b": 1, "a": {"ü": 0.1}}
+
+
+def test_json_holds_no_nan(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "it.json", {"a": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "it.json is missing; run `dvc repro`, which makes it"),
+        (b"{", "it.json is not JSON .*; run `dvc repro --force`"),
+        (b"\xff", "it.json is not JSON .*; run `dvc repro --force`"),
+        (b"[1]", "it.json holds no JSON object; run `dvc repro --force`"),
+    ],
+)
+def test_json_that_cannot_be_read_is_told_with_the_remedy(tmp_path, data, message):
+    if data is not None:
+        (tmp_path / "it.json").write_bytes(data)
+    with pytest.raises(PipelineError, match=message):
+        files.read_json(tmp_path / "it.json")
+
+
+def test_csv_has_unix_line_ends_and_exact_floats_and_reads_back(tmp_path):
+    path = tmp_path / "it.csv"
+    files.write_csv(path, ("name", "value"), [('a,"b"\nc', 0.1 + 0.2), ("ü", None)])
+    assert path.read_bytes() == 'name,value\n"a,""b""\nc",0.30000000000000004\nü,\n'.encode()
+    assert files.read_csv(path, ("name", "value")) == [
+        {"name": 'a,"b"\nc', "value": "0.30000000000000004"},
+        {"name": "ü", "value": ""},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "it.csv is missing; run `dvc repro`, which makes it"),
+        (b"", "it.csv should begin with a,b, found nothing"),
+        (b"b,a\n1,2\n", "it.csv should begin with a,b, found b,a"),
+        (b"a,b\n1,2\n3\n", "it.csv, line 3: 1 values for 2 columns"),
+        (b"a,b\n1,2,3\n", "it.csv, line 2: 3 values for 2 columns"),
+        (b"a,b\n\xff,2\n", "it.csv is not UTF-8 CSV .*; run `dvc repro --force`"),
+        (b'a,b\n"1"2,3\n', "it.csv is not UTF-8 CSV .*; run `dvc repro --force`"),
+    ],
+)
+def test_a_csv_that_cannot_be_read_is_told_with_file_and_line(tmp_path, data, message):
+    if data is not None:
+        (tmp_path / "it.csv").write_bytes(data)
+    with pytest.raises(PipelineError, match=message):
+        files.read_csv(tmp_path / "it.csv", ("a", "b"))

@@ -1,0 +1,294 @@
+import dataclasses
+import hashlib
+import json
+import struct
+
+import google_crc32c
+import numpy as np
+import pytest
+
+from ferpipe.core import files
+from ferpipe.core.errors import PipelineError
+from ferpipe.data import records
+from ferpipe.data.records import Schema, decode_frames, encode, read_schema, read_split
+
+CLASSES = ["anger", "happy", "überrascht"]
+
+
+def faces(count, side=4, channels=1, seed=0):
+    """Images of noise, labels and paths; paths of many lengths, so that lengths take two bytes."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (count, side, side, channels), dtype=np.uint8)
+    labels = [number % len(CLASSES) for number in range(count)]
+    paths = [f"{CLASSES[label]}/{'x' * (40 * n)}.png" for n, label in enumerate(labels)]
+    return images, labels, paths
+
+
+def write(folder, shards, side=4, channels=1):
+    """Write shards of (images, labels, paths) as the split `train`; returns the schema."""
+    folder.mkdir(exist_ok=True)
+    names = [f"train-{n:05d}-of-{len(shards):05d}.tfrecord" for n in range(len(shards))]
+    for name, shard in zip(names, shards, strict=True):
+        (folder / name).write_bytes(b"".join(encode(*one) for one in zip(*shard, strict=True)))
+    schema = Schema(
+        image_size=side,
+        channels=channels,
+        classes=CLASSES,
+        shards={"train": names, "val": [], "test": []},
+        images={"train": sum(len(shard[1]) for shard in shards), "val": 0, "test": 0},
+        sha256={name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names},
+        chosen_on_test=True,
+    )
+    files.write_json(folder / records.SCHEMA, dataclasses.asdict(schema))
+    return schema
+
+
+def frames(path):
+    return list(decode_frames(path.read_bytes(), path))
+
+
+@pytest.mark.parametrize(("side", "channels"), [(1, 1), (4, 1), (48, 3), (130, 1)])
+def test_what_was_written_reads_back(tmp_path, side, channels):
+    shards = [faces(5, side, channels, seed=1), faces(3, side, channels, seed=2)]
+    schema = write(tmp_path, shards, side, channels)
+    assert read_schema(tmp_path) == schema
+    train = read_split(tmp_path, schema, "train")
+    assert np.array_equal(train.images, np.concatenate([shard[0] for shard in shards]))
+    assert train.labels.tolist() == [0, 1, 2, 0, 1, 0, 1, 2]
+    assert train.paths == shards[0][2] + shards[1][2]
+    assert (train.images.dtype, train.labels.dtype) == (np.uint8, np.int32)
+
+
+def test_a_split_without_images_is_empty(tmp_path):
+    schema = write(tmp_path, [faces(2)])
+    val = read_split(tmp_path, schema, "val")
+    assert (val.images.shape, val.labels.shape, val.paths) == ((0, 4, 4, 1), (0,), [])
+
+
+@pytest.mark.parametrize("label", [0, 1, 127, 128, 300, 2**31 - 1])
+def test_a_label_of_any_size_reads_back(tmp_path, label):
+    (tmp_path / "one.tfrecord").write_bytes(encode(np.zeros((2, 2, 1), np.uint8), label, "a/b"))
+    assert frames(tmp_path / "one.tfrecord") == [(bytes(4), label, "a/b")]
+
+
+def test_a_record_is_pinned():
+    image = np.arange(4, dtype=np.uint8).reshape(2, 2, 1)
+    assert encode(image, 1, "a/b.png").hex() == (
+        "3a000000000000001295eae2"  # length, its checksum
+        "0a38"
+        "0a110a05696d61676512080a060a0400010203"  # image
+        "0a0e0a056c6162656c12051a030a0101"  # label
+        "0a130a0470617468120b0a090a07612f622e706e67"  # path
+        "1ef678a5"  # checksum
+    )
+
+
+def test_tensorflow_reads_our_shards_and_writes_the_same_bytes(tmp_path):
+    import tensorflow as tf
+
+    shards = [faces(4, 6, 3, seed=1), faces(3, 6, 3, seed=2)]
+    schema = write(tmp_path, shards, 6, 3)
+    ours = read_split(tmp_path, schema, "train")
+    features = {
+        name: tf.io.FixedLenFeature([], kind)
+        for name, kind in (("image", tf.string), ("label", tf.int64), ("path", tf.string))
+    }
+    dataset = tf.data.TFRecordDataset([str(tmp_path / name) for name in schema.shards["train"]])
+    for number, payload in enumerate(dataset):
+        found = tf.io.parse_single_example(payload, features)
+        pixels = tf.reshape(tf.io.decode_raw(found["image"], tf.uint8), (6, 6, 3))
+        assert np.array_equal(pixels, ours.images[number])
+        assert found["label"].numpy() == ours.labels[number]
+        assert found["path"].numpy().decode() == ours.paths[number]
+    assert number == 6
+
+    for name, shard in zip(schema.shards["train"], shards, strict=True):
+        with tf.io.TFRecordWriter(str(tmp_path / "theirs")) as writer:
+            for image, label, path in zip(*shard, strict=True):
+                example = tf.train.Example()
+                values = example.features.feature
+                values["image"].bytes_list.value.append(image.tobytes())
+                values["label"].int64_list.value.append(label)
+                values["path"].bytes_list.value.append(path.encode())
+                writer.write(example.SerializeToString(deterministic=True))
+        assert (tmp_path / "theirs").read_bytes() == (tmp_path / name).read_bytes()
+
+
+# Damage
+
+
+@pytest.fixture
+def shard(tmp_path):
+    """A shard of two small records and what reads it."""
+    schema = write(tmp_path, [faces(2, side=2)], side=2)
+    path = tmp_path / schema.shards["train"][0]
+    return path, lambda: read_split(tmp_path, schema, "train")
+
+
+def test_any_flipped_bit_is_noticed(shard):
+    path, read = shard
+    sound = path.read_bytes()
+    for position in range(len(sound)):
+        data = bytearray(sound)
+        data[position] ^= 1 << position % 8
+        path.write_bytes(data)
+        with pytest.raises(PipelineError, match=r"is damaged at byte \d+; run `dvc repro --force`"):
+            read()
+
+
+def test_a_shard_cut_anywhere_is_noticed(shard):
+    path, read = shard
+    sound = path.read_bytes()
+    between = len(encode(*(part[0] for part in faces(2, side=2))))
+    for length in range(len(sound)):
+        path.write_bytes(sound[:length])
+        message = "damaged at byte"
+        if length < 8:  # the pixels alone take more
+            message = "holds fewer train images than schema.json says; run `dvc repro"
+        if length == between:  # a whole record, but one too few
+            message = "is not the shard that schema.json means; run `dvc repro"
+        with pytest.raises(PipelineError, match=message):
+            read()
+
+
+def test_anything_after_the_last_record_is_noticed(shard):
+    path, read = shard
+    sound = path.read_bytes()
+    path.write_bytes(sound + b"\0")
+    with pytest.raises(PipelineError, match=f"is damaged at byte {len(sound)}"):
+        read()
+
+
+def test_a_missing_shard_is_told_with_the_remedy(shard):
+    path, read = shard
+    path.unlink()
+    with pytest.raises(PipelineError, match=f"{path.name} is missing; run `dvc repro`"):
+        read()
+
+
+def framed(payload):
+    """A payload with the lengths and checksums of a TFRecord."""
+
+    def checked(data):
+        crc = google_crc32c.value(data)
+        masked = ((crc >> 15) | (crc << 17 & 0xFFFFFFFF)) + 0xA282EAD8
+        return data + struct.pack("<I", masked & 0xFFFFFFFF)
+
+    return checked(struct.pack("<Q", len(payload))) + checked(payload)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"hello",
+        b"\x0a\x00",  # an example without features
+        b"\x0a\x03abc",
+        b"\x0a\xff",  # a length that never ends
+        b"\x08\x01",  # a number where a message should be
+        encode(np.zeros((1, 1, 1), np.uint8), 0, "a/b")[12:-5],
+        b"\x08" + encode(np.zeros((1, 1, 1), np.uint8), 0, "a/b")[13:-4],  # of another kind
+    ],
+)
+def test_a_sound_frame_that_holds_another_record_is_told(tmp_path, payload):
+    (tmp_path / "other.tfrecord").write_bytes(framed(payload))
+    with pytest.raises(PipelineError, match=r"other\.tfrecord holds a record that is not ours"):
+        frames(tmp_path / "other.tfrecord")
+
+
+def test_a_record_without_one_of_the_features_is_told(tmp_path):
+    payload = encode(np.zeros((1, 1, 1), np.uint8), 0, "a/b")[12:-4].replace(b"label", b"lable")
+    (tmp_path / "other.tfrecord").write_bytes(framed(payload))
+    with pytest.raises(PipelineError, match="holds a record that is not ours"):
+        frames(tmp_path / "other.tfrecord")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image_size": 3},
+        {"channels": 3},
+        {"classes": ["anger"]},
+        {"images": {"train": 1, "val": 0, "test": 0}},
+    ],
+    ids=["size", "channels", "classes", "count"],
+)
+def test_records_that_do_not_fit_the_schema_are_told(tmp_path, change):
+    schema = dataclasses.replace(write(tmp_path, [faces(2)]), **change)
+    with pytest.raises(PipelineError, match=r"tfrecord does not fit schema\.json; run `dvc repro"):
+        read_split(tmp_path, schema, "train")
+
+
+def test_fewer_records_than_the_schema_says_are_told(tmp_path):
+    schema = write(tmp_path, [faces(2)])
+    schema = dataclasses.replace(schema, images={"train": 3, "val": 0, "test": 0})
+    with pytest.raises(PipelineError, match=r"holds 2 train images, schema\.json says 3; run `dvc"):
+        read_split(tmp_path, schema, "train")
+
+
+def test_shards_that_changed_places_are_told(tmp_path):
+    schema = write(tmp_path, [faces(2, seed=1), faces(2, seed=2)])
+    first, second = (tmp_path / name for name in schema.shards["train"])
+    data = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    second.write_bytes(data)
+    with pytest.raises(PipelineError, match=rf"{first.name} is not the shard that schema\.json me"):
+        read_split(tmp_path, schema, "train")
+
+
+def test_a_schema_in_another_order_is_told(tmp_path):
+    schema = write(tmp_path, [faces(2, seed=1), faces(3, seed=2)])
+    shards = {**schema.shards, "train": schema.shards["train"][::-1]}
+    hashes = dict(zip(schema.sha256, reversed(schema.sha256.values()), strict=True))
+    schema = dataclasses.replace(schema, shards=shards, sha256=hashes)
+    with pytest.raises(PipelineError, match=r"is not the shard that schema\.json means"):
+        read_split(tmp_path, schema, "train")
+
+
+def test_shards_of_another_run_that_look_the_same_are_told(tmp_path):
+    schema = write(tmp_path / "ours", [faces(4, seed=1)])
+    write(tmp_path / "theirs", [faces(4, seed=2)])
+    with pytest.raises(PipelineError, match=r"is not the shard that schema\.json means"):
+        read_split(tmp_path / "theirs", schema, "train")
+
+
+WRONG_SCHEMAS = {
+    "a key less": {"channels": ...},
+    "a key more": {"colour": "gray"},
+    "text for a number": {"image_size": "4"},
+    "no pixels": {"image_size": 0},
+    "truth for a number": {"image_size": True},
+    "two channels": {"channels": 2},
+    "a fraction": {"image_size": 4.5},
+    "classes that are numbers": {"classes": [1, 2]},
+    "one class as text": {"classes": "anger"},
+    "a split less": {"images": {"train": 2}},
+    "a count below 0": {"images": {"train": -1, "val": 0, "test": 0}},
+    "no hash": {"sha256": {}},
+    "a name that leads out": {
+        "shards": {"train": ["../train-00000-of-00001.tfrecord"], "val": [], "test": []},
+        "sha256": {"../train-00000-of-00001.tfrecord": "0" * 64},
+    },
+    "null": {"shards": None},
+}
+
+
+@pytest.mark.parametrize("change", WRONG_SCHEMAS.values(), ids=WRONG_SCHEMAS)
+def test_what_is_no_schema_is_told(tmp_path, change):
+    values = dataclasses.asdict(write(tmp_path, [faces(2)])) | change
+    values = {key: value for key, value in values.items() if value is not ...}
+    (tmp_path / "schema.json").write_text(json.dumps(values))
+    with pytest.raises(PipelineError, match=r"schema\.json is not a schema of this version; run"):
+        read_schema(tmp_path)
+
+
+def test_a_count_that_no_memory_would_hold_is_told(tmp_path):
+    schema = write(tmp_path, [faces(2)])
+    schema = dataclasses.replace(schema, images={"train": 10**12, "val": 0, "test": 0})
+    with pytest.raises(PipelineError, match="holds fewer train images than"):
+        read_split(tmp_path, schema, "train")
+
+
+def test_a_missing_schema_is_told(tmp_path):
+    with pytest.raises(PipelineError, match=r"schema\.json is missing; run `dvc repro`"):
+        read_schema(tmp_path)

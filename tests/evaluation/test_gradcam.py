@@ -1,0 +1,95 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from networks import bars, train_params
+
+from ferpipe.evaluation import gradcam
+from ferpipe.model.backend import keras, prepare
+from ferpipe.model.network import build_model, with_probabilities
+from ferpipe.params.train import Augment
+from ferpipe.training.ridge_head import solve_head
+
+FLIP = Augment(flip=True, rotate=0.0, shift=0.0, zoom=0.0, contrast=0.0)
+
+
+def network(side=16, **changes):
+    prepare(seed=1)
+    classifier = build_model(train_params(**changes), side, 1, 3)
+    head = classifier.get_layer("logits")
+    rng = np.random.default_rng(0)
+    head.set_weights([rng.normal(size=weights.shape) for weights in head.get_weights()])
+    return with_probabilities(classifier)
+
+
+def by_differentiation(model, images, classes, maps, tail):
+    """The same heat, from TensorFlow's own gradient of the class's logit by the map."""
+    seen = tf.convert_to_tensor(keras.Model(model.input, maps)(images, training=False))
+    with tf.GradientTape() as tape:
+        tape.watch(seen)
+        score = tf.reduce_sum(tf.gather(tail(seen), classes, axis=1, batch_dims=1))
+    heat = np.maximum((seen * tape.gradient(score, seen)).numpy().sum(axis=-1), 0)
+    return [gradcam._enlarged(each, images.shape[1]).astype(int) for each in heat]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "size"),
+    [("compact", 16), ("MobileNetV2", 64)],
+    ids=["a head that sees places", "a head that averages"],
+)
+def test_the_heads_kernel_is_the_gradient(backbone, size):
+    model = network(backbone=backbone, input_size=size)
+    images = bars(4, seed=1).images
+    classes = np.array([0, 1, 2, 0])
+    pool = model.get_layer("pool")
+    tail = keras.Model(pool.input, model.get_layer("logits").output)
+    expected = by_differentiation(model, images, classes, pool.input, tail)
+    found = gradcam.heat_maps(model, images, classes)
+    assert found.dtype == np.uint8
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def test_a_solved_heads_last_level_is_shown_and_both_sides_count():
+    model = network(side=48, head="solved", input_size=48, augment=FLIP)
+    image = np.zeros((1, 48, 48, 1), np.uint8)
+    image[0, 10:20, 6:16] = 255
+    both = np.concatenate([image, image[:, :, ::-1]])
+    found = gradcam.heat_maps(model, both, np.array([1, 1])).astype(int)
+    # The logits are those of the mirror image too, and so are the places that count.
+    assert np.abs(found[0] - found[1][:, ::-1]).max() <= 1
+    one_sided = network(side=48, head="solved", input_size=48)
+    alone = gradcam.heat_maps(one_sided, image, np.array([1])).astype(int)
+    assert np.abs(alone[0] - found[0]).max() > 10
+
+
+def test_a_solved_head_on_means_is_shown_through_the_output():
+    model = network(side=48, head="solved", backbone="MobileNetV2", input_size=48, augment=FLIP)
+    found = gradcam.heat_maps(model, bars(3, seed=2, side=48).images, np.array([0, 1, 2]))
+    assert found.shape == (3, 48, 48)
+    assert found.max() > 100
+
+
+def test_heat_lies_where_the_class_is_told_from():
+    prepare(seed=1)
+    params = train_params(head="solved", input_size=48)
+    classifier = build_model(params, 48, 1, 3)
+    # In each image one of three bars is bright: class c in rows 2 + 5c to 6 + 5c of 16.
+    small = bars(60, seed=3)
+    images = np.kron(small.images, np.ones((1, 3, 3, 1), np.uint8))
+    training = type(small)(images, small.labels, small.paths)
+    solve_head(classifier, params, training, training, with_choosing=False)
+    maps = gradcam.heat_maps(with_probabilities(classifier), images[:9], small.labels[:9])
+    near, elsewhere = [], []
+    for heat, label in zip(maps.astype(float), small.labels[:9], strict=True):
+        within = np.zeros(48, bool)
+        within[max(0, 15 * label) : 24 + 15 * label] = True  # the bar, and a cell on either side
+        near.append(heat[within].mean())
+        elsewhere.append(heat[~within].mean())
+    assert np.mean(near) > 1.5 * np.mean(elsewhere)
+
+
+def test_places_that_no_whole_cell_covers_do_not_count():
+    kernel = np.arange(2 * 2 * 1 * 1, dtype=np.float32).reshape(4, 1)
+    shares = gradcam._in_places(kernel, (2, 2, 1), (5, 5))[:, :, 0, 0]
+    assert shares[:4, :4].tolist() == np.kron([[0, 1], [2, 3]], np.ones((2, 2)) / 4).tolist()
+    assert not shares[4].any()
+    assert not shares[:, 4].any()

@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+from sklearn import metrics as sklearn_metrics
+
+from ferpipe.evaluation import intervals, metrics
+from ferpipe.evaluation.intervals import wilson
+from ferpipe.evaluation.result import Result, headline, headline_metrics, per_class
+
+CLASSES = ["anger", "happy", "sadness", "surprise"]
+LINE = "66.7% of 6 test images right (95% interval 30.0% to 90.3%, Wilson over images)"
+
+
+def result(
+    chosen_on_test=False, labels=(0, 0, 0, 1, 1, 2), guesses=(0, 0, 1, 1, 1, 0), subjects=()
+):
+    """Six images of three classes; nothing shows surprise."""
+    probabilities = np.full((len(labels), 4), 0.1)
+    probabilities[np.arange(len(labels)), guesses] = 0.7
+    paths = [f"{CLASSES[label]}/{number}.png" for number, label in enumerate(labels)]
+    return Result(CLASSES, paths, np.array(labels), probabilities, chosen_on_test, subjects)
+
+
+def test_the_headline_numbers_are_those_counted_by_hand():
+    numbers = headline_metrics(result(), 0.95)
+    assert numbers["accuracy"] == pytest.approx(4 / 6)
+    assert (numbers["accuracy_low"], numbers["accuracy_high"]) == wilson(4, 6, 0.95)
+    assert numbers["interval"] == "Wilson over images"
+    assert (numbers["macro_f1_low"], numbers["macro_f1_high"]) == (None, None)
+    assert numbers["balanced_accuracy"] == pytest.approx((2 / 3 + 1 + 0) / 3)
+    # F1: anger 2/3, happy 4/5, sadness 0; surprise has no test image and does not count.
+    assert numbers["macro_f1"] == pytest.approx((2 / 3 + 4 / 5 + 0) / 3)
+    assert numbers["log_loss"] == pytest.approx(-(4 * np.log(0.7) + 2 * np.log(0.1)) / 6)
+    assert numbers["images"] == 6
+    assert numbers["chosen_on_test"] is False
+
+
+def test_where_subjects_are_known_the_intervals_are_over_them():
+    found = result(subjects=["S1", "S1", "S2", "S2", "S3", "S3"])
+    numbers = headline_metrics(found, 0.95)
+    counts = metrics.by_subject(found.labels, found.predicted, found.subjects, 4)
+    for name, statistic in (("accuracy", metrics.accuracy), ("macro_f1", metrics.macro_f1)):
+        interval = intervals.bootstrap(counts, statistic, 0.95)
+        assert (numbers[f"{name}_low"], numbers[f"{name}_high"]) == (interval.low, interval.high)
+        assert interval.low < numbers[name] < interval.high
+    assert numbers["interval"] == "bootstrap over subjects"
+    assert "%, bootstrap over subjects)" in headline(numbers, 0.95)
+
+
+def test_one_image_of_nobody_known_leaves_the_interval_to_wilson():
+    numbers = headline_metrics(result(subjects=["S1", "S1", "S2", "", "S3", "S3"]), 0.95)
+    assert numbers["interval"] == "Wilson over images"
+
+
+def test_per_class_scores_are_those_of_scikit_learn():
+    rng = np.random.default_rng(0)
+    labels, guesses = rng.integers(0, 4, 80), rng.integers(0, 4, 80)
+    table = per_class(result(labels=labels, guesses=guesses), 0.9)
+    expected = np.transpose(sklearn_metrics.precision_recall_fscore_support(labels, guesses))
+    for row, (precision, recall, f1, support) in zip(table, expected, strict=True):
+        _, *found, low, high, found_f1, found_support, _ = row
+        assert (*found, found_f1) == pytest.approx((precision, recall, f1))
+        assert found_support == support
+        assert low <= recall <= high
+
+
+def test_a_class_without_test_images_has_a_row_that_claims_nothing():
+    name, *scores, support, _ = per_class(result(), 0.95)[3]
+    assert (name, support) == ("surprise", 0)
+    assert scores == [0.0, 0.0, 0.0, 1.0, 0.0]
+
+
+def test_the_headline_says_how_many_how_sure_and_of_what():
+    assert headline(headline_metrics(result(), 0.95), 0.95) == LINE
+
+
+def test_what_was_chosen_on_test_says_so_in_every_table_and_line():
+    flagged = result(chosen_on_test=True)
+    assert headline_metrics(flagged, 0.95)["chosen_on_test"] is True
+    assert "optimistic: selected on test" in headline(headline_metrics(flagged, 0.95), 0.95)
+    for found, chosen_on in ((flagged, "test"), (result(), "val")):
+        assert found.chosen_on == chosen_on
+        assert {row[-1] for row in per_class(found, 0.95)} == {chosen_on}

@@ -1,0 +1,88 @@
+import hashlib
+import json
+
+import pytest
+
+from ferpipe.core import files, paths
+from ferpipe.core.errors import PipelineError
+from ferpipe.data import index
+from ferpipe.report import provenance
+from ferpipe.sources.intake import repacking
+
+IMAGES = [
+    index.Image(f"{label}/S{person:03}_00{take}_{frame}.png", label, 12, 12, "L", "ab" * 32)
+    for label, take in (("anger", 1), ("happy", 2))
+    for person in range(3)
+    for frame in range(2)
+]
+
+
+@pytest.fixture
+def run(project):
+    """The files of a run, as its stages leave them."""
+
+    def write(known=True):
+        index = [(i.path, i.label, i.width, i.height, i.mode, i.sha256) for i in IMAGES]
+        files.write_csv(paths.INDEX, paths.INDEX_HEADER, index)
+        split = [
+            (i.path, i.label, *((i.path[6:10], i.path[6:14]) if known else ("", "")), "train")
+            for i in IMAGES
+        ]
+        files.write_csv(paths.SPLIT, paths.SPLIT_HEADER, split)
+        files.write_bytes(paths.MODEL, b"weights")
+
+    write()
+    return write
+
+
+def test_the_content_digest_is_the_one_that_download_prints(run):
+    found = provenance.read()
+    assert found.digests["images (content)"] == repacking.Contents(IMAGES, []).digest
+    assert found.digests["model.keras"] == hashlib.sha256(b"weights").hexdigest()
+
+
+def test_people_and_recordings_are_counted_where_names_tell(run):
+    found = provenance.read()
+    assert found.images == {"anger": 6, "happy": 6}
+    assert found.subjects == 3
+    assert found.sequences == {"anger": 3, "happy": 3}
+    run(known=False)
+    found = provenance.read()
+    assert (found.subjects, found.sequences) == (None, None)
+
+
+def test_every_param_of_the_run_is_told_under_its_own_name(run, values):
+    params = provenance.read().params
+    assert list(params) == ["download", "split", "preprocess", "train", "evaluate"]
+    assert params["train"]["augment.rotate"] == values["train"]["augment"]["rotate"]
+    assert params["split"] == values["split"]
+    assert params["download"] == {"source": "sample", "sample.subjects": 48, "sample.seed": 1}
+
+
+def test_no_path_is_told(run, write_params):
+    write_params(
+        {
+            "download.source": "local",
+            "download.local.path": "/home/somebody/faces",
+            "train.weights": "/home/somebody/w.h5",
+            "train.weights_sha256": "0" * 64,
+        }
+    )
+    params = provenance.read().params
+    assert params["train"]["weights"] == "w.h5"
+    assert params["download"] == {"source": "local"}
+    assert "somebody" not in json.dumps(params)
+
+
+def test_versions_are_those_that_are_installed(run):
+    import keras
+
+    versions = provenance.read().versions
+    assert versions["keras"] == keras.__version__
+    assert list(versions) == ["python", *provenance.PACKAGES]
+
+
+def test_a_missing_index_is_one_clear_line(run):
+    paths.INDEX.unlink()
+    with pytest.raises(PipelineError, match=r"index\.csv is missing; run `dvc repro`"):
+        provenance.read()

@@ -1,0 +1,168 @@
+import csv
+import hashlib
+import zipfile
+
+import pytest
+from faces import dataset, png, write_folder
+
+from ferpipe.core.errors import PipelineError
+from ferpipe.params.download import Download
+from ferpipe.params.run import Run
+from ferpipe.stages.download import download
+
+TREE = dataset(per_class=2)
+# The digest of TREE, by the rule that params.yaml's `expect.digest` follows.
+DIGEST = hashlib.sha256(
+    b"".join(
+        f"{path} {hashlib.sha256(data).hexdigest()}\n".encode()
+        for path, data in sorted(TREE.items())
+    )
+).hexdigest()
+COUNTS_WRONG = (
+    "the class counts are not those of download.expect.class_counts; found {angry: 2, happy: 2}; "
+    "if that is what you want, write it there (or null, to check nothing)"
+)
+
+
+@pytest.fixture
+def target(project):
+    """An archive of before, which only a good download may replace."""
+    write_folder(project, {"data/raw/images.zip": b"the old archive"})
+    write_folder(project / "data" / "local", TREE)
+    return project / "data" / "raw" / "images.zip"
+
+
+@pytest.fixture
+def fetch(values, target):
+    """Download the local images with some expectations."""
+
+    def fetched(**expect):
+        values["download"]["source"] = "local"
+        values["download"]["expect"] |= expect
+        return download(Download(**values["download"]), Run(**values["run"]), target)
+
+    return fetched
+
+
+def test_what_comes_replaces_the_old_archive(fetch, target):
+    contents = fetch()
+    assert contents.digest == DIGEST
+    with zipfile.ZipFile(target) as zipped:
+        assert zipped.namelist() == sorted(TREE)
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    "expect",
+    [
+        {"class_counts": {"happy": 2, "angry": 2}},
+        {"digest": DIGEST},
+        {"class_counts": {"angry": 2, "happy": 2}, "digest": DIGEST},
+    ],
+    ids=["counts in any order", "digest", "both"],
+)
+def test_what_was_expected_is_taken(fetch, expect):
+    assert len(fetch(**expect).images) == 4
+
+
+@pytest.mark.parametrize(
+    ("expect", "message"),
+    [
+        ({"class_counts": {"angry": 2, "happy": 3}}, COUNTS_WRONG),
+        ({"class_counts": {"angry": 2}}, COUNTS_WRONG),
+        ({"class_counts": {"angry": 2, "happy": 2, "sad": 1}}, COUNTS_WRONG),
+        ({"class_counts": {"angry": 1, "happy": 2}, "digest": "0" * 64}, COUNTS_WRONG),
+        (
+            {"digest": "0" * 64},
+            f"the images are not those of download.expect.digest ({'0' * 64}); found 4 images "
+            f"with digest {DIGEST}; if they are what you want, write that digest there (or null, "
+            "to check nothing)",
+        ),
+    ],
+    ids=["another count", "a class more", "a class less", "both wrong", "another digest"],
+)
+def test_what_was_not_expected_is_told_and_the_old_archive_stays(fetch, target, expect, message):
+    with pytest.raises(PipelineError) as error:
+        fetch(**expect)
+    assert str(error.value) == message
+    assert target.read_bytes() == b"the old archive"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_one_changed_byte_is_not_what_was_expected(fetch, project):
+    write_folder(project / "data" / "local", {"angry/00.png": png(99)})
+    with pytest.raises(PipelineError, match=f"not those of download.expect.digest .{DIGEST}"):
+        fetch(digest=DIGEST)
+
+
+def rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.reader(file))
+
+
+def test_the_stage_writes_archive_index_and_what_was_left_out(
+    project, write_params, run_stage, files_under
+):
+    write_folder(project / "data" / "local", TREE | {"notes.txt": b"hello", "sad/1.png": b"?"})
+    write_params({"download.source": "local", "download.max_bad_fraction": 0.2})
+    done = run_stage("download")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == [
+        "download: 4 images from local: angry 2, happy 2",
+        "download: files left out: 2, reasons in data/raw/skipped.csv",
+        f"download: content digest {DIGEST} (pin it as download.expect.digest)",
+        "download: they are listed in data/raw/index.csv, and lie in data/raw/images.zip",
+    ]
+    raw = project / "data" / "raw"
+    assert files_under(raw) == ["images.zip", "index.csv", "skipped.csv"]
+    assert rows(raw / "index.csv") == [
+        ["path", "label", "width", "height", "mode", "sha256"],
+        *(
+            [path, path.split("/")[0], "12", "10", "L", hashlib.sha256(data).hexdigest()]
+            for path, data in sorted(TREE.items())
+        ),
+    ]
+    assert rows(raw / "skipped.csv") == [
+        ["path", "reason"],
+        ["notes.txt", "not an image file"],
+        ["sad/1.png", "not an image (PNG, JPEG, BMP, GIF, TIFF, WEBP)"],
+    ]
+
+
+def test_the_stage_says_when_the_digest_is_the_pinned_one(project, write_params, run_stage):
+    write_folder(project / "data" / "local", TREE)
+    write_params({"download.source": "local", "download.expect.digest": DIGEST})
+    assert f"content digest {DIGEST} (as pinned)\n" in run_stage("download").stdout
+
+
+def test_the_stage_writes_the_same_bytes_again(project, write_params, run_stage):
+    write_folder(project / "data" / "local", TREE)
+    write_params({"download.source": "local"})
+    written = []
+    for _ in range(2):
+        run_stage("download")
+        written.append([p.read_bytes() for p in sorted((project / "data" / "raw").iterdir())])
+    assert len(written[0]) == 3
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"download.local.path": "faces.zip"}, "faces.zip is missing; it should be a zip or a"),
+        ({"download.expect.class_counts": {"angry": 9}}, COUNTS_WRONG),
+        ({"download.source": "web"}, "params.yaml: download.source = 'web': should be 'sample'"),
+    ],
+    ids=["missing", "unexpected", "wrong key"],
+)
+def test_an_error_of_the_stage_is_one_line_and_exit_code_1(
+    target, project, write_params, run_stage, files_under, changes, message
+):
+    write_params({"download.source": "local", **changes})
+    done = run_stage("download")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"download: error: {message}")
+    assert done.stderr.count("\n") == 1
+    assert files_under(project / "data" / "raw") == ["images.zip"]
+    assert target.read_bytes() == b"the old archive"

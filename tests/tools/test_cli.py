@@ -1,0 +1,201 @@
+"""The command `ferpipe`, and `src/stage.py`, which DVC runs."""
+
+import shutil
+from importlib import metadata
+
+import pytest
+
+from ferpipe.core.errors import PipelineError
+from ferpipe.params.experiment import json_schema
+from ferpipe.tools import cli, presets
+
+HEAVY = ("tensorflow", "keras", "kaggle", "sklearn", "matplotlib")
+STAGES = ("download", "split", "preprocess", "train", "evaluate", "fold", "baseline", "summary")
+ARGUMENTS = {"fold": ("--seed", "1", "--fold", "0")}
+
+
+@pytest.fixture
+def ferpipe(project, run_python):
+    """Run a command in the project's folder."""
+
+    def run(*args):
+        return run_python("-c", "from ferpipe.tools.cli import main; main()", *args)
+
+    return run
+
+
+def failed(done, message):
+    """Whether it ended in one line that begins with the message."""
+    return (
+        (done.returncode, done.stdout) == (1, "")
+        and done.stderr.startswith(message)
+        and done.stderr.count("\n") == 1
+    )
+
+
+# ferpipe
+
+
+def test_the_installed_command_is_this_one():
+    (command,) = metadata.entry_points(group="console_scripts", name="ferpipe")
+    assert command.load() is cli.main
+
+
+def test_check_says_what_valid_params_describe(ferpipe):
+    done = ferpipe("check")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "params.yaml is valid: source sample, split by subject, backbone compact, 12 epochs\n"
+    )
+
+
+def test_check_tells_what_is_wrong_in_one_line(ferpipe, write_params):
+    write_params({"train.batch_size": 0})
+    assert failed(
+        ferpipe("check"),
+        "ferpipe: error: params.yaml: train.batch_size = 0: should be greater than or equal to 1",
+    )
+
+
+def test_check_takes_another_file(ferpipe, project):
+    (project / "params.yaml").rename(project / "other.yaml")
+    assert ferpipe("check", "--params", "other.yaml").stdout.startswith("other.yaml is valid: ")
+    assert failed(ferpipe("check"), "ferpipe: error: params.yaml is missing; run this in the")
+
+
+def test_preset_without_a_name_lists_them_with_their_headers(ferpipe, project):
+    before = (project / "params.yaml").read_bytes()
+    done = ferpipe("preset")
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in presets.names():
+        assert f"{name}\n  {presets.header(name)[0]}\n" in done.stdout
+        assert f"  Command: make repro PRESET={name}" in done.stdout
+    assert done.stdout.endswith(
+        "Apply one with `ferpipe preset NAME`; see what it changed with `dvc params diff`.\n"
+    )
+    assert (project / "params.yaml").read_bytes() == before
+
+
+def test_preset_with_a_name_changes_the_params_and_says_how(ferpipe):
+    done = ferpipe("preset", "ckplus")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "download.source: sample -> kaggle\n" in done.stdout
+    assert "source kaggle" in ferpipe("check").stdout
+    assert ferpipe("preset", "ckplus").stdout == "nothing to change\n"
+
+
+def test_an_unknown_preset_is_told_in_one_line(ferpipe):
+    assert failed(
+        ferpipe("preset", "ck+"), "ferpipe: error: there is no preset 'ck+'; presets: ckplus, "
+    )
+
+
+def test_schema_writes_the_committed_bytes(ferpipe, project, root):
+    done = ferpipe("schema")
+    assert (done.returncode, done.stdout) == (0, "params.schema.json written\n")
+    written = (project / "params.schema.json").read_bytes()
+    assert written == (root / "params.schema.json").read_bytes() == json_schema().encode()
+
+
+def test_the_contact_sheet_is_a_picture_of_the_sample(ferpipe, write_params, project):
+    write_params({"download.sample.subjects": 2})
+    done = ferpipe("contact-sheet", "--output", "sheet.png")
+    assert (done.returncode, done.stdout) == (0, "sheet.png written\n")
+    assert (project / "sheet.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("command", ["", "check", "preset", "schema", "contact-sheet", "compare"])
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.parser().parse_args([*command.split(), "--help"])
+    text = capsys.readouterr().out
+    assert end.value.code == 0
+    assert text.startswith(f"usage: {' '.join(['ferpipe', command]).strip()} ")
+    names = ["check", "preset", "schema", "contact-sheet", "compare"]
+    expected = names if not command else ["--params FILE"]
+    assert all(word in text for word in expected)
+
+
+@pytest.mark.parametrize("args", [[], ["chekc"], ["check", "more"]])
+def test_wrong_arguments_end_in_usage_and_exit_code_2(args, capsys):
+    with pytest.raises(SystemExit) as end:
+        cli.parser().parse_args(args)
+    assert end.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: ferpipe ")
+
+
+# What is not imported, so that commands and light stages start at once
+
+
+def imported(run_python, code, *args):
+    """Which of the heavy packages a program imports."""
+    lines = ["import sys", code, f"print(sorted(set({HEAVY!r}) & set(sys.modules)))"]
+    done = run_python("-c", "\n".join(lines), *args)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("args", [["check"], ["preset"], ["preset", "ckplus"]])
+def test_a_command_imports_nothing_heavy(project, run_python, args):
+    assert imported(run_python, "from ferpipe.tools.cli import main; main()", *args) == "[]"
+
+
+@pytest.mark.parametrize("stage", ["download", "split", "preprocess", "summary"])
+def test_a_light_stage_imports_nothing_heavy(run_python, stage):
+    assert imported(run_python, f"import ferpipe.{stage}") == "[]"
+
+
+def test_what_is_imported_is_seen_at_all(run_python):
+    assert imported(run_python, "import matplotlib") == "['matplotlib']"
+
+
+# src/stage.py
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        *([], ["splitt"], ["split", "train"], ["../split"], ["--version"]),
+        *(["split", "--seed", "1"], ["fold"], ["fold", "--seed", "1", "--fold", "x"]),
+    ],
+)
+def test_a_wrong_stage_ends_in_usage_and_exit_code_2(root, run_python, args):
+    done = run_python(root / "src" / "stage.py", *args)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("usage: python src/stage.py ")
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_the_runner_has_help(root, run_python, flag):
+    done = run_python(root / "src" / "stage.py", flag)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(f"\n    {stage}" in done.stdout for stage in STAGES)
+    of_fold = run_python(root / "src" / "stage.py", "fold", flag)
+    assert of_fold.stdout.startswith("usage: python src/stage.py fold [-h] --seed SEED --fold FOLD")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_without_the_packages_a_stage_says_what_to_do_in_one_line(root, project, run_python, stage):
+    args = (stage, *ARGUMENTS.get(stage, ()))
+    done = run_python("-ES", root / "src" / "stage.py", *args)  # no installed packages
+    assert failed(done, f"{stage}: error: the package ")
+    assert "is not installed for this Python; activate the environment" in done.stderr
+    assert done.stderr.endswith("or make it with `make venv`\n")
+
+
+def test_a_stage_runs_the_code_of_its_own_checkout(root, project, tmp_path, run_python):
+    copy = tmp_path / "src"
+    (copy / "ferpipe").mkdir(parents=True)
+    shutil.copy(root / "src" / "stage.py", copy)
+    for name in ("__init__", "process", "runs", "files", "errors"):
+        shutil.copy(root / "src" / "ferpipe" / f"{name}.py", copy / "ferpipe")
+    (copy / "ferpipe" / "split.py").write_text("def main():\n    print('the copy')\n")
+    assert run_python(copy / "stage.py", "split").stdout == "the copy\n"
+
+
+def test_check_names_the_key_of_a_local_path_that_is_not_there(project, write_params):
+    write_params({"download.local.path": "nowhere.zip"})
+    args = cli.parser().parse_args(["check"])
+    with pytest.raises(PipelineError, match=r"download.local.path = 'nowhere.zip': there is no"):
+        args.run(args)
