@@ -26,26 +26,29 @@ PARTS = (
     *("start and imports", "building", "first step", "further steps", "batches"),
     *("predicting", "figures", "reading", "writing", "rest", "process exit"),
 )
-WRITING = ("files.write_bytes", "files.write_text", "files.write_json", "files.write_csv")
-READING = ("files.read_csv", "files.read_json", "records.read_schema", "records.read_split")
+WRITING = tuple(f"core.files.write_{kind}" for kind in ("bytes", "text", "json", "csv"))
+READING = (
+    *("core.files.read_csv", "core.files.read_json"),
+    *("data.records.read_schema", "data.records.read_split"),
+)
 WATCHED = {
     "download": {},
     "split": {},
-    "preprocess": {"records.encode": "writing"},
+    "preprocess": {"data.records.encode": "writing"},
     "train": {
-        "train.initial_model": "building",
-        "train.task": "building",
-        "train.run_epoch": "batches",
-        "backend.keras.Model.train_on_batch": "first step",
-        "keras_file.predict": "predicting",
-        "keras_file.save": "writing",
+        "training.loop.initial_model": "building",
+        "training.loop.task": "building",
+        "training.loop.run_epoch": "batches",
+        "model.backend.keras.Model.train_on_batch": "first step",
+        "model.saving.predict": "predicting",
+        "model.saving.save": "writing",
     },
     "evaluate": {
-        "keras_file.load": "building",
-        "keras_file.predict": "predicting",
-        "figures.draw_confusion": "figures",
-        "figures.draw_curves": "figures",
-        "figures.draw_per_class": "figures",
+        "model.saving.load": "building",
+        "model.saving.predict": "predicting",
+        "report.figures.draw_confusion": "figures",
+        "report.figures.draw_curves": "figures",
+        "report.figures.draw_per_class": "figures",
     },
 }
 # What a part becomes once it has been charged.
@@ -106,11 +109,12 @@ def resolve(name: str) -> tuple[Any, str]:
     """The object that holds a function, and the function's name in it.
 
     Args:
-        name: such as "train.run_epoch", without the package.
+        name: such as "training.loop.run_epoch", without the package.
     """
-    module, *path, last = name.split(".")
-    owner = importlib.import_module(f"ferpipe.{module}")
-    for step in path:
+    *path, last = name.split(".")
+    package, module, *steps = path
+    owner = importlib.import_module(f"ferpipe.{package}.{module}")
+    for step in steps:
         owner = getattr(owner, step)
     getattr(owner, last)
     return owner, last
@@ -122,9 +126,13 @@ def inside(stage: str, started: float) -> None:
     # As src/stage.py does: the code of the checkout that DVC runs in.
     sys.path[0] = str(Path.cwd() / "src")
     with clock.charging("start and imports"):
-        main = importlib.import_module(f"ferpipe.{stage}").main
-    for name, part in watched(stage).items():
-        clock.watch(*resolve(name), part)
+        main = importlib.import_module(f"ferpipe.stages.{stage}").main
+        if stage == "train":  # before what is watched imports Keras
+            choice = importlib.import_module("ferpipe.model.backend_choice")
+            reader = importlib.import_module("ferpipe.params.reader")
+            choice.choose(reader.read_yaml(Path("params.yaml"))["train"]["backend"])
+        for name, part in watched(stage).items():
+            clock.watch(*resolve(name), part)
     main()
     finished = time.time()
     clock.charge()
@@ -137,13 +145,11 @@ def _record(values: dict[str, object]) -> None:
         file.write(json.dumps(values) + "\n")
 
 
-def order(words: list[str]) -> tuple[str, str] | None:
-    """The stage and the backend that a command of dvc.yaml asks for, after its `python`."""
+def order(words: list[str]) -> str | None:
+    """The stage that a command of dvc.yaml asks for, after its `python`."""
     match words:
         case [_, stage] if stage in STAGES:
-            return stage, "tensorflow"
-        case [_, "train", "--backend", backend]:
-            return "train", backend
+            return stage
     return None
 
 
@@ -152,14 +158,13 @@ def main() -> None:
     if len(sys.argv) == 4 and sys.argv[1] == "--inside":
         inside(sys.argv[2], float(sys.argv[3]))
         return
-    asked = order(sys.argv[1:])
-    if asked is None or "STAGE_TIMES" not in os.environ:
+    stage = order(sys.argv[1:])
+    if stage is None or "STAGE_TIMES" not in os.environ:
         print(__doc__.partition("\n")[0])
         sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
-    stage, backend = asked
     started = time.time()
     words = [sys.executable, __file__, "--inside", stage, str(started)]
-    code = subprocess.call(words, env={**os.environ, "FERPIPE_BACKEND": backend})
+    code = subprocess.call(words)
     if code == 0:
         _record({"stage": stage, "started": started, "ended": time.time()})
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""Fit a tiny network from given weights, on either backend: `from_weights.py START END`.
+"""Fit a tiny network from given weights, on either backend: `from_weights.py BACKEND START END`.
 
 Initial weights and dropout are drawn by the backend; everything else is drawn by NumPy, so from
 the same weights and without dropout both backends do the same but for rounding.
@@ -9,6 +9,12 @@ import sys
 from dataclasses import asdict
 
 import numpy as np
+
+from ferpipe.model import backend_choice
+
+if __name__ == "__main__":
+    backend_choice.choose(sys.argv[1])
+
 from networks import bars, train_params
 
 from ferpipe.model.backend import NAME, prepare
@@ -16,6 +22,7 @@ from ferpipe.model.network import build_model
 from ferpipe.params.train import Augment
 from ferpipe.training import epoch
 from ferpipe.training.loop import phases
+from ferpipe.training.phase import task
 
 AUGMENT = Augment(flip=True, rotate=10.0, shift=0.1, zoom=0.1, contrast=0.2)
 
@@ -28,11 +35,11 @@ def fit(start, end):
     with np.load(start) as weights:
         model.set_weights([weights[name] for name in weights.files])
     (phase,) = phases(params)
-    task = phase.task(model, params, phase, bars(50, seed=1), bars(30, seed=2))
-    history = [epoch.run_epoch(task, params, phase, n, n) for n in range(params.epochs)]
+    fitted = task(model, params, phase, bars(50, seed=1), bars(30, seed=2))
+    history = [epoch.run_epoch(fitted, params, phase, n, n) for n in range(params.epochs)]
     np.savez(end, *model.get_weights())
     return [asdict(row) for row in history]
 
 
 if __name__ == "__main__":
-    print(json.dumps(fit(*sys.argv[1:])))
+    print(json.dumps(fit(*sys.argv[2:])))

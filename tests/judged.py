@@ -3,7 +3,13 @@
 import numpy as np
 
 from ferpipe.evaluation import calibration, curves
-from ferpipe.evaluation.result import PER_CLASS_HEADER, Result, headline, metrics, per_class
+from ferpipe.evaluation.result import (
+    PER_CLASS_HEADER,
+    Result,
+    headline,
+    headline_metrics,
+    per_class,
+)
 from ferpipe.model.losses import softmax
 from ferpipe.report.datasets import CKPLUS
 from ferpipe.report.findings import Findings
@@ -77,7 +83,7 @@ def findings(
     paths = [f"{classes[label]}/S001_{n}.png" for n, label in enumerate(labels)]
     result = Result(*(list(classes), paths, labels, probabilities, chosen_on_test, [""] * count))
     measured = calibration.before_and_after(labels, probabilities, temperature, 0.95)
-    numbers = metrics(result, 0.95) | calibration.numbers(measured)
+    numbers = headline_metrics(result, 0.95) | calibration.numbers(measured)
     rows = per_class(result, 0.95)
     return Findings(
         classes=list(classes),

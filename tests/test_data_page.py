@@ -1,26 +1,39 @@
 """docs/data.md says how much is tested; here it is counted."""
 
+import importlib.util
 import re
+import sys
+from pathlib import Path
 
 import pytest
-import test_generated
-import test_images
-import test_kaggle
-import test_kaggle_tries
-import test_keras_file
-import test_listing
+
+
+def module(path):
+    spec = importlib.util.spec_from_file_location(path, Path(__file__).parent / path)
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[path] = loaded
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+test_generated = module("test_generated.py")
+test_images = module("data/test_images.py")
+test_source = module("sources/kaggle/test_source.py")
+test_retries = module("sources/kaggle/test_retries.py")
+test_saving = module("model/test_saving.py")
+test_listing = module("sources/intake/test_listing.py")
 
 COUNTS = {
     "faults of Kaggle": [
-        *(test_kaggle_tries.LASTING, test_kaggle_tries.PASSING, test_kaggle_tries.NOWHERE),
-        *(test_kaggle_tries.HANGS, test_kaggle.OTHERS, test_kaggle.UNPINNED),
+        *(test_retries.LASTING, test_retries.PASSING, test_retries.NOWHERE),
+        *(test_retries.HANGS, test_source.OTHERS, test_source.UNPINNED),
     ],
-    "kills": [test_kaggle.KILLED, test_kaggle.KILL_TIMES],
+    "kills": [test_source.KILLED, test_source.KILL_TIMES],
     "hostile zips and folders": [
         *(test_listing.REFUSED_ZIPS, test_listing.LEFT_OUT, test_listing.REFUSED_FOLDERS),
     ],
     "odd and hostile images": [test_images.TAKEN, test_images.REFUSED],
-    "hostile and damaged model files": [test_keras_file.HOSTILE, range(test_keras_file.DAMAGED)],
+    "hostile and damaged model files": [test_saving.HOSTILE, range(test_saving.DAMAGED)],
     "generated inputs": [range(number) for number in test_generated.EXAMPLES.values()],
 }
 

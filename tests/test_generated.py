@@ -20,19 +20,19 @@ import pytest
 from faces import dataset, png
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from record_files import faces, framed, write
 from ruamel.yaml import YAML
-from test_records import faces, framed, write
 
 from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import archive, images, index
 from ferpipe.data.records import read_schema, read_split
-from ferpipe.data.sharding import preprocess
+from ferpipe.data.sharding import write_records
 from ferpipe.params.experiment import read_experiment
 from ferpipe.params.preprocess import Preprocess
 from ferpipe.params.split import Split
 from ferpipe.sources.intake import repacking
-from ferpipe.splitting.assign import split
+from ferpipe.splitting.assign import assign
 from ferpipe.splitting.audit import summary
 
 ROOT = Path(__file__).parents[1]
@@ -189,9 +189,9 @@ def test_any_index_is_split_or_told(tmp_path, changes, path, rows, group_by):
     params = Split(**VALUES["split"] | {"group_by": group_by})
     with ends_in_one_line():
         rows = index.read_index(file)
-        dealt = split([row["path"] for row in rows], params)
-        summary(dealt)
-        assert len(dealt) == len(rows)
+        assigned = assign([row["path"] for row in rows], params)
+        summary(assigned)
+        assert len(assigned) == len(rows)
 
 
 @pytest.fixture(scope="module")
@@ -217,7 +217,7 @@ def test_any_split_makes_whole_records_or_is_told(tmp_path, packed, changes):
     params = Preprocess(**VALUES["preprocess"] | {"image_size": 8})
     with ends_in_one_line():
         rows = files.read_csv(tmp_path / "split.csv", paths.SPLIT_HEADER)
-        schema = preprocess(rows, zipped, params, tmp_path, workers=1)
+        schema = write_records(rows, zipped, params, tmp_path, workers=1)
         read = [read_split(tmp_path, schema, name) for name in paths.SPLITS]
         assert sum(len(part.paths) for part in read) == len(rows) == 8
 

@@ -1,4 +1,4 @@
-"""Our contender: `ferpipe.train.train` itself, stopped between two steps until its next turn.
+"""Our contender: `ferpipe.training.loop.train` itself, stopped between steps until its next turn.
 
 Its steps are thus all that an epoch does for a batch: indices, augmentation, labels, learning rate,
 `train_on_batch`, progress bar. `--variant inputs` leaves the training out of it.
@@ -6,7 +6,6 @@ Its steps are thus all that an epoch does for a batch: indices, augmentation, la
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
@@ -81,14 +80,16 @@ def main() -> None:
     parser.add_argument("--backbone", default="ResNet101")
     parser.add_argument("--backend", default="tensorflow", choices=["tensorflow", "jax"])
     args = parser.parse_args()
-    os.environ["FERPIPE_BACKEND"] = args.backend  # before anything imports Keras
     answer_to = orders.answers()
 
     # As in src/stage.py: the code of this checkout.
     sys.path.insert(0, str(ROOT / "src"))
     from ferpipe.data import records
+    from ferpipe.model import backend_choice
     from ferpipe.params.reader import read_section
     from ferpipe.params.train import Train
+
+    backend_choice.choose(args.backend)  # before anything imports Keras
     from ferpipe.training.loop import train
 
     committed = read_section(ROOT / "params.yaml", "train", Train).model_dump()

@@ -69,7 +69,7 @@ def test_a_process_that_ends_at_once_removes_what_is_half_written(tmp_path):
 def limited(code, tmp_path, run_python):
     """Run code under a limit of 1000 bytes a file."""
     begin = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
-    imports = "from pathlib import Path; from ferpipe import files"
+    imports = "from pathlib import Path; from ferpipe.core import files"
     return run_python("-c", f"{begin}; {imports}\nwhere = Path({str(tmp_path)!r})\n{code}")
 
 

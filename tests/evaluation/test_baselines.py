@@ -32,7 +32,7 @@ def test_the_majority_is_that_of_what_was_learned_from_and_not_of_test():
 
 
 def test_of_too_many_images_the_same_few_are_drawn_each_time(monkeypatch):
-    monkeypatch.setattr(baselines, "MOST_IMAGES", 12)
+    monkeypatch.setattr(hog, "MOST_IMAGES", 12)
     (first, majority), (again, _) = (baselines.predict([TRAIN, VAL], TEST) for _ in range(2))
     assert (first.learned_from, majority.learned_from) == (12, 80)
     assert (first.predicted == again.predicted).all()

@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from networks import bars
 
-from ferpipe.core.errors import PipelineError
 from ferpipe.evaluation import hog
 
 
@@ -66,7 +65,16 @@ def test_a_class_in_the_middle_without_images_is_never_predicted():
     assert set(classify(hog.features(bars(30, seed=2).images))) == {0, 2}
 
 
-def test_more_images_than_a_kernel_matrix_has_room_for_are_refused(monkeypatch):
-    monkeypatch.setattr(hog, "MOST_IMAGES", 5)
-    with pytest.raises(PipelineError, match="at most 5 training images, found 6"):
-        hog.fit(np.zeros((6, 4)), np.zeros(6, int))
+def test_of_too_many_images_the_same_few_are_drawn_each_time(monkeypatch):
+    monkeypatch.setattr(hog, "MOST_IMAGES", 20)
+    training, test = bars(60, seed=1), hog.features(bars(30, seed=2).images)
+    rows = hog.features(training.images)
+    drawn = hog.subsample(60)
+    assert len(set(drawn)) == 20
+    assert sorted(drawn) == list(drawn) == list(hog.subsample(60))
+    expected = hog.fit(rows[drawn], training.labels[drawn])(test)
+    assert (hog.fit(rows, training.labels)(test) == expected).all()
+
+
+def test_few_images_are_all_learned():
+    assert hog.subsample(hog.MOST_IMAGES).tolist() == list(range(hog.MOST_IMAGES))

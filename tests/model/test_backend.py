@@ -14,8 +14,8 @@ def test_both_backends_train_alike_from_the_same_weights(tmp_path, root, run_pyt
     backend.prepare(seed=5)
     np.savez("start.npz", *build_model(train_params(), 16, 1, classes=3).get_weights())
     expected = fit("start.npz", "tensorflow.npz")
-    script = (root / "tests" / "from_weights.py", "start.npz", "jax.npz")
-    done = run_python(*script, timeout=300, FERPIPE_BACKEND="jax")
+    script = (root / "tests" / "from_weights.py", "jax", "start.npz", "jax.npz")
+    done = run_python(*script, timeout=300)
     found = json.loads(done.stdout.splitlines()[-1])
     assert [row["accuracy"] for row in found] == [row["accuracy"] for row in expected]
     for key in ("loss", "val_loss"):

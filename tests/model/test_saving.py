@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -17,6 +18,7 @@ from ferpipe.model.backend import keras, prepare
 from ferpipe.model.network import build_model, with_probabilities
 
 DAMAGED = 40
+HERE = Path(__file__).parent
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 1), dtype=np.uint8)
 
 
@@ -33,13 +35,13 @@ def test_the_same_weights_give_the_same_bytes_in_another_process(tmp_path):
     saving.save(classifier(), tmp_path / "here.keras")
     there = tmp_path / "there.keras"
     code = f"""
-import sys; sys.path[:0] = {[p for p in sys.path if p.endswith("tests")]!r}
+import sys; sys.path[:0] = {[str(HERE.parent), str(HERE)]!r}
 from pathlib import Path
-import test_keras_file
-from ferpipe import keras_file
-from ferpipe.backend import keras
+import test_saving
+from ferpipe.model import saving
+from ferpipe.model.backend import keras
 keras.layers.Dense(3); keras.Input((2,))  # what was built before must not show
-saving.save(test_keras_file.classifier(), Path({str(there)!r}))
+saving.save(test_saving.classifier(), Path({str(there)!r}))
 """
     subprocess.run([sys.executable, "-c", code], check=True)
     assert digest(tmp_path / "here.keras") == digest(there)

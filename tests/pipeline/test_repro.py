@@ -221,7 +221,7 @@ def test_another_seed_runs_everything_and_reverting_restores_everything(repo):
     repo.set({"download": {"sample": {"seed": 2}}})
     assert repo.stages_run(repo.dvc("repro")) == STAGES
     # Other people: the numbers of the two cannot be compared.
-    command = "import sys; sys.path.insert(0, 'src'); from ferpipe.cli import main; main()"
+    command = "import sys; sys.path.insert(0, 'src'); from ferpipe.tools.cli import main; main()"
     compared = repo.run(sys.executable, "-c", command, "compare")
     assert compared.splitlines()[-1].startswith("The test sets differ (21 only in HEAD, 21 only in")
     repo.git("checkout", "-q", "--", "params.yaml")

@@ -77,7 +77,7 @@ def compare(repo):
     """Run `ferpipe compare` there; what a test changes is taken back."""
 
     def run(*revisions):
-        command = "from ferpipe.cli import main; main()"
+        command = "from ferpipe.tools.cli import main; main()"
         return repo.run(sys.executable, "-c", command, "compare", *revisions, check=False)
 
     yield run
@@ -153,7 +153,7 @@ def test_a_folder_without_git_and_dvc_is_told_in_a_line(repo, compare, tmp_path)
     shutil.copy(ROOT / "params.yaml", tmp_path)
     alone = Checkout(tmp_path)
     alone.environment["PYTHONPATH"] = str(ROOT / "src")
-    command = "from ferpipe.cli import main; main()"
+    command = "from ferpipe.tools.cli import main; main()"
     output = alone.run(sys.executable, "-c", command, "compare", check=False)
     assert (alone.code, output) == (
         1,

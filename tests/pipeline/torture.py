@@ -36,7 +36,7 @@ TARGETS = ("dvc", "stage", "group")
 # `ferpipe check`, of the checkout that it runs in.
 CHECK = (
     "import sys; sys.argv[1:] = ['check']; sys.path.insert(0, 'src'); "
-    "from ferpipe import cli; cli.main()"
+    "from ferpipe.tools import cli; cli.main()"
 )
 
 

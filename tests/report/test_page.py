@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -61,14 +62,14 @@ def test_the_same_findings_give_the_same_page():
 
 def test_the_page_is_the_same_in_another_process_and_locale():
     code = (
-        "import sys; sys.path[:0] = ['tests']; from report.test_page import html;"
+        "import sys; sys.path[:0] = ['tests', 'tests/report']; from test_page import html;"
         "sys.stdout.buffer.write(html().encode())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={"PYTHONPATH": ":".join(filter(None, sys.path)), "PYTHONHASHSEED": "7",
              "TZ": "Asia/Tokyo", "LC_ALL": "C", "PATH": ""},
-        cwd=page.CSS.parents[2],
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         check=True,
     )  # fmt: skip

@@ -6,11 +6,11 @@ from ferpipe.report.datasets import CKPLUS, DRAWN, unknown
 
 
 @pytest.mark.parametrize(
-    ("share", "text"),
+    ("share", "shown"),
     [(0, "0.0%"), (0.0001, "<0.1%"), (0.956, "95.6%"), (0.99999, ">99.9%"), (1, "100.0%")],
 )
-def test_only_nothing_is_0_percent_and_only_all_is_100(share, text):
-    assert text.percent(share) == text
+def test_only_nothing_is_0_percent_and_only_all_is_100(share, shown):
+    assert text.percent(share) == shown
 
 
 def test_names_are_listed_as_people_do():

@@ -20,8 +20,8 @@ if sys.platform != "linux":
 SLOW = """
 import time
 from pathlib import Path
-from ferpipe import files
-from ferpipe.errors import exits_cleanly
+from ferpipe.core import files
+from ferpipe.core.errors import exits_cleanly
 
 @exits_cleanly("split")
 def main():
@@ -58,14 +58,17 @@ MOMENTS = {
 def checkout(root, tmp_path, monkeypatch):
     """A checkout with the runner and one stage, `split`, whose code the test gives."""
     folder = tmp_path / "checkout"
-    (folder / "src" / "ferpipe").mkdir(parents=True)
+    package = folder / "src" / "ferpipe"
+    package.mkdir(parents=True)
     shutil.copy(root / "src" / "stage.py", folder / "src")
-    for name in ("__init__", "process", "runs", "files", "errors"):
-        shutil.copy(root / "src" / "ferpipe" / f"{name}.py", folder / "src" / "ferpipe")
+    for name in ("core", "runtime"):
+        shutil.copytree(root / "src" / "ferpipe" / name, package / name)
+    shutil.copy(root / "src" / "ferpipe" / "__init__.py", package)
+    (package / "stages").mkdir()
     monkeypatch.chdir(folder)
 
     def write(code):
-        (folder / "src" / "ferpipe" / "split.py").write_text(code)
+        (package / "stages" / "split.py").write_text(code)
         return folder
 
     return write
@@ -146,14 +149,31 @@ def test_a_stage_can_be_stopped(checkout, moment):
     assert stage.end() == (143, "", "split: stopped by SIGTERM\n")
 
 
-def test_a_stage_ends_with_its_work(checkout):
-    """What libraries do at the end of a process takes time in which it would die without a word."""
-    folder = checkout(
-        "import atexit\nfrom pathlib import Path\n"
-        "def main():\n    atexit.register(Path('late').touch)\n    print('x' * 100_000)"
-    )
+AT_EXIT = """
+import atexit, sys, threading, time
+from pathlib import Path
+
+def main():
+    atexit.register(Path("late").touch)
+    print("x" * 100_000)
+    threading.Thread(target=lambda: (time.sleep(2), Path("later").touch())).start()
+"""
+
+
+def test_what_libraries_do_at_exit_is_done(checkout):
+    """Coverage and profilers write what they have at exit."""
+    folder = checkout(AT_EXIT)
     assert Stage().end() == (0, "x" * 100_000 + "\n", "")
-    assert not (folder / "late").exists()
+    assert (folder / "late").exists()
+    assert (folder / "later").exists()
+
+
+def test_with_tensorflow_a_stage_does_not_wait_for_its_shutdown(checkout):
+    """That takes time in which it would die without a word."""
+    folder = checkout(AT_EXIT + "    sys.modules['tensorflow'] = sys\n")
+    assert Stage().end() == (0, "x" * 100_000 + "\n", "")
+    assert (folder / "late").exists()
+    assert not (folder / "later").exists()
 
 
 def test_what_a_stopped_stage_has_said_is_not_lost(checkout):
@@ -208,7 +228,7 @@ def test_a_stage_waits_for_another_one_of_its_name(checkout):
 
 def test_a_stage_does_not_wait_for_ever(checkout):
     folder = checkout(SLOW)
-    process = folder / "src/ferpipe/process.py"
+    process = folder / "src/ferpipe/runtime/process.py"
     process.write_text(process.read_text().replace("WAIT = 60.0", "WAIT = 0.2"))
     first = started(folder)
     second = Stage()
@@ -239,7 +259,8 @@ def test_every_run_is_noted_with_its_time_and_end(checkout):
     folder = checkout("def main():\n    pass\n")
     assert Stage().end()[0] == 0
     checkout(
-        "from ferpipe.errors import PipelineError\ndef main():\n    raise PipelineError('no')\n"
+        "from ferpipe.core.errors import PipelineError\n"
+        "def main():\n    raise PipelineError('no')\n"
     )
     assert Stage().end()[0] == 1
     checkout("def main():\n    1 / 0\n")

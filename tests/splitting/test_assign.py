@@ -11,7 +11,7 @@ from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.split import Split
 from ferpipe.sources.intake import repacking
-from ferpipe.splitting.assign import Row, split
+from ferpipe.splitting.assign import Row, assign
 from ferpipe.splitting.audit import lines, summary
 from ferpipe.splitting.near_duplicates import Pair
 
@@ -56,7 +56,7 @@ def apart(rows, key):
 
 
 def test_rows_come_in_the_order_of_the_images(params):
-    rows = split(PATHS, params())
+    rows = assign(PATHS, params())
     assert [row.path for row in rows] == PATHS
     assert [row.label for row in rows] == [path.split("/")[0] for path in PATHS]
 
@@ -69,15 +69,15 @@ def test_rows_come_in_the_order_of_the_images(params):
         (0.1, 0.85, {"train": 13, "val": 230, "test": 27}),
     ],
 )
-def test_single_images_are_dealt_in_the_shares_asked_for(params, test_size, val_size, expected):
-    rows = split(PATHS, params(group_by="none", test_size=test_size, val_size=val_size))
+def test_single_images_are_assigned_in_the_shares_asked_for(params, test_size, val_size, expected):
+    rows = assign(PATHS, params(group_by="none", test_size=test_size, val_size=val_size))
     found = sizes(rows)
     assert sum(found.values()) == len(PATHS)
     assert all(abs(found[name] - count) <= 1 for name, count in expected.items())
 
 
 def test_every_class_has_its_share_of_every_split(params):
-    counts = Counter((r.label, r.split) for r in split(PATHS, params(group_by="none")))
+    counts = Counter((r.label, r.split) for r in assign(PATHS, params(group_by="none")))
     assert {counts[label, "train"] for label in CLASSES} == {54}
     assert {counts[label, name] for label in CLASSES for name in ("val", "test")} == {18}
 
@@ -85,7 +85,7 @@ def test_every_class_has_its_share_of_every_split(params):
 @pytest.mark.parametrize("group_by", ["none", "sequence", "subject"])
 @pytest.mark.parametrize("folds", [None, 5])
 def test_without_a_share_for_val_there_is_no_val(params, group_by, folds):
-    rows = split(PATHS, params(group_by=group_by, val_size=0.0, folds=folds))
+    rows = assign(PATHS, params(group_by=group_by, val_size=0.0, folds=folds))
     assert set(sizes(rows)) == {"train", "test"}
     assert abs(sizes(rows)["test"] - 54) <= 3
 
@@ -95,7 +95,7 @@ def test_without_a_share_for_val_there_is_no_val(params, group_by, folds):
 
 @pytest.mark.parametrize("folds", [None, 5])
 def test_grouped_by_subject_nobody_is_in_two_splits(params, folds):
-    rows = split(PATHS, params(group_by="subject", folds=folds))
+    rows = assign(PATHS, params(group_by="subject", folds=folds))
     assert apart(rows, "subject")
     assert apart(rows, "sequence")
     assert rows[0] == Row(PATHS[0], "anger", "S001", "S001_001", rows[0].split)
@@ -103,52 +103,52 @@ def test_grouped_by_subject_nobody_is_in_two_splits(params, folds):
 
 @pytest.mark.parametrize("folds", [None, 5])
 def test_grouped_by_sequence_no_recording_is_in_two_splits_but_subjects_are(params, folds):
-    rows = split(PATHS, params(group_by="sequence", folds=folds))
+    rows = assign(PATHS, params(group_by="sequence", folds=folds))
     assert apart(rows, "sequence")
     assert not apart(rows, "subject")
 
 
 def test_grouped_by_none_recordings_are_divided(params):
-    assert not apart(split(PATHS, params(group_by="none")), "sequence")
+    assert not apart(assign(PATHS, params(group_by="none")), "sequence")
 
 
 def test_a_pattern_with_one_group_tells_only_that(params):
-    rows = split(PATHS, params(name_pattern=r"(?P<subject>S\d+)"))
+    rows = assign(PATHS, params(name_pattern=r"(?P<subject>S\d+)"))
     assert (rows[0].subject, rows[0].sequence) == ("S001", "")
     assert apart(rows, "subject")
 
 
-def test_a_pattern_without_groups_deals_single_images_and_tells_nobody(params):
-    rows = split(PATHS, params(name_pattern="", group_by="none"))
+def test_a_pattern_without_groups_assigns_single_images_and_tells_nobody(params):
+    rows = assign(PATHS, params(name_pattern="", group_by="none"))
     assert {(row.subject, row.sequence) for row in rows} == {("", "")}
     assert sizes(rows) == {"train": 162, "val": 54, "test": 54}
 
 
 def test_the_pattern_is_held_against_the_file_name_from_its_start(params):
     paths = [path.replace("/S", "/frame of S") for path in PATHS]
-    rows = split(paths, params(name_pattern=r"frame of (?P<subject>S\d+)"))
+    rows = assign(paths, params(name_pattern=r"frame of (?P<subject>S\d+)"))
     assert rows[0].subject == "S001"
     with pytest.raises(PipelineError, match="270 of 270 names do not say their subject"):
-        split(paths, params())
+        assign(paths, params())
 
 
 def test_the_class_folder_is_no_part_of_the_name(params):
     paths = [f"S{path.split('/')[0]}_1_/{path.split('/')[1]}" for path in PATHS]
-    assert {row.subject for row in split(paths, params())} == {f"S{n:03}" for n in range(1, 31)}
+    assert {row.subject for row in assign(paths, params())} == {f"S{n:03}" for n in range(1, 31)}
 
 
 def test_a_group_of_the_pattern_that_may_be_absent_is_empty_there(params):
     pattern = r"(?P<subject>S\d+)_(?P<sequence>00[12])?"
-    rows = split(PATHS, params(name_pattern=pattern))
+    rows = assign(PATHS, params(name_pattern=pattern))
     assert {row.sequence for row in rows if row.label == "sadness"} == {""}
     with pytest.raises(PipelineError, match="90 of 270 names do not say their sequence"):
-        split(PATHS, params(name_pattern=pattern, group_by="sequence"))
+        assign(PATHS, params(name_pattern=pattern, group_by="sequence"))
 
 
 def test_names_that_do_not_say_their_group_are_told_with_one_of_them(params):
     paths = [*PATHS, "happy/me.png", "happy/you.png"]
     with pytest.raises(PipelineError) as error:
-        split(paths, params())
+        assign(paths, params())
     assert str(error.value) == (
         "split.group_by = 'subject', but 2 of 272 names do not say their subject, such as "
         "happy/me.png; change split.name_pattern, or set split.group_by to 'none'"
@@ -163,14 +163,14 @@ def test_names_that_do_not_say_their_group_are_told_with_one_of_them(params):
 def test_the_test_folds_cut_the_images_into_parts_that_are_disjoint(params, group_by, folds):
     tested = []
     for fold in range(folds):
-        rows = split(PATHS, params(group_by=group_by, folds=folds, fold=fold, val_size=0.1))
+        rows = assign(PATHS, params(group_by=group_by, folds=folds, fold=fold, val_size=0.1))
         assert set(sizes(rows)) == {"train", "val", "test"}
         tested += [row.path for row in rows if row.split == "test"]
     assert sorted(tested) == sorted(PATHS)
 
 
 def test_folds_and_val_have_the_sizes_asked_for(params):
-    rows = split(PATHS, params(group_by="none", folds=10, fold=3, val_size=0.2))
+    rows = assign(PATHS, params(group_by="none", folds=10, fold=3, val_size=0.2))
     assert sizes(rows) == {"train": 189, "val": 54, "test": 27}
 
 
@@ -179,11 +179,11 @@ def test_folds_and_val_have_the_sizes_asked_for(params):
 
 def test_the_same_seed_splits_the_same_and_another_seed_another(params):
     for group_by in ("none", "subject"):
-        found = [tuple(split(PATHS, params(group_by=group_by, seed=seed))) for seed in (1, 1, 2)]
+        found = [tuple(assign(PATHS, params(group_by=group_by, seed=seed))) for seed in (1, 1, 2)]
         assert found[0] == found[1] != found[2]
 
 
-# Groups of all sizes, so that the order in which they are dealt counts.
+# Groups of all sizes, so that the order in which they are assigned counts.
 UNEVEN = [path for number, path in enumerate(PATHS) if number * number % 7 != 2]
 
 
@@ -199,7 +199,7 @@ UNEVEN = [path for number, path in enumerate(PATHS) if number * number % 7 != 2]
     ids=["none", "sequence", "subject", "no val", "folds"],
 )
 def test_the_protocol_is_pinned(params, changes, digest):
-    lines = "".join(f"{row.path} {row.split}\n" for row in split(UNEVEN, params(**changes)))
+    lines = "".join(f"{row.path} {row.split}\n" for row in assign(UNEVEN, params(**changes)))
     assert hashlib.sha256(lines.encode()).hexdigest()[:16] == digest
 
 
@@ -250,11 +250,11 @@ def test_too_few_of_a_class_are_told_with_class_and_counts(params, changes, coun
         f"rare/S{n:03}_009_{frame:08}.png" for n in range(1, count + 1) for frame in range(frames)
     ]
     with pytest.raises(PipelineError) as error:
-        split([*PATHS, *rare], params(**changes))
+        assign([*PATHS, *rare], params(**changes))
     assert str(error.value).startswith(message)
     one_more = f"rare/S{count + 1:03}_009_00000000.png"
     try:
-        split([*PATHS, *rare, one_more], params(**changes))
+        assign([*PATHS, *rare, one_more], params(**changes))
     except PipelineError as other:  # enough of them, but by chance not everywhere
         assert "got no image of class rare" in str(other)
 
@@ -262,7 +262,7 @@ def test_too_few_of_a_class_are_told_with_class_and_counts(params, changes, coun
 def test_a_split_that_lacks_a_class_is_told(params):
     rare = [f"rare/{number}.png" for number in range(3)]
     with pytest.raises(PipelineError) as error:
-        split([*PATHS, *rare], params(group_by="none", val_size=0.05, test_size=0.05))
+        assign([*PATHS, *rare], params(group_by="none", val_size=0.05, test_size=0.05))
     assert "got no image of class rare (3 images); try another split.seed, or larger" in (
         str(error.value)
     )
@@ -282,10 +282,10 @@ def test_the_same_image_stays_in_one_split_whatever_it_is_grouped_by(params, gro
     }
     assert set(repeats) | set(repeats.values()) <= set(PATHS)
     for seed in range(3):
-        rows = split(PATHS, params(group_by=group_by, folds=folds, seed=seed), repeats)
+        rows = assign(PATHS, params(group_by=group_by, folds=folds, seed=seed), repeats)
         part = {row.path: row.split for row in rows}
         assert all(part[path] == part[first] for path, first in repeats.items())
-        without = {row.path: row.split for row in split(PATHS, params(group_by=group_by))}
+        without = {row.path: row.split for row in assign(PATHS, params(group_by=group_by))}
         assert any(without[path] != without[first] for path, first in repeats.items())
         if group_by != "none":
             assert apart(rows, group_by)
@@ -295,7 +295,7 @@ def test_an_image_that_is_there_three_times_counts_once_where_too_few_are_told(p
     rare = [f"rare/{n}.png" for n in range(4)]
     repeats = {"rare/1.png": "rare/0.png", "rare/2.png": "rare/0.png"}
     with pytest.raises(PipelineError, match="class rare has 2 images, 3 or more are needed"):
-        split([*PATHS, *rare], params(group_by="none"), repeats)
+        assign([*PATHS, *rare], params(group_by="none"), repeats)
 
 
 # The summary
@@ -354,7 +354,7 @@ def test_the_summary_says_when_test_also_chooses():
     ("group_by", "subject", "sequence"), [("subject", 0, 0), ("sequence", 1, 0), ("none", 1, 1)]
 )
 def test_what_is_grouped_is_not_shared(params, group_by, subject, sequence):
-    facts = summary(split(PATHS, params(group_by=group_by)), pairs(False), {})
+    facts = summary(assign(PATHS, params(group_by=group_by)), pairs(False), {})
     assert (facts["held_out_sharing_subject"] > 0.5) == bool(subject)
     assert (facts["held_out_sharing_sequence"] > 0.5) == bool(sequence)
     if not sequence:
@@ -405,7 +405,7 @@ def index(project):
 def test_the_stage_writes_rows_counts_and_summary(project, index, params, run_stage, files_under):
     done = run_stage("split")
     assert (done.returncode, done.stderr) == (0, "")
-    rows = split(PATHS, params())
+    rows = assign(PATHS, params())
     facts = summary(rows, pairs(False), {})
     assert files_under(project / "data") == ["raw/images.zip", "raw/index.csv", "split.csv"]
     assert files_under(project / "reports") == [

@@ -258,7 +258,8 @@ def test_the_result_is_the_same_on_any_processor(drawn, tmp_path, run_python, co
         "import sys, numpy as np\n"
         "from ferpipe.splitting import near_duplicates\n"
         "thumbnails = np.load(sys.argv[1])\n"
-        "print(near_duplicates.closest(thumbnails, ['train', 'val', 'test'] * (len(thumbnails) // 3)))"
+        "splits = ['train', 'val', 'test'] * (len(thumbnails) // 3)\n"
+        "print(near_duplicates.closest(thumbnails, splits))"
     )
     features = "AVX2 FMA3" if core == "Prescott" else ""
     other = run_python(

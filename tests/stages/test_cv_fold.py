@@ -17,7 +17,7 @@ def test_val_and_test_are_predicted_with_what_was_learned():
         assert np.mean(probabilities.argmax(axis=1) == PARTS[name].labels) > 0.9
 
 
-def test_val_is_not_judged_where_it_has_taught():
+def test_val_is_not_predicted_where_the_head_is_refit_on_it():
     params = train_params(head="solved", epochs=0)
     assert list(cv_fold.predict(params, schema(), PARTS)) == ["test"]
     tuned = params.model_copy(update={"epochs": 1})
@@ -39,3 +39,16 @@ def test_a_row_names_split_classes_and_probabilities():
         ("b/1", "val", "b", "b", "0.250000", "0.750000"),
         ("a/2", "val", "a", "b", "0.333333", "0.666667"),
     ]
+
+
+def test_the_images_of_a_fold_keep_their_order():
+    everything = bars(6, seed=4)
+    parts = cv_fold.parts_of(everything, ["train", "test", "val", "train", "test", "train"])
+    assert {name: len(part.paths) for name, part in parts.items()} == {
+        "train": 3,
+        "val": 1,
+        "test": 2,
+    }
+    assert parts["train"].paths == [everything.paths[row] for row in (0, 3, 5)]
+    assert (parts["test"].images == everything.images[[1, 4]]).all()
+    assert (parts["test"].labels == everything.labels[[1, 4]]).all()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ferpipe.evaluation import cross_validation, intervals, metrics
-from ferpipe.evaluation.cross_validation import Judged
+from ferpipe.evaluation.cross_validation import Scores
 from ferpipe.evaluation.intervals import wilson
 from ferpipe.params.cv import CrossValidation
 from ferpipe.params.split import Split
@@ -13,12 +13,12 @@ from ferpipe.stages import cv_summary
 CLASSES = ["anger", "happy"]
 SUPPORT = [6, 4]
 # Two seeds of ten images: 9 and 7 right; the baseline 8 and 8.
-NETWORK = Judged({1: 0.9, 2: 0.7}, 0.1, np.array([[10, 2], [2, 6]]))
-BASELINE = Judged({1: 0.8, 2: 0.8}, 0.05, np.array([[9, 3], [1, 7]]))
+NETWORK = Scores({1: 0.9, 2: 0.7}, 0.1, np.array([[10, 2], [2, 6]]))
+BASELINE = Scores({1: 0.8, 2: 0.8}, 0.05, np.array([[9, 3], [1, 7]]))
 
 
 def numbers(val_accuracy=0.75, chosen_on_test=False):
-    return cross_validation.numbers(
+    return cross_validation.summarise(
         NETWORK, BASELINE, val_accuracy, 10, 0.95, chosen_on_test=chosen_on_test
     )
 
@@ -56,7 +56,7 @@ def test_where_subjects_are_known_the_interval_is_over_them_however_many_seeds_t
     once = np.array([[[2, 0], [0, 1]], [[1, 1], [0, 1]], [[1, 0], [1, 0]], [[1, 0], [0, 1]]])
     by_subject = 2 * once
     network = dataclasses.replace(NETWORK, by_subject=by_subject)
-    found = cross_validation.numbers(network, BASELINE, 0.75, 10, 0.95, chosen_on_test=False)
+    found = cross_validation.summarise(network, BASELINE, 0.75, 10, 0.95, chosen_on_test=False)
     of_one_seed = intervals.bootstrap(once, metrics.accuracy, 0.95)
     assert (found["accuracy_low"], found["accuracy_high"]) == (of_one_seed.low, of_one_seed.high)
     of_f1 = intervals.bootstrap(once, metrics.macro_f1, 0.95)
@@ -74,7 +74,7 @@ def test_without_val_everything_says_that_test_has_chosen(values):
     assert found["val_accuracy"] is None
     rows = per_class("test")
     assert {row[cross_validation.PER_CLASS_HEADER.index("chosen_on")] for row in rows} == {"test"}
-    lines = cv_summary.table(found, rows, Split(**values["split"]), 0.95)
+    lines = cv_summary.text(found, rows, Split(**values["split"]), 0.95)
     assert (
         lines[0]
         == "10 images, grouped by subject; folds: 10, seeds: 2; optimistic: selected on test"
@@ -82,7 +82,7 @@ def test_without_val_everything_says_that_test_has_chosen(values):
 
 
 def test_the_printed_table_says_what_was_reached_and_how_sure_that_is(values):
-    lines = cv_summary.table(numbers(), per_class(), Split(**values["split"]), 0.95)
+    lines = cv_summary.text(numbers(), per_class(), Split(**values["split"]), 0.95)
     assert lines == [
         "10 images, grouped by subject; folds: 10, seeds: 2",
         "network    80.0%  (95% interval 49.0% to 94.3%, Wilson over images; seeds 70.0% to "

@@ -10,7 +10,7 @@ from faces import encoded, noise, png, write_folder, write_zip
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import archive, images
 from ferpipe.data.records import read_schema, read_split
-from ferpipe.data.sharding import CHUNK, preprocess, shard_names
+from ferpipe.data.sharding import CHUNK, shard_names, write_records
 from ferpipe.params.preprocess import Preprocess
 from ferpipe.sources.intake import repacking
 
@@ -52,7 +52,7 @@ def run(tmp_path, params):
         made.append(place)
         (place / "records").mkdir(parents=True)
         path, rows = make(place, tree, part)
-        schema = preprocess(rows, path, params(**changes), place / "records", workers)
+        schema = write_records(rows, path, params(**changes), place / "records", workers)
         return place / "records", schema
 
     return done
@@ -157,7 +157,7 @@ def made(tmp_path):
 def test_an_image_that_the_split_does_not_name_is_an_error(made, params):
     path, rows, folder = made
     with pytest.raises(PipelineError) as error:
-        preprocess(rows[1:], path, params(), folder, 1)
+        write_records(rows[1:], path, params(), folder, 1)
     assert str(error.value) == f"{rows[0]['path']} is in {path} but not in data/split.csv"
 
 
@@ -165,7 +165,7 @@ def test_an_image_that_the_archive_does_not_hold_is_an_error(made, params):
     path, rows, folder = made
     more = [*rows, {**rows[0], "path": "angry/999.png"}]
     with pytest.raises(PipelineError) as error:
-        preprocess(more, path, params(), folder, 1)
+        write_records(more, path, params(), folder, 1)
     assert str(error.value) == (f"data/split.csv names 7 images, {path} holds 6; run `dvc repro`")
 
 
@@ -192,7 +192,7 @@ def test_the_stage_writes_the_records_and_nothing_else(project, stage, run_stage
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
         "preprocess: 9 images of 48x48x1 (train 3, val 3, test 3) in 3 shards",
-        "preprocess: classes and shards are told in data/records/schema.json",
+        "preprocess: classes and shards are listed in data/records/schema.json",
     ]
     assert files_under(project / "data" / "records") == [
         "schema.json",
@@ -266,4 +266,4 @@ def test_an_image_that_is_spoilt_in_the_archive_is_named(tmp_path, params):
     spoilt = dict(archive.read_images(path)) | {"angry/003.png": b"not an image"}
     write_zip(path, spoilt)
     with pytest.raises(PipelineError, match=r"angry/003\.png cannot be used \(not an image"):
-        preprocess(rows, path, params(), tmp_path, workers=1)
+        write_records(rows, path, params(), tmp_path, workers=1)

@@ -10,8 +10,11 @@ from ferpipe.params.experiment import json_schema
 from ferpipe.tools import cli, presets
 
 HEAVY = ("tensorflow", "keras", "kaggle", "sklearn", "matplotlib")
-STAGES = ("download", "split", "preprocess", "train", "evaluate", "fold", "baseline", "summary")
-ARGUMENTS = {"fold": ("--seed", "1", "--fold", "0")}
+STAGES = (
+    *("download", "split", "preprocess", "train", "evaluate"),
+    *("cv_folds", "cv_records", "cv_fold", "cv_baseline", "cv_summary"),
+)
+ARGUMENTS = {"cv_fold": ("--seed", "1", "--fold", "0")}
 
 
 @pytest.fixture
@@ -140,9 +143,11 @@ def test_a_command_imports_nothing_heavy(project, run_python, args):
     assert imported(run_python, "from ferpipe.tools.cli import main; main()", *args) == "[]"
 
 
-@pytest.mark.parametrize("stage", ["download", "split", "preprocess", "summary"])
+@pytest.mark.parametrize(
+    "stage", ["download", "split", "preprocess", "cv_folds", "cv_records", "cv_summary"]
+)
 def test_a_light_stage_imports_nothing_heavy(run_python, stage):
-    assert imported(run_python, f"import ferpipe.{stage}") == "[]"
+    assert imported(run_python, f"import ferpipe.stages.{stage}") == "[]"
 
 
 def test_what_is_imported_is_seen_at_all(run_python):
@@ -156,7 +161,7 @@ def test_what_is_imported_is_seen_at_all(run_python):
     "args",
     [
         *([], ["splitt"], ["split", "train"], ["../split"], ["--version"]),
-        *(["split", "--seed", "1"], ["fold"], ["fold", "--seed", "1", "--fold", "x"]),
+        *(["split", "--seed", "1"], ["cv_fold"], ["cv_fold", "--seed", "1", "--fold", "x"]),
     ],
 )
 def test_a_wrong_stage_ends_in_usage_and_exit_code_2(root, run_python, args):
@@ -171,8 +176,10 @@ def test_the_runner_has_help(root, run_python, flag):
     done = run_python(root / "src" / "stage.py", flag)
     assert (done.returncode, done.stderr) == (0, "")
     assert all(f"\n    {stage}" in done.stdout for stage in STAGES)
-    of_fold = run_python(root / "src" / "stage.py", "fold", flag)
-    assert of_fold.stdout.startswith("usage: python src/stage.py fold [-h] --seed SEED --fold FOLD")
+    of_fold = run_python(root / "src" / "stage.py", "cv_fold", flag)
+    assert of_fold.stdout.startswith(
+        "usage: python src/stage.py cv_fold [-h] --seed SEED --fold FOLD"
+    )
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -186,11 +193,12 @@ def test_without_the_packages_a_stage_says_what_to_do_in_one_line(root, project,
 
 def test_a_stage_runs_the_code_of_its_own_checkout(root, project, tmp_path, run_python):
     copy = tmp_path / "src"
-    (copy / "ferpipe").mkdir(parents=True)
+    for name in ("core", "runtime"):
+        shutil.copytree(root / "src" / "ferpipe" / name, copy / "ferpipe" / name)
     shutil.copy(root / "src" / "stage.py", copy)
-    for name in ("__init__", "process", "runs", "files", "errors"):
-        shutil.copy(root / "src" / "ferpipe" / f"{name}.py", copy / "ferpipe")
-    (copy / "ferpipe" / "split.py").write_text("def main():\n    print('the copy')\n")
+    shutil.copy(root / "src" / "ferpipe" / "__init__.py", copy / "ferpipe")
+    (copy / "ferpipe" / "stages").mkdir()
+    (copy / "ferpipe" / "stages" / "split.py").write_text("def main():\n    print('the copy')\n")
     assert run_python(copy / "stage.py", "split").stdout == "the copy\n"
 
 

@@ -233,5 +233,5 @@ def test_the_key_is_of_params_records_and_processor(tmp_path, monkeypatch):
     (records / "schema.json").write_text("{ }")
     assert checkpoints.key(params, records) != first
     (records / "schema.json").write_text("{}")
-    monkeypatch.setattr(checkpoints.runs, "instruction_sets", lambda: "avx512_bf16")
+    monkeypatch.setattr(checkpoints.machine, "instruction_sets", lambda: "avx512_bf16")
     assert checkpoints.key(params, records) != first

@@ -8,6 +8,7 @@ from ferpipe.model.network import build_model
 from ferpipe.training import augment, epoch
 from ferpipe.training.epoch import batches, class_weights
 from ferpipe.training.loop import phases, train
+from ferpipe.training.phase import task
 
 
 def test_an_epoch_shows_every_image_and_fills_the_last_batch():
@@ -71,9 +72,9 @@ def test_an_epoch_does_not_depend_on_what_was_drawn_before(monkeypatch):
     model = build_model(params, 16, 1, classes=3)
     (phase,) = phases(params)
     training = bars(16, seed=1)
-    task = phase.task(model, params, phase, training, training)
+    fitted = task(model, params, phase, training, training)
     for number in (0, 1, 1):
-        epoch.run_epoch(task, params, phase, number, number)
+        epoch.run_epoch(fitted, params, phase, number, number)
     first, second, again = (np.concatenate(drawn[start : start + 2]) for start in (0, 2, 4))
     assert np.array_equal(second, again)
     assert not np.array_equal(first, second)

@@ -10,8 +10,8 @@ from ferpipe.model import backbones, saving
 from ferpipe.model.backend import keras
 from ferpipe.model.losses import log_loss, softmax
 from ferpipe.model.network import build_model
-from ferpipe.training import phase
 from ferpipe.training.loop import calibrated, phases, train
+from ferpipe.training.phase import task
 
 
 @pytest.fixture
@@ -86,9 +86,9 @@ def test_the_head_sees_the_features_of_images_and_of_their_mirror_images(compact
         )
         training, choosing = bars(20, seed=1), bars(9, seed=2)
         model = build_model(params, 16, 1, classes=3)
-        task = phase.task(model, params, phases(params)[0], training, choosing)
+        fitted = task(model, params, phases(params)[0], training, choosing)
         batch = np.arange(20)
-        drawn = np.stack([task.inputs(batch, np.random.default_rng(n)) for n in range(20)])
+        drawn = np.stack([fitted.inputs(batch, np.random.default_rng(n)) for n in range(20)])
         seen = [len(np.unique(drawn[:, image], axis=0)) for image in batch]
         assert seen == [sides] * 20
         logits = [task.model.predict(x, verbose=0) for x in drawn]
@@ -120,11 +120,6 @@ def test_another_weights_file_than_the_pinned_one_stops_the_run(compact_weights)
     path, _ = compact_weights
     with pytest.raises(PipelineError, match=r"has the SHA-256 .*, not train.weights_sha256"):
         fit(weights=path, weights_sha256="0" * 64)
-
-
-def test_another_backend_than_the_one_that_runs_stops_the_run():
-    with pytest.raises(PipelineError, match=r"train.backend = 'jax', but .* with tensorflow"):
-        fit(backend="jax")
 
 
 def test_early_stopping_waits_and_then_stops(compact_weights):

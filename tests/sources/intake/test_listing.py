@@ -342,7 +342,7 @@ def test_a_member_is_not_unpacked_beyond_the_size_that_it_tells(here, run_python
 UNPACK = """
 import atexit
 from pathlib import Path
-from ferpipe.archive import repack
+from ferpipe.sources.intake.repacking import repack
 
 def peak():  # in KiB, of this process alone
     status = Path("/proc/self/status").read_text()

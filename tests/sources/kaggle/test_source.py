@@ -199,10 +199,10 @@ import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys
 from pathlib import Path
-from ferpipe.errors import exits_cleanly
+from ferpipe.core.errors import exits_cleanly
 from ferpipe.params.download import Download
 from ferpipe.params.run import Run
-from ferpipe.sources import kaggle
+from ferpipe.sources.kaggle import source
 
 params = Download.model_validate_json(sys.argv[1])
 run = Run.model_validate_json(sys.argv[2])

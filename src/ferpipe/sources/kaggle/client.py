@@ -90,7 +90,7 @@ def _call_client(dataset: str, version: str, folder: Path, notes: list[str]) -> 
                 max_retries=0,
             )
     except requests.exceptions.HTTPError as error:
-        raise _refusal(error.response, dataset, version, credentials) from None
+        raise _refusal(error.response, dataset, version, found) from None
     except requests.exceptions.SSLError as error:
         raise PipelineError(
             f"the connection to Kaggle cannot be trusted ({_cause(error)}); behind a proxy that "
