@@ -10,8 +10,8 @@ from checkout import TINY, Checkout, copy_tracked
 
 from ferpipe.core import paths
 
-FOLDS = ["cv/dvc.yaml:fold@1-0", "cv/dvc.yaml:fold@1-1"]
-ALL = [*FOLDS, "cv/dvc.yaml:baseline", "cv/dvc.yaml:summary"]
+FOLDS = ["cv/dvc.yaml:cv_fold@1-0", "cv/dvc.yaml:cv_fold@1-1"]
+AFTER = ["cv/dvc.yaml:cv_baseline", "cv/dvc.yaml:cv_summary"]
 
 
 def replace(path, old, new):
@@ -25,7 +25,7 @@ def fresh(tmp_path_factory):
     """A checkout in which nothing has run, with two folds, one seed and one epoch."""
     checkout = Checkout(tmp_path_factory.mktemp("cv") / "repo")
     copy_tracked(checkout.path)
-    replace(checkout.path / "src/ferpipe/crossval.py", "FOLDS = 10\n", "FOLDS = 2\n")
+    replace(checkout.path / "src/ferpipe/data/folds.py", "FOLDS = 10\n", "FOLDS = 2\n")
     replace(checkout.path / "cv/dvc.yaml", "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]", "[0, 1]")
     checkout.set({**TINY, "cv": {"seeds": [1]}})
     checkout.set({"train": {"epochs": 1}})
@@ -52,7 +52,7 @@ def finished(fresh):
     )
     with killed:
         for line in killed.stdout:
-            if line.startswith("fold: seed 1, fold 1"):
+            if line.startswith("cv_fold: seed 1, fold 1"):
                 os.killpg(killed.pid, signal.SIGKILL)
     assert killed.returncode == -signal.SIGKILL
     fresh.output = fresh.dvc("repro", "cv/dvc.yaml")
@@ -65,8 +65,8 @@ def rows(path):
 
 
 def test_a_run_that_was_killed_goes_on_with_what_is_missing(finished):
-    assert finished.stages_run(finished.output) == ALL[1:]
-    assert "Stage 'cv/dvc.yaml:fold@1-0' didn't change, skipping" in finished.output
+    assert set(finished.stages_run(finished.output)) == {FOLDS[1], *AFTER}
+    assert f"Stage '{FOLDS[0]}' didn't change, skipping" in finished.output
 
 
 def test_a_second_run_runs_nothing(finished):
@@ -110,17 +110,48 @@ def test_git_sees_the_lock_file_and_no_output(finished):
     assert "reports/cv" not in status
 
 
+def changed_by(checkout, changes):
+    """The stages that a change of params.yaml would run, once those before them have run."""
+    before = (checkout.path / "params.yaml").read_text()
+    checkout.set(changes)
+    output = checkout.dvc("status", "cv/dvc.yaml")
+    (checkout.path / "params.yaml").write_text(before)
+    return {line[:-1] for line in output.splitlines() if not line.startswith("\t")}
+
+
 def test_another_seed_runs_its_folds_alone(finished):
+    folds = {f"cv/dvc.yaml:cv_fold@2-{fold}" for fold in (0, 1)}
+    assert changed_by(finished, {"cv": {"seeds": [1, 2]}}) == {
+        "cv/dvc.yaml:cv_folds",
+        *folds,
+        *AFTER,
+    }
+    before = (finished.path / "params.yaml").read_text()
     finished.set({"cv": {"seeds": [1, 2]}})
-    output = finished.dvc("status", "cv/dvc.yaml")
-    finished.set({"cv": {"seeds": [1]}})
-    changed = {line[:-1] for line in output.splitlines() if not line.startswith("\t")}
-    assert changed == {f"cv/dvc.yaml:fold@2-{fold}" for fold in (0, 1)} | set(ALL[2:])
+    output = finished.dvc("repro", "cv/dvc.yaml:cv_folds")
+    assert "cv/dvc.yaml:cv_folds" in finished.stages_run(output)
+    # The folds of seed 1 are the same file as before.
+    assert not set(FOLDS) & set(finished.dvc("status", "cv/dvc.yaml").replace(":\n", "\n").split())
+    (finished.path / "params.yaml").write_text(before)
+    finished.dvc("repro", "cv/dvc.yaml")
 
 
 def test_a_change_of_train_runs_the_folds_and_not_the_baseline(finished):
-    finished.set({"train": {"epochs": 2}})
-    output = finished.dvc("status", "cv/dvc.yaml")
-    finished.set({"train": {"epochs": 1}})
-    changed = {line[:-1] for line in output.splitlines() if not line.startswith("\t")}
-    assert changed == {*FOLDS, "cv/dvc.yaml:summary"}
+    assert changed_by(finished, {"train": {"epochs": 2}}) == {*FOLDS, "cv/dvc.yaml:cv_summary"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"split": {"seed": 9}}, {"split": {"test_size": 0.3}}, {"train": {"seed": 9}}),
+        {"split": {"folds": 5, "fold": 2}},
+    ],
+    ids=str,
+)
+def test_what_the_folds_replace_runs_no_fold(finished, change):
+    # The summary reads whole sections, for its fingerprint, and comes out the same.
+    assert changed_by(finished, change) == {"cv/dvc.yaml:cv_summary"}
+
+
+def test_a_change_of_val_size_assigns_the_folds_anew(finished):
+    assert "cv/dvc.yaml:cv_folds" in changed_by(finished, {"split": {"val_size": 0.3}})

@@ -171,10 +171,17 @@ def other(leaf, value):
     return f"{value}x" if isinstance(value, str) else (value or 0) + 1
 
 
+def status(folder):
+    """The stages of dvc.yaml that DVC finds changed, in this process."""
+    from dvc.repo import Repo
+
+    with Repo(str(folder)) as dvc:
+        return {address.split(":")[-1] for address in dvc.status([str(folder / "dvc.yaml")])}
+
+
 @pytest.fixture(scope="module")
 def changed_stages(finished):
-    """A function: the stages of dvc.yaml that DVC finds changed by these params, in one process."""
-    from dvc.repo import Repo
+    """A function: the stages of dvc.yaml that DVC finds changed by these params."""
 
     def changed(values):
         path = finished.path / "params.yaml"
@@ -182,11 +189,7 @@ def changed_stages(finished):
         with path.open("w") as file:
             YAML(typ="safe", pure=True).dump(values, file)
         try:
-            with Repo(str(finished.path)) as dvc:
-                return {
-                    address.split(":")[-1]
-                    for address in dvc.status([str(finished.path / "dvc.yaml")])
-                }
+            return status(finished.path)
         finally:
             path.write_text(before)
 
@@ -208,6 +211,55 @@ def test_a_param_changes_exactly_the_stage_of_its_section(finished, changed_stag
     # Evaluate tells every param that made its result.
     expected = {leaf[0], "evaluate"} if leaf[0] not in ("cv", "run") else set()
     assert changed_stages(values) == expected
+
+
+EDITS = {
+    "core/files.py": set(STAGES),
+    "params/run.py": {"download", "preprocess", "train", "evaluate"},
+    "params/cv.py": {"evaluate"},  # whose report reads params as a whole
+    "data/images.py": {"download", "split", "preprocess", "evaluate"},
+    "data/records.py": set(STAGES),
+    "sources/intake/listing.py": {"download"},
+    "sources/sample/people.py": {"download"},
+    "sources/kaggle/client.py": set(),  # not the source in use
+    "splitting/audit.py": {"split"},
+    "model/network.py": {"train", "evaluate"},
+    "training/loop.py": {"train"},
+    "evaluation/metrics.py": {"evaluate"},
+    "report/page.py": {"evaluate"},
+    "stages/split.py": {"split"},
+    "stages/another.py": set(),  # a new stage
+    "runtime/run_log.py": set(),
+    "tools/compare.py": set(),
+}
+
+
+@pytest.mark.parametrize("file", EDITS)
+def test_an_edit_changes_the_stages_that_list_its_folder(finished, file):
+    path = finished.path / "src/ferpipe" / file
+    before = path.read_bytes() if path.exists() else None
+    path.write_bytes((before or b"") + b"# edited\n")
+    try:
+        assert status(finished.path) == EDITS[file]
+    finally:
+        path.unlink() if before is None else path.write_bytes(before)
+
+
+def test_every_package_is_among_the_edits():
+    packages = {path.parent.name for path in (ROOT / "src/ferpipe").glob("*/__init__.py")}
+    assert {file.split("/")[0] for file in EDITS} == packages
+
+
+def test_bytecode_and_half_written_files_change_no_stage(finished):
+    folder = finished.path / "src/ferpipe/data"
+    bytecode = folder / "__pycache__/any.cpython-311.pyc"
+    bytecode.parent.mkdir(exist_ok=True)
+    bytecode.write_bytes(b"any")
+    partial = folder / ".any.csv.1234.partial"
+    partial.write_bytes(b"half")
+    assert status(finished.path) == set()
+    bytecode.unlink()
+    partial.unlink()
 
 
 def test_every_stage_feeds_the_next(finished):
@@ -266,7 +318,7 @@ def test_local_images_are_a_params_change_and_their_change_runs_again(repo):
 
 
 def test_a_queued_experiment_runs_the_code_that_it_was_queued_with(repo):
-    source = repo.path / "src/ferpipe/split.py"
+    source = repo.path / "src/ferpipe/splitting/audit.py"
     queued = source.read_text().replace('"classes":', '"queued": 1, "classes":')
     source.write_text(queued)
     repo.git("config", "user.name", "t")
