@@ -73,6 +73,7 @@ $(REMOTES)/requirements.installed: tests/requirements-remotes.txt
 lint: venv ## check style
 	ruff check
 	ruff format --check
+	lint-imports --no-cache
 
 format: venv ## mend style
 	ruff check --fix
