@@ -6,7 +6,7 @@ Each kill takes a stage, a signal and a target: `dvc` alone, the stage alone, or
 process group. The checkout is one in which all before that stage is done, and all after it is in
 DVC's run cache, which has it for the very bytes alone that the stage should write. What is then run
 is what `make repro` runs, `ferpipe check` and `dvc repro`, at once, while what was orphaned may
-still be about. `ferpipe check` puts aside what DVC itself, killed, has left torn; that is counted.
+still be about. `ferpipe check` moves aside what DVC, killed, has left damaged; that is counted.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Kill:
     def __str__(self) -> str:
         what = "killed" if self.hit else "had ended"
         how = f"{self.target:5s} {self.signal.name:7s} {self.stage:10s} {what} at"
-        also = ["DVC's file torn"] * self.mended + ["went on"] * self.resumed
+        also = ["DVC's file damaged"] * self.mended + ["went on"] * self.resumed
         then = "; ".join(self.problems) or ", ".join([*also, "same bytes"])
         return f"{how} {self.seconds:5.1f} s: {then}"
 
@@ -163,7 +163,7 @@ class Torture:
             early = moment * usual[stage] < 0.1 and f"exited with -{number}" in said
             if said.count(f": {how}\n") != 1 and not early:
                 problems.append("not one line")
-        resumed, mended = "goes on after epoch" in again, "was torn" in checked
+        resumed, mended = "goes on after epoch" in again, "was damaged" in checked
         said += checked + again
         return Kill(stage, target, number, seconds, hit, resumed, mended, problems, said)
 
@@ -206,7 +206,7 @@ class Torture:
 
 def summary(kills: list[Kill]) -> list[str]:
     """A line for each target and signal, and one for all."""
-    head = ("killed", "kills", "had ended", "went on", "DVC's file torn", "same bytes")
+    head = ("killed", "kills", "had ended", "went on", "DVC's file damaged", "same bytes")
     lines = ["{:14s} {:>6s} {:>10s} {:>8s} {:>16s} {:>11s}".format(*head)]
     for target in TARGETS:
         for number in SIGNALS:

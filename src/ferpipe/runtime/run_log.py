@@ -65,7 +65,7 @@ def note(stage: str, started: float, code: object) -> None:
 
 
 def read(path: Path = RUNS) -> list[Run]:
-    """The runs of this checkout, oldest first; a line torn by a full disk is left out."""
+    """The runs of this checkout, oldest first; a line that a full disk cut short is left out."""
     runs = []
     with suppress(FileNotFoundError):
         for line in path.read_bytes().splitlines():

@@ -17,11 +17,11 @@ SCHEMA = Path("params.schema.json")
 
 
 def check(args: argparse.Namespace) -> None:
-    """Check every key of the params file, and put aside what a killed DVC has left torn."""
-    for path in damaged.put_aside():
+    """Check every key of the params file; move aside DVC files that were truncated."""
+    for path in damaged.move_aside():
         print(
-            f"{path} was torn when DVC was killed: moved to {paths.CACHE / 'torn'}; `dvc repro` "
-            "takes what was done from its run cache"
+            f"{path} was damaged when DVC was killed: moved to {paths.CACHE / 'damaged'}; "
+            "`dvc repro` restores what was done from its run cache"
         )
     experiment = read_experiment(args.params)
     local = Path(experiment.download.local.path)

@@ -1,7 +1,7 @@
-"""What a killed DVC leaves torn: two of its files are not written in one go (DVC 3.67).
+"""Moves aside DVC files that were truncated when DVC was killed (DVC 3.67 writes two in place).
 
-Both hold nothing that DVC cannot find again: which process works on what, and what its run cache
-knows too. A torn one stops every further command, so it is put out of the way.
+Neither holds anything that DVC cannot find again: which process works on what, and what its run
+cache has too. A damaged one stops every further command.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ LOCKS = Path("dvc.lock"), Path("cv/dvc.lock")
 RWLOCK = Path(".dvc/tmp/rwlock")
 
 
-def put_aside() -> list[Path]:
-    """Move DVC's torn files into `.ferpipe/torn/`.
+def move_aside() -> list[Path]:
+    """Move damaged files of DVC into `.ferpipe/damaged/`.
 
     Returns:
-        Those that were torn. A dvc.lock with a merge's marks is none: somebody has to choose.
+        Those that were damaged. A dvc.lock with merge conflicts is none: somebody has to choose.
     """
     found = [path for path in LOCKS if path.is_file() and not _is_whole(path, _check_lock)]
     if RWLOCK.is_file() and not _is_whole(RWLOCK, _check_rwlock):
         found.append(RWLOCK)
     for path in found:
-        aside = paths.CACHE / "torn" / "-".join(path.parts)
+        aside = paths.CACHE / "damaged" / "-".join(path.parts)
         aside.parent.mkdir(parents=True, exist_ok=True)
         path.replace(aside)
     return found

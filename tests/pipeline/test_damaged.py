@@ -1,4 +1,4 @@
-"""DVC's own files, torn as a killed DVC leaves them."""
+"""DVC's own files, truncated as a killed DVC leaves them."""
 
 import pytest
 
@@ -16,11 +16,11 @@ def repo(finished, monkeypatch):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.31, 0.5, 0.77, 0.99])
-def test_a_torn_lock_costs_no_stage_a_run(repo, share):
+def test_a_damaged_lock_costs_no_stage_a_run(repo, share):
     lock = repo.path / "dvc.lock"
     whole = lock.read_bytes()
     lock.write_bytes(whole[: int(share * len(whole))])
-    damaged.put_aside()
+    damaged.move_aside()
     assert repo.stages_run(repo.dvc("repro")) == []
     assert lock.read_bytes() == whole
 
@@ -28,15 +28,15 @@ def test_a_torn_lock_costs_no_stage_a_run(repo, share):
 @pytest.mark.parametrize(
     "text", ["", "stages:", "schema: '2.0'\nstages:\n  split:\n    cmd: x\n    de"]
 )
-def test_a_lock_that_dvc_refuses_is_put_aside_and_named(repo, text):
+def test_a_lock_that_dvc_refuses_is_moved_aside_and_named(repo, text):
     lock = repo.path / "dvc.lock"
     lock.write_text(text)
     repo.dvc("repro", "--dry", check=False)
     assert repo.code == 255
     said = repo.run("ferpipe", "check")
-    assert "dvc.lock was torn when DVC was killed: moved to .ferpipe/torn" in said
+    assert "dvc.lock was damaged when DVC was killed: moved to .ferpipe/damaged" in said
     assert not lock.exists()
-    assert (repo.path / ".ferpipe/torn/dvc.lock").read_text() == text
+    assert (repo.path / ".ferpipe/damaged/dvc.lock").read_text() == text
 
 
 def test_a_whole_lock_stays_where_it_is_and_so_does_one_with_a_merge_in_it(repo):
@@ -44,13 +44,13 @@ def test_a_whole_lock_stays_where_it_is_and_so_does_one_with_a_merge_in_it(repo)
     merged = lock.read_text().replace("stages:\n", "<<<<<<< HEAD\nstages:\n", 1)
     for text in (lock.read_text(), merged):
         lock.write_text(text)
-        assert damaged.put_aside() == []
+        assert damaged.move_aside() == []
         assert lock.read_text() == text
 
 
 @pytest.mark.parametrize("text", ["", '{"a": {"write"', "[]"])
-def test_a_torn_list_of_who_works_on_what_is_put_aside(repo, text):
+def test_a_damaged_list_of_who_works_on_what_is_moved_aside(repo, text):
     damaged.RWLOCK.write_text(text)
     repo.dvc("repro", "--dry", check=False)
-    assert damaged.put_aside() == [damaged.RWLOCK]
+    assert damaged.move_aside() == [damaged.RWLOCK]
     assert "up to date" in repo.dvc("repro")
