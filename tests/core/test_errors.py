@@ -70,3 +70,53 @@ def test_arguments_reach_the_wrapped_main_which_keeps_its_name():
 
 def test_an_error_without_a_message_is_told_by_its_type():
     assert one_line(EOFError()) == "EOFError"
+
+
+MISSING = """
+from ferpipe.core.errors import PipelineError, exits_cleanly
+
+@exits_cleanly("split")
+def main():
+    {body}
+
+main()
+"""
+
+
+def test_a_foreign_package_that_is_not_installed_is_one_line(run_python):
+    done = run_python("-c", MISSING.format(body="import no_such_package.part"))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("split: error: the package no_such_package is not installed")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "body", ["import ferpipe.core.erors", "from ferpipe.datta import images", "import ferpipe.x.y"]
+)
+def test_a_mistyped_import_of_our_own_is_a_defect_and_keeps_its_traceback(run_python, body):
+    done = run_python("-c", MISSING.format(body=body))
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "is not installed" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("body", "cause"),
+    [
+        ("raise PipelineError('told')", "PipelineError: told"),
+        ("open('no/such/file')", "FileNotFoundError"),
+        ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
+        (
+            "try: 1 / 0\n    except ZeroDivisionError: raise PipelineError('told') from None",
+            "ZeroDivisionError: division by zero",
+        ),
+    ],
+)
+def test_one_switch_brings_every_traceback_back(run_python, body, cause):
+    done = run_python("-c", MISSING.format(body=body), FERPIPE_TRACEBACK="1")
+    assert done.returncode == 1
+    assert "Traceback (most recent call last)" in done.stderr
+    assert cause in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("split: error: ")
+    plain = run_python("-c", MISSING.format(body=body))
+    assert "Traceback" not in plain.stderr

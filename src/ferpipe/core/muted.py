@@ -41,7 +41,10 @@ def muted() -> Iterator[None]:
             os.dup2(stderr, 2)
             os.close(stderr)
             watcher.stdin.close()
-            watcher.wait()
+            try:
+                watcher.wait(timeout=5)
+            except subprocess.TimeoutExpired:  # what the block started holds the pipe open
+                watcher.kill()
 
 
 def release() -> None:
