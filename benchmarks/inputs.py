@@ -20,7 +20,7 @@ import workers
 from contenders import orders, ours
 from ferpipe.core import files
 from ferpipe.core.errors import exits_cleanly
-from ferpipe.data import records
+from ferpipe.data import records, tfrecord
 from workers import Contender, Worker
 
 INPUTS = Contender(
@@ -42,7 +42,7 @@ def write_records(folder: Path, count: int) -> records.Schema:
     shard = "train-00000-of-00001.tfrecord"
     rows = zip(images, labels, strict=True)
     data = b"".join(
-        records.encode(image, int(label), f"face/{row}.png")
+        tfrecord.encode(image, int(label), f"face/{row}.png")
         for row, (image, label) in enumerate(rows)
     )
     files.write_bytes(folder / shard, data)

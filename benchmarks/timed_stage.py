@@ -34,7 +34,7 @@ READING = (
 WATCHED = {
     "download": {},
     "split": {},
-    "preprocess": {"data.records.encode": "writing"},
+    "preprocess": {"data.tfrecord.encode": "writing"},
     "train": {
         "training.loop.initial_model": "building",
         "training.loop.task": "building",

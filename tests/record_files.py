@@ -9,7 +9,8 @@ import numpy as np
 
 from ferpipe.core import files
 from ferpipe.data import records
-from ferpipe.data.records import Schema, encode
+from ferpipe.data.records import Schema
+from ferpipe.data.tfrecord import encode
 
 CLASSES = ["anger", "happy", "überrascht"]
 

@@ -6,7 +6,8 @@ import pytest
 from record_files import faces, framed, write
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.data.records import decode_frames, encode, read_schema, read_split
+from ferpipe.data.records import read_schema, read_split
+from ferpipe.data.tfrecord import decode_frames, encode
 
 
 def frames(path):

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ferpipe.core import files, machine, paths
 from ferpipe.core.errors import PipelineError
-from ferpipe.data import archive, images, records
+from ferpipe.data import archive, images, records, tfrecord
 from ferpipe.params.preprocess import Preprocess
 
 # Images decoded at a time: memory stays flat however many there are.
@@ -103,7 +103,7 @@ def write_records(
                     if name in open_shards:
                         open_shards[name].close()
                     open_shards[name] = stack.enter_context((folder / shard).open("wb"))
-                record = records.encode(image, classes.index(by_path[path]["label"]), path)
+                record = tfrecord.encode(image, classes.index(by_path[path]["label"]), path)
                 open_shards[name].write(record)
                 hashes[shard].update(record)
                 written[name] += 1

@@ -1,22 +1,24 @@
-"""Drawing a face from facial action units; see `sketch.py` for lengths, tones and intensities."""
+"""Drawing a face from facial action units; see `raster` for lengths, tones and intensities."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
+from ferpipe.sources.sample.features import brow, cheek, eye, forehead, mouth, nose
+from ferpipe.sources.sample.person import Person, Shots
 from ferpipe.sources.sample.raster import (
     DEEP,
     FULL,
     LEFT,
     OCTAGON,
     RIGHT,
-    Number,
-    Person,
-    Point,
-    Shots,
     Sketch,
+    darker,
+    lighter,
+    mirrored,
+    on_side,
 )
 
 # The action units (FACS numbers) that move something in the picture.
@@ -38,35 +40,17 @@ def draw(person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> np.
     face = Sketch(person, shots, actions)
     _background(face)
     _head(face)
-    _nose(face)
+    nose(face)
     for side in (LEFT, RIGHT):
-        _cheek(face, side)
-        _eye(face, side)
-        _brow(face, side)
-    _forehead(face)
-    _mouth(face)
+        cheek(face, side)
+        eye(face, side)
+        brow(face, side)
+    forehead(face)
+    mouth(face)
     _hair(face)
     if person.glasses:
         _glasses(face)
     return face.developed()
-
-
-def _mirrored(points: Sequence[Point]) -> list[Point]:
-    """A closed outline from its right half, whose ends lie in the middle."""
-    return [*points, *((-x, y) for x, y in points[-2:0:-1])]
-
-
-def _at(side: int, points: Sequence[Point]) -> list[Point]:
-    """Points whose x is counted outward from the middle, on one side of the face."""
-    return [(side * x, y) for x, y in points]
-
-
-def _darker(tone: int, percent: int) -> int:
-    return tone * (100 - percent) // 100
-
-
-def _lighter(tone: int, percent: int) -> int:
-    return tone + (255 - tone) * percent // 100
 
 
 def _background(face: Sketch) -> None:
@@ -79,11 +63,11 @@ def _background(face: Sketch) -> None:
         out = wide + person.hair_volume
         half = [(0, -2300 - person.hair_volume), (out * 7 // 10, -2000), (out, -900)]
         half += [(out + 60, 300), (out + 40, end), (wide * 6 // 10, end + 200), (0, end + 200)]
-        face.fill(_mirrored(half), person.hair, depth=-30)
+        face.fill(mirrored(half), person.hair, depth=-30)
     shoulders = [(0, 2150), (700, 2150), (1900, 2500), (2900, 3200), (2900, 4200), (0, 4200)]
-    face.fill(_mirrored(shoulders), person.clothes, depth=-40)
+    face.fill(mirrored(shoulders), person.clothes, depth=-40)
     neck = [(0, 1200), (800, 1300), (780, 2000), (900, 2400), (0, 2800)]
-    face.fill(_mirrored(neck), _darker(person.skin, 28), depth=-20)
+    face.fill(mirrored(neck), darker(person.skin, 28), depth=-20)
 
 
 def _head(face: Sketch) -> None:
@@ -92,20 +76,20 @@ def _head(face: Sketch) -> None:
     skin, wide = person.skin, person.head_width
     for side in (LEFT, RIGHT):
         ear = [(-60, -650), (170, -700), (230, -350), (120, 100), (-60, 250)]
-        face.fill(_at(side, [(wide + x, y) for x, y in ear]), _darker(skin, 16), depth=-60)
+        face.fill(on_side(side, [(wide + x, y) for x, y in ear]), darker(skin, 16), depth=-60)
     drop = face.act(26, 0, 260)
     chin = person.chin + drop
     jaw = wide * person.jaw_percent // 100
     half = [(0, -2200), (wide * 60 // 100, -1980), (wide * 93 // 100, -1250), (wide, -300)]
     half += [(wide * 95 // 100, 500), (jaw, 1250 + drop // 2), (jaw * 50 // 100, chin - 170)]
-    outline = face.shape(_mirrored([*half, (0, chin)]), depth=0)
+    outline = face.shape(mirrored([*half, (0, chin)]), depth=0)
     face.paint(outline, skin)
     # Darker to the rim and lighter towards the lamp: that makes a ball of a disc.
     around = face.pixels.copy()
-    face.blob((0, -100), (wide * 5 // 4, 3000), _lighter(skin, 20), 60, depth=0)
+    face.blob((0, -100), (wide * 5 // 4, 3000), lighter(skin, 20), 60, depth=0)
     lamp = (shots.light_x * 9, shots.light_y * 9 - 300)
-    face.blob(lamp, (1500, 1900), _lighter(skin, 45), shots.light // 2, depth=60)
-    dark = _darker(skin, 45)
+    face.blob(lamp, (1500, 1900), lighter(skin, 45), shots.light // 2, depth=60)
+    dark = darker(skin, 45)
     for side in (LEFT, RIGHT):
         face.blob((side * wide, 700), (900, 2600), dark, 35, depth=0)
         face.blob((side * person.eye_distance, person.eye_height - 130), (720, 560), dark, 38)
@@ -116,186 +100,8 @@ def _head(face: Sketch) -> None:
         top = person.mouth_height + 330 + drop
         beard = [(0, top), (480, top - 80), (wide * 70 // 100, 950), (wide * 90 // 100, 100)]
         beard += [(wide * 11 // 10, 500), (wide * 11 // 10, chin), (0, chin + 300)]
-        covered = face.shape(_mirrored(beard), depth=30).within(outline)
+        covered = face.shape(mirrored(beard), depth=30).within(outline)
         face.paint(covered, person.hair, person.beard)
-
-
-def _nose(face: Sketch) -> None:
-    """The nose; the nose wrinkler (9) pulls it up and creases its root."""
-    person = face.person
-    skin = person.skin
-    wrinkle = face.act(9, 0)
-    tip = person.nose_length - wrinkle * 2 - face.act(10, 0, 60)
-    wide = person.nose_width + face.act(9, 0, 90)
-    face.blob((0, tip // 2 - 300), (190, 1000), _lighter(skin, 45), 60, depth=150)
-    face.blob((0, tip - 60), (260, 240), _lighter(skin, 45), 60, depth=190)
-    dark = _darker(skin, 55)
-    face.blob((0, tip + 200), (wide + 200, 170), dark, 55, depth=150)
-    for side in (LEFT, RIGHT):
-        wing = [(wide - 40, tip - 200), (wide, tip), (wide - 130, tip + 110)]
-        face.stroke(_at(side, wing), (25, 45, 30), dark, 75, depth=150)
-        nostril = [(70, tip + 110), (150, tip + 60), (230, tip + 120)]
-        face.stroke(_at(side, nostril), (30, 60, 25), _darker(skin, 75), 85, depth=165)
-        bridge = [(190, -700), (150, -250), (190, tip - 350)]
-        face.stroke(_at(side, bridge), (20, 40, 15), dark, 22, depth=140)
-    for row in (0, 1):
-        y = person.eye_height + 20 + 250 * row
-        crease = [(-260, y - 90), (-110, y + 30), (0, y - 10), (110, y + 30), (260, y - 90)]
-        face.stroke(crease, (15, 35, 40, 35, 15), dark, wrinkle * 7 // 10, depth=140)
-
-
-def _cheek(face: Sketch, side: int) -> None:
-    """Cheek bulge (6, 12), the fold from nose to mouth corner, and the dimple (14)."""
-    person = face.person
-    skin = person.skin
-    dark = _darker(skin, 55)
-    smile = np.minimum(face.act(6, side, 60) + face.act(12, side, 60), 100)
-    bulge = (side * person.eye_distance * 11 // 10, 350 - smile * 2)
-    face.blob(bulge, (620, 480), _lighter(skin, 55), smile * 6 // 10)
-    corner_x, corner_y = _corner(face, side)
-    depth = person.age // 4 + face.act(12, side, 55) + face.act(9, side, 65)
-    depth += face.act(10, side, 60) + face.act(15, side, 25) + face.act(20, side, 20)
-    top = person.nose_length - 180 - face.act(9, side, 200)
-    start = person.nose_width + 60
-    out = np.maximum(corner_x, person.mouth_width) + 170
-    fold = [(start, top), ((start + out) // 2 + 120, (top + corner_y) // 2 - 60)]
-    face.stroke(_at(side, [*fold, (out, corner_y - 30)]), (30, 65, 25), dark, depth)
-    dimple = face.act(14, side)
-    x = corner_x + 160
-    mark = [(x, corner_y - 260), (x + 90, corner_y), (x, corner_y + 230)]
-    face.stroke(_at(side, mark), (25, 75, 25), dark, dimple)
-    beside = (side * (x + 230), corner_y - 60)
-    face.blob(beside, (250, 400), _lighter(skin, 50), dimple // 2, depth=50)
-
-
-def _eye(face: Sketch, side: int) -> None:
-    """One eye: upper lid raiser (5), lid tightener (7), cheek raiser (6), nose wrinkler (9)."""
-    person = face.person
-    x, y, half = person.eye_distance, person.eye_height, person.eye_width
-    tight = face.act(7, side) + face.act(9, side, 80)
-    upper = np.maximum(person.eye_open + face.act(5, side, 190) - tight * 7 // 10, 70)
-    lower = person.eye_open * 7 // 10 + face.act(5, side, 30) - tight - face.act(6, side, 150)
-    lower = np.maximum(lower, 10)
-    inner, outer, slant = x - half, x + half, person.eye_slant
-    near, far = (inner * 6 + outer * 4) // 10, (inner * 2 + outer * 8) // 10
-    first, last = (inner, y + 30), (outer, y - slant)
-    above = [first, (near, y - upper), (far, y - upper * 7 // 10 - slant // 2), last]
-    below = [first, (near, y + lower), (far, y + lower * 7 // 10 - slant // 2), last]
-
-    opening = face.shape(_at(side, [*above, *below[-2:0:-1]]))
-    face.paint(opening, _lighter(person.skin, 80))
-    # The glint is on the same side of both eyes: it mirrors one lamp.
-    ball_x, ball_y = side * (x - 20), y - 40
-    rounds = ((0, 0, 215, person.iris), (0, 0, 107, 10), (-70, -80, 54, 255))
-    for right, down, radius, tone in rounds:
-        disc = [(a * radius // 128, b * radius // 128) for a, b in OCTAGON]
-        disc = face.shape([(ball_x + right + a, ball_y + down + b) for a, b in disc])
-        face.paint(disc.within(opening), tone)
-    _lids(face, side, above, below)
-
-
-def _lids(face: Sketch, side: int, above: list[Point], below: list[Point]) -> None:
-    """Lashes, the crease above the eye, the pouch below and the crow's feet (6)."""
-    person = face.person
-    lash, dark = _darker(person.skin, 82), _darker(person.skin, 50)
-    face.stroke(_at(side, above), (25, 60, 60, 35), lash)
-    face.stroke(_at(side, below), (15, 25, 30, 20), lash, 55)
-    outer, y = above[-1]
-    crease = [*((px, py - 170) for px, py in above[:-1]), (outer, y - 90)]
-    face.stroke(_at(side, crease), (10, 30, 30, 15), dark, 60)
-    pouch = face.act(6, side, 80) + face.act(7, side, 35) + face.act(9, side, 30) + person.age // 4
-    face.stroke(_at(side, [(px, py + 190) for px, py in below]), (10, 40, 40, 10), dark, pouch)
-    for rise in (-150, 40, 220):
-        foot = [(outer + 130, y + rise // 2), (outer + 400, y + rise)]
-        face.stroke(_at(side, foot), (35, 15), dark, face.act(6, side, 80))
-
-
-def _brow(face: Sketch, side: int) -> None:
-    """One brow: inner (1) and outer (2) raiser, lowerer (4), the nose wrinkler (9) pulls too."""
-    person = face.person
-    y = person.eye_height - person.brow_height
-    inner_up, outer_up, knit = face.act(1, side), face.act(2, side), face.act(4, side)
-    pulled = face.act(9, side, 170)
-    # With both, the inner brow goes up and together: the lowerer loses most of its fall.
-    fall = knit * (130 - inner_up) // 100
-    inner_x = person.eye_distance - person.eye_width - 20 - knit * 6 // 5
-    inner_y = y - inner_up * 33 // 10 + fall * 23 // 10 + pulled
-    middle_y = y - person.brow_arch - inner_up * 12 // 10 - outer_up * 26 // 10 + fall * 14 // 10
-    outer_y = y + 90 - outer_up * 24 // 10 + knit * 3 // 10 + inner_up * 3 // 10 + pulled // 3
-    far = person.eye_distance + person.eye_width
-    thick = person.brow_thickness
-    line = [(inner_x, inner_y), ((inner_x + far) // 2, middle_y + pulled * 2 // 3)]
-    line += [(far + 160, outer_y)]
-    tone = _darker(min(person.hair, person.skin * 3 // 4), person.brow_darkness)
-    face.stroke(_at(side, line), (thick * 8 // 10, thick, thick * 3 // 10), tone, 92)
-
-
-def _forehead(face: Sketch) -> None:
-    """Lines that raised brows (1, 2) fold into the forehead, and the furrow between them (4)."""
-    person = face.person
-    dark = _darker(person.skin, 50)
-    raised = face.act(1, 0, 60) + face.act(2, 0, 40) - face.act(4, 0, 20)
-    top = person.eye_height - person.brow_height
-    for row in (0, 1):
-        y = top - 470 - row * 260
-        line = [(-650, y + 60), (-300, y), (0, y + 40), (300, y), (650, y + 60)]
-        face.stroke(line, (10, 30, 35, 30, 10), dark, raised * 6 // 10)
-    for side in (LEFT, RIGHT):
-        furrow = [(120, top - 120), (90, top + 110), (130, top + 330)]
-        face.stroke(_at(side, furrow), (25, 60, 25), dark, face.act(4, side, 95))
-
-
-def _corner(face: Sketch, side: int) -> Point:
-    """Where a mouth corner is: (x outward, y)."""
-    act = face.act
-    out = act(12, side, 220) + act(20, side, 260) + act(14, side, 90)
-    into = act(23, side, 130) + act(26, side, 210) + act(17, side, 40) + act(10, side, 20)
-    up = act(12, side, 330) + act(14, side, 230)
-    down = act(15, side, 280) + act(20, side, 90) + act(26, side, 230) + act(10, side, 60)
-    return face.person.mouth_width + out - into, face.person.mouth_height - up + down
-
-
-def _mouth(face: Sketch) -> None:
-    """Lips, opening and teeth, and the fold that the chin raiser (17) makes below."""
-    person = face.person
-    skin = person.skin
-    act = face.act
-    (left_x, left_y), (right_x, right_y) = _corner(face, LEFT), _corner(face, RIGHT)
-    middle = (right_x - left_x) // 2
-    raised = act(10, 0, 230) + act(9, 0, 110)
-    shut = person.mouth_height + act(12, 0, 90) - act(17, 0, 100) - act(15, 0, 40)
-    upper = shut - raised - act(25, 0, 70) - act(26, 0, 60)
-    gap = act(25, 0, 290) + act(26, 0, 600) + act(16, 0, 170) + raised * 6 // 10 - act(17, 0, 60)
-    lower = upper + np.maximum(gap - act(24, 0, 200), 0)
-    thin = 100 - act(23, 0, 45) - act(24, 0, 35) - act(12, 0, 25) - act(20, 0, 25)
-    above = person.lip_thickness * np.maximum(thin, 12) // 100
-    under = above * 13 // 10 + act(17, 0, 50)
-
-    def line(height: Number, bow: int) -> list[Point]:
-        """From corner to corner through the height of the middle; `bow` is how square it is."""
-        points = [(-left_x, left_y)]
-        points += [((middle - left_x) // 2, (left_y * (100 - bow) + height * bow) // 100)]
-        points += [(middle, height)]
-        points += [((middle + right_x) // 2, (right_y * (100 - bow) + height * bow) // 100)]
-        return [*points, (right_x, right_y)]
-
-    lip = _darker(skin, person.lip_darkness)
-    top = line(upper - above, 78)
-    bottom = line(lower + under, 75)
-    face.fill([*top, *reversed(bottom[1:-1])], _darker(lip, 12))
-    low = line(lower, 72)
-    face.paint(face.shape([*low, *reversed(bottom[1:-1])]), _lighter(lip, 14), 80)
-    opening = face.shape([*line(upper, 75), *reversed(low[1:-1])])
-    face.paint(opening, 28)
-    show = act(12, 0, 260) + act(20, 0, 240) + act(10, 0, 220) + act(9, 0, 120) + act(16, 0, 60)
-    teeth = face.shape([*line(upper, 75), *reversed(line(upper + show, 75)[1:-1])])
-    face.paint(teeth.within(opening), 235, 90)
-    shadow = _darker(skin, 75)
-    face.stroke(line(upper, 75), (50, 55, 45, 55, 50), shadow, 90)
-    face.stroke(low, (50, 30, 30, 30, 50), shadow, 70)
-    y = lower + under + 240
-    boss = [(-330, y + 60), (0, y - 60), (330, y + 60)]
-    face.stroke(boss, (20, 50, 20), shadow, act(17, 0, 60))
 
 
 def _hair(face: Sketch) -> None:
@@ -318,9 +124,9 @@ def _hair(face: Sketch) -> None:
     inner = [(-side, -500), (-side * 92 // 100, -1150), (-side // 2, line + bays - lean)]
     inner += [(lean * 2, line - abs(lean) // 2), (side // 2, line + bays + lean)]
     inner += [(side * 92 // 100, -1150), (side, -500)]
-    face.fill([*_mirrored(outer), *inner], person.hair, depth=25)
+    face.fill([*mirrored(outer), *inner], person.hair, depth=25)
     gloss = [(-out // 2, -2050), (-out // 5, -2200), (out // 3, -2130)]
-    face.stroke(gloss, (20, 90, 20), _lighter(person.hair, 35), 45, depth=25)
+    face.stroke(gloss, (20, 90, 20), lighter(person.hair, 35), 45, depth=25)
 
 
 def _glasses(face: Sketch) -> None:
@@ -330,8 +136,8 @@ def _glasses(face: Sketch) -> None:
     for side in (LEFT, RIGHT):
         ring = [(a * 640 // 128, b * 560 // 128) for a, b in (*OCTAGON, OCTAGON[0])]
         ring = [(person.eye_distance + 30 + a, y + b) for a, b in ring]
-        face.stroke(_at(side, ring), [35] * len(ring), person.glasses, 75, depth=115)
+        face.stroke(on_side(side, ring), [35] * len(ring), person.glasses, 75, depth=115)
         arm = [(person.eye_distance + 660, y - 60), (person.head_width, y - 100)]
-        face.stroke(_at(side, arm), (35, 35), person.glasses, 70, depth=50)
+        face.stroke(on_side(side, arm), (35, 35), person.glasses, 70, depth=50)
     gap = person.eye_distance - 620
     face.stroke([(-gap, y - 80), (0, y - 150), (gap, y - 80)], (35, 35, 35), person.glasses, 75)

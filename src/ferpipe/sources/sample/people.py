@@ -15,7 +15,8 @@ from collections.abc import Callable
 import numpy as np
 
 from ferpipe.sources.sample.face import ACTION_UNITS, draw
-from ferpipe.sources.sample.raster import SIDE, Person, Shots
+from ferpipe.sources.sample.person import Person, Shots
+from ferpipe.sources.sample.raster import SIDE
 
 FRAMES = 3  # neighbouring frames of each sequence, as the copies of CK+ on Kaggle have them
 # Expression -> action unit (FACS number) -> intensity at the peak, 0..100.

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ferpipe.sources.sample.person import Person, Shots
+
 SIDE = 48
 LEFT, RIGHT = -1, 1
 
@@ -29,65 +31,6 @@ OCTAGON = ((128, 0), (90, 90), (0, 128), (-90, 90), (-128, 0), (-90, -90), (0, -
 
 Number = int | np.ndarray
 Point = tuple[Number, Number]
-
-
-@dataclass(frozen=True)
-class Person:
-    """What stays the same in all pictures of a person.
-
-    Lengths are hundredths of a pixel, tones 0..255, `*_percent` are of the feature they name.
-    """
-
-    skin: int
-    hair: int
-    backdrop: int
-    clothes: int
-    head_width: int
-    jaw_percent: int
-    chin: int
-    hair_style: str
-    hair_volume: int
-    hairline: int
-    parting: int
-    eye_distance: int
-    eye_height: int
-    eye_width: int
-    eye_open: int
-    eye_slant: int
-    iris: int
-    brow_height: int
-    brow_thickness: int
-    brow_arch: int
-    brow_darkness: int
-    nose_length: int
-    nose_width: int
-    mouth_height: int
-    mouth_width: int
-    lip_thickness: int
-    lip_darkness: int
-    beard: int
-    glasses: int
-    age: int
-
-
-@dataclass(frozen=True)
-class Shots:
-    """How each frame is taken: int arrays of shape (frames,).
-
-    `shift_x`, `shift_y` and `yaw` (how far the features slide over the head) are hundredths of a
-    pixel, `turn` is 1024 times the sine of the tilt, `scale` is in 1024ths; `light_x`, `light_y`
-    point to the lamp (-100..100), `light` is its strength and `contrast` the film's, in percent.
-    """
-
-    shift_x: np.ndarray
-    shift_y: np.ndarray
-    turn: np.ndarray
-    scale: np.ndarray
-    yaw: np.ndarray
-    light_x: np.ndarray
-    light_y: np.ndarray
-    light: np.ndarray
-    contrast: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -268,3 +211,23 @@ def _coverage(outline: np.ndarray) -> Mask:
     np.add.at(total.reshape(-1), cell + 1, (sign * part).astype(np.int32))
     winding = abs(total.cumsum(axis=2, dtype=np.int32)[:, :, : SIDE - left])
     return Mask(top, left, np.minimum(winding, FULL))
+
+
+def mirrored(points: Sequence[Point]) -> list[Point]:
+    """A closed outline from its right half, whose ends lie in the middle."""
+    return [*points, *((-x, y) for x, y in points[-2:0:-1])]
+
+
+def on_side(side: int, points: Sequence[Point]) -> list[Point]:
+    """Points whose x is counted outward from the middle, on one side of the face."""
+    return [(side * x, y) for x, y in points]
+
+
+def darker(tone: int, percent: int) -> int:
+    """A tone moved towards black."""
+    return tone * (100 - percent) // 100
+
+
+def lighter(tone: int, percent: int) -> int:
+    """A tone moved towards white."""
+    return tone + (255 - tone) * percent // 100

@@ -1,0 +1,130 @@
+"""TFRecord shards of `tf.train.Example`, written and read without TensorFlow.
+
+A shard is a row of frames: length (uint64), its masked CRC-32C, payload, its masked CRC-32C, all
+little-endian. A payload is a `tf.train.Example` with three features: `image` (bytes: raw uint8
+pixels, row by row), `label` (int64: index into the schema's classes) and `path` (bytes: UTF-8 path
+in the archive).
+
+Formats: https://www.tensorflow.org/tutorials/load_data/tfrecord and
+https://protobuf.dev/programming-guides/encoding
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+import google_crc32c
+import numpy as np
+
+from ferpipe.core.errors import PipelineError
+
+REMEDY = "run `dvc repro --force`"
+
+
+def encode(image: np.ndarray, label: int, path: str) -> bytes:
+    """Encode one record as a framed `tf.train.Example`.
+
+    Args:
+        image: uint8 (side, side, channels).
+        label: class index, 0 or above.
+        path: path in the archive.
+    """
+    # The features stand in sorted order, as TensorFlow's own deterministic serialisation has it.
+    features = (
+        _feature(b"image", _field(1, _field(1, image.tobytes())))
+        + _feature(b"label", _field(3, _field(1, _varint(label))))
+        + _feature(b"path", _field(1, _field(1, path.encode())))
+    )
+    payload = _field(1, features)
+    length = struct.pack("<Q", len(payload))
+    return length + _masked_crc(length) + payload + _masked_crc(payload)
+
+
+def decode_frames(data: bytes, path: Path) -> Iterator[tuple[bytes, int, str]]:
+    """Read one shard.
+
+    Args:
+        data: its bytes.
+        path: what to name in an error.
+
+    Yields:
+        Raw pixels, label and archive path of each record.
+
+    Raises:
+        PipelineError: the shard is cut short, or a checksum does not fit.
+    """
+    offset = 0
+    while offset < len(data):
+        head = data[offset : offset + 12]
+        # A length that fails its own checksum must not be followed.
+        sound = len(head) == 12 and _masked_crc(head[:8]) == head[8:]
+        end = offset + 12 + struct.unpack("<Q", head[:8])[0] if sound else 0
+        payload = data[offset + 12 : end]
+        if not sound or end + 4 > len(data) or _masked_crc(payload) != data[end : end + 4]:
+            raise PipelineError(f"{path} is damaged at byte {offset}; {REMEDY}")
+        yield _parse_example(payload, path)
+        offset = end + 4
+
+
+def _masked_crc(data: bytes) -> bytes:
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _field(number: int, data: bytes) -> bytes:
+    """A length-delimited protobuf field."""
+    return _varint(number << 3 | 2) + _varint(len(data)) + data
+
+
+def _feature(name: bytes, feature: bytes) -> bytes:
+    """An entry of the map `Features.feature`."""
+    return _field(1, _field(1, name) + _field(2, feature))
+
+
+def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The length-delimited fields of a message; we write no other kind."""
+    offset = 0
+    while offset < len(data):
+        key, offset = _read_varint(data, offset)
+        length, offset = _read_varint(data, offset)
+        if key & 7 != 2 or offset + length > len(data):
+            raise ValueError("not a field of ours")
+        yield key >> 3, data[offset : offset + length]
+        offset += length
+
+
+def _read_varint(data: bytes, offset: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[offset]
+        value |= (byte & 0x7F) << shift
+        offset += 1
+        if byte < 0x80:
+            return value, offset
+        shift += 7
+
+
+def _parse_example(payload: bytes, path: Path) -> tuple[bytes, int, str]:
+    """The three features of one of our records."""
+    try:
+        ((_, features),) = _fields(payload)
+        values = {}
+        for _, entry in _fields(features):
+            (_, name), (_, feature) = _fields(entry)
+            ((_, listed),) = _fields(feature)
+            ((_, values[name]),) = _fields(listed)
+        label, _ = _read_varint(values[b"label"], 0)
+        return values[b"image"], label, values[b"path"].decode()
+    except (ValueError, IndexError, KeyError):
+        raise PipelineError(f"{path} holds a record that is not ours; {REMEDY}") from None
