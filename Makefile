@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv repro cv verify torture report-screenshot test test-browser test-remotes bench lint \
+.PHONY: help venv repro cv verify torture report-screenshot check test test-browser test-remotes bench lint \
 	format lock schema clean
 
 help: ## list the targets
@@ -39,8 +39,14 @@ report-screenshot: ## picture the top of reports/report.html for README (needs D
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,2150 \
 		--screenshot=docs/report.png "file://$(CURDIR)/reports/report.html"
 
-test: venv ## run the tests (all but those that need a browser)
-	pytest
+# Two workers: more of them slow TensorFlow down, which takes eight threads in each.
+TEST := pytest -n 2 --dist loadgroup
+
+check: lint ## lint and the fast tests: before each commit
+	$(TEST) -m "not slow and not browser and not remotes"
+
+test: venv ## run the tests (all but those that need a browser or remotes)
+	$(TEST)
 
 test-browser: venv ## look at the report and the plots page in headless Chromium
 	pytest -m browser

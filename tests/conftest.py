@@ -13,6 +13,23 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parent.parent
 
 
+# Whole pipelines, trainings, generated inputs and downloads that hang: minutes. The rest is fast.
+SLOW = (
+    *("pipeline", "model", "training", "sources/kaggle", "runtime", "report/test_figures.py"),
+    *("evaluation/test_gradcam.py", "report/test_probability_figures.py", "stages/test_cv_fold.py"),
+    *("test_at_a_terminal.py", "test_benchmarks.py", "test_generated.py"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    """Mark what `make check` leaves out."""
+    here = Path(__file__).parent
+    for item in items:
+        path = item.path.relative_to(here)
+        if any(path.is_relative_to(name) for name in SLOW) and path.name != "test_dvc_yaml.py":
+            item.add_marker("slow")
+
+
 @pytest.fixture(scope="session")
 def root():
     """The checkout that the tests lie in."""

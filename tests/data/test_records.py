@@ -51,7 +51,7 @@ def test_a_record_is_pinned():
 
 
 def test_tensorflow_reads_our_shards_and_writes_the_same_bytes(tmp_path):
-    import tensorflow as tf
+    from ferpipe.model.backend import tf  # which sets its threads before its first operation
 
     shards = [faces(4, 6, 3, seed=1), faces(3, 6, 3, seed=2)]
     schema = write(tmp_path, shards, 6, 3)

@@ -1,5 +1,15 @@
+from pathlib import Path
+
 import pytest
 from checkout import TINY, Checkout, copy_tracked
+
+
+def pytest_collection_modifyitems(items):
+    """Let one worker run what shares a checkout: making one takes as long as many tests of it."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            shared = "finished" in item.fixturenames and not hasattr(item.module, "finished")
+            item.add_marker(pytest.mark.xdist_group("finished" if shared else item.path.name))
 
 
 @pytest.fixture(scope="session")

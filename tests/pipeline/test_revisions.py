@@ -6,7 +6,7 @@ import sys
 import pytest
 from checkout import ROOT, Checkout
 
-from ferpipe.core import files
+from ferpipe.core import files, paths
 
 DVC_YAML = """\
 stages:
@@ -18,21 +18,21 @@ stages:
 PATHS = [f"{label}/S{who:03}_001_1.png" for label in ("anger", "happy") for who in range(8)]
 
 
-def write_tables(checkout, wrong, paths=PATHS, digest="0" * 64):
+def write_tables(checkout, wrong, images=PATHS, digest="0" * 64):
     """What the pipeline's copy makes; `wrong` are the numbers of the images taken for others."""
     folder = checkout.path / "tables"
-    label = {path: path.split("/")[0] for path in paths}
+    label = {path: path.split("/")[0] for path in images}
     other = {"anger": "happy", "happy": "anger"}
     predicted = [
         (path, label[path], other[label[path]] if number in wrong else label[path])
-        for number, path in enumerate(paths)
+        for number, path in enumerate(images)
     ]
     header = ("path", "actual", "predicted")
     files.write_csv(folder / "reports/predictions.csv", header, predicted)
-    split = [(path, label[path], path.split("/")[1][:4], "", "test") for path in paths]
+    split = [(path, label[path], path.split("/")[1][:4], "", "test") for path in images]
     split.append(("happy/S999_001_1.png", "happy", "S999", "", "val"))
     files.write_csv(folder / paths.SPLIT, paths.SPLIT_HEADER, split)
-    index = [(path, label[path], 12, 10, "L", digest) for path in paths]
+    index = [(path, label[path], 12, 10, "L", digest) for path in images]
     files.write_csv(folder / paths.INDEX, paths.INDEX_HEADER, index)
 
 
@@ -121,7 +121,7 @@ def test_the_same_names_with_other_images_are_no_same_test(repo, compare):
 
 
 def test_a_split_of_other_images_is_no_same_test(repo, compare):
-    write_tables(repo, [], paths=PATHS[2:])
+    write_tables(repo, [], images=PATHS[2:])
     repo.dvc("repro", "-q")
     assert "The test sets differ (2 only in HEAD; 14 names in both)" in compare()
 

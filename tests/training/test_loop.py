@@ -91,13 +91,13 @@ def test_the_head_sees_the_features_of_images_and_of_their_mirror_images(compact
         drawn = np.stack([fitted.inputs(batch, np.random.default_rng(n)) for n in range(20)])
         seen = [len(np.unique(drawn[:, image], axis=0)) for image in batch]
         assert seen == [sides] * 20
-        logits = [task.model.predict(x, verbose=0) for x in drawn]
+        logits = [fitted.model.predict(x, verbose=0) for x in drawn]
         views = (training.images, training.images[:, :, ::-1])
         whole = [model.predict(images, verbose=0) for images in views]
         for found in logits:
             for image in batch:
                 assert any(np.allclose(found[image], y[image], atol=1e-5) for y in whole[:sides])
-        chosen = task.model.predict(task.choosing.images, verbose=0)
+        chosen = fitted.model.predict(fitted.choosing.images, verbose=0)
         assert np.allclose(chosen, model.predict(choosing.images, verbose=0), atol=1e-5)
 
 
