@@ -264,24 +264,49 @@ def test_a_tiff_whose_second_frame_is_empty_is_refused():
     assert reason(damaged) == "cannot be decoded: Missing dimensions"
 
 
-def test_random_damage_never_ends_in_anything_but_a_refusal():
+def test_whatever_a_decoder_raises_is_a_refusal_with_its_reason():
+    gif = encoded(COLOUR.convert("P"), "GIF")
+    assert reason(gif[:-1] + b"!") == "cannot be decoded: IndexError index out of range"
+    frame = COLOUR.convert("P")
+    tiff = encoded(frame, "TIFF", save_all=True, append_images=[frame])
+    colours = b"\x40\x01\x03\x00"  # the tag of a palette; the second frame loses its own
+    head, tail = tiff.rsplit(colours, 1)
+    spoilt = head + b"\x41\x01\x03\x00" + tail
+    assert reason(spoilt) == "cannot be decoded: KeyError 320"
+
+
+MODES = {
+    "PNG": ("L", "RGB", "P", "1", "LA"),
+    "JPEG": ("L", "RGB", "CMYK"),
+    "BMP": ("L", "RGB", "P", "1"),
+    "GIF": ("L", "P"),
+    "TIFF": ("L", "RGB", "P", "1", "LA", "CMYK"),
+    "WEBP": ("RGB", "RGBA"),
+}
+
+
+@pytest.mark.parametrize("form", MODES)
+def test_random_damage_never_ends_in_anything_but_a_refusal(form, capfd):
     exif = Image.Exif()
     exif[0x0112] = 6
-    sound = [
-        encoded(COLOUR, form, **({} if form in ("BMP", "GIF") else {"exif": exif}))
-        for form in ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
-    ]
+    options = {} if form in ("BMP", "GIF") else {"exif": exif}
+    sound = [encoded(COLOUR.convert(mode), form, **options) for mode in MODES[form]]
     rng = np.random.default_rng(0)
     refused = 0
-    for turn in range(1000):
+    for turn in range(1500):
         data = bytearray(sound[turn % len(sound)])
-        for _ in range(int(rng.integers(1, 5))):
-            data[rng.integers(len(data))] = rng.integers(256)
+        where = (len(data), min(len(data), 120))[turn // len(sound) % 2]  # anywhere, or in front
+        for _ in range(int(rng.integers(1, 6))):
+            at = int(rng.integers(where))
+            if turn % 3:
+                data[at] = rng.integers(256)
+            else:
+                del data[at : at + int(rng.integers(1, 4))]
         try:
             assert decode(bytes(data)).mode in ("L", "RGB")
         except ImageRefused:
             refused += 1
-    assert 200 < refused < 1000
+    assert 300 < refused <= 1500
 
 
 def test_the_largest_side_is_taken_and_one_pixel_more_is_refused():

@@ -39,6 +39,12 @@ ADAM7 = (
     *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
     *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
 )
+# Errors of Pillow whose message says enough without their type.
+EXPECTED = (
+    *(OSError, SyntaxError, ValueError, EOFError, OverflowError, TypeError),
+    *(struct.error, zlib.error),
+    Image.DecompressionBombError,
+)
 PIECE = 2**20  # bytes that are unpacked at a time
 
 
@@ -69,22 +75,16 @@ def decode(data: bytes) -> Image.Image:
                 _check_png(data)
             image.load()
             return _to_gray_or_rgb(ImageOps.exif_transpose(image))
-    except ImageRefused:
+    except (ImageRefused, MemoryError):
         raise
     except UnidentifiedImageError:
         raise ImageRefused(f"not an image ({', '.join(FORMATS)})") from None
-    except (
-        OSError,
-        SyntaxError,
-        TypeError,
-        ValueError,
-        EOFError,
-        OverflowError,
-        struct.error,
-        zlib.error,
-        Image.DecompressionBombError,
-    ) as error:
-        raise ImageRefused(f"cannot be decoded: {' '.join(str(error).split())}") from None
+    except Exception as error:
+        # Pillow's decoders raise whatever a damaged file leads them to: IndexError in a GIF,
+        # KeyError in a TIFF. None of it says anything of this program.
+        what = " ".join(str(error).split())
+        kind = "" if isinstance(error, EXPECTED) and what else f"{type(error).__name__} "
+        raise ImageRefused(f"cannot be decoded: {kind}{what}".rstrip()) from None
 
 
 def _check_header(image: Image.Image, data: bytes) -> None:
