@@ -4,6 +4,7 @@ import json
 import pickle
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ferpipe.model.backend import keras, prepare
 from ferpipe.model.network import build_model, with_probabilities
 
 DAMAGED = 40
+CLASSES = ["anger", "happy", "sadness"]
 HERE = Path(__file__).parent
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 1), dtype=np.uint8)
 
@@ -67,7 +69,7 @@ def test_a_loaded_model_predicts_the_same_and_saves_the_same(tmp_path):
     model = classifier(input_size=24)
     path, again = tmp_path / "model.keras", tmp_path / "again.keras"
     saving.save(model, path)
-    loaded = saving.load(path, (16, 16, 1), 3)
+    loaded = saving.load(path, (16, 16, 1), CLASSES)
     expected = saving.predict(model, IMAGES, 4)
     assert np.array_equal(saving.predict(loaded, IMAGES, 4), expected)
     saving.save(loaded, again)
@@ -107,7 +109,7 @@ def test_predicting_in_batches_is_predicting_at_once():
 
 def test_a_missing_model_is_named(tmp_path):
     with pytest.raises(PipelineError, match=r"model.keras is missing; run `dvc repro`"):
-        saving.load(tmp_path / "model.keras", (16, 16, 1), 3)
+        saving.load(tmp_path / "model.keras", (16, 16, 1), CLASSES)
 
 
 @pytest.mark.parametrize("keep", [0, 100, -100])
@@ -116,14 +118,14 @@ def test_a_damaged_model_ends_in_one_line(tmp_path, keep):
     saving.save(classifier(), path)
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(PipelineError, match=r"model.keras is not a model that loads"):
-        saving.load(path, (16, 16, 1), 3)
+        saving.load(path, (16, 16, 1), CLASSES)
 
 
 def test_a_model_for_other_records_is_refused(tmp_path):
     path = tmp_path / "model.keras"
     saving.save(classifier(), path)
-    with pytest.raises(PipelineError, match=r"tells 3 classes apart, the records have .* and 7"):
-        saving.load(path, (16, 16, 1), 7)
+    with pytest.raises(PipelineError, match=r"has 3 classes, the records have .* and 7"):
+        saving.load(path, (16, 16, 1), [*CLASSES, *CLASSES, "more"])
 
 
 # Files that somebody else made
@@ -245,7 +247,7 @@ def test_a_model_file_with_something_else_in_it_is_told_and_runs_nothing(tmp_pat
     with pytest.raises(
         PipelineError, match=r"model\.keras (is not a model that loads|has weights)"
     ):
-        saving.load(path, (16, 16, 1), 3)
+        saving.load(path, (16, 16, 1), CLASSES)
     assert not mark.exists()
 
 
@@ -253,8 +255,60 @@ def test_a_pickle_under_the_name_of_a_model_is_not_opened(tmp_path):
     path, mark = tmp_path / "model.keras", tmp_path / "mark"
     path.write_bytes(pickle.dumps(Opens(mark)))
     with pytest.raises(PipelineError, match="is not a model that loads"):
-        saving.load(path, (16, 16, 1), 3)
+        saving.load(path, (16, 16, 1), CLASSES)
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
+def test_foreign_weights_are_vetted_as_our_own_model_is(tmp_path, sound, change):
+    """`train.weights` may name a file that somebody else has made."""
+    mark, parts = tmp_path / "mark", parts_of(sound)
+    path = write_parts(tmp_path / "foreign.keras", parts | change(parts, mark))
+    try:
+        build_model(train_params(weights=str(path), weights_sha256=digest(path)), 16, 1, classes=3)
+    except PipelineError as error:
+        assert "does not fit the backbone" in str(error)
+    else:
+        pytest.fail("it was loaded")
+    assert not mark.exists()
+
+
+def test_classes_in_another_order_are_refused_with_both_orders(tmp_path):
+    path = tmp_path / "model.keras"
+    saving.save(classifier(), path, CLASSES)
+    saving.load(path, (16, 16, 1), CLASSES)
+    with pytest.raises(
+        PipelineError,
+        match="has the classes anger, happy, sadness, the records have happy, anger, sadness in",
+    ):
+        saving.load(path, (16, 16, 1), ["happy", "anger", "sadness"])
+
+
+def test_a_file_that_names_no_classes_is_checked_for_their_number(tmp_path):
+    path = tmp_path / "model.keras"
+    saving.save(classifier(), path)
+    saving.load(path, (16, 16, 1), ["happy", "anger", "sadness"])
+
+
+class Nested(keras.layers.Layer):
+    """A layer whose sublayers lie in a list, or in a list of lists."""
+
+    def __init__(self, deep):
+        super().__init__(name="nested")
+        dense = keras.layers.Dense(2, name="a")
+        dense.build((None, 4))
+        self.blocks = [[dense]] if deep else [dense]
+        self.built = True
+
+
+def test_of_kerass_warnings_only_those_of_missing_weights_are_errors(tmp_path):
+    path = tmp_path / "flat.weights.h5"
+    keras.Sequential([keras.Input((4,)), Nested(deep=False)]).save_weights(path)
+    other = keras.Sequential([keras.Input((4,)), Nested(deep=True)])
+    with saving.complete_weights(), pytest.raises(UserWarning, match="freshly-initialized"):
+        other.load_weights(path)
+    with pytest.warns(UserWarning, match="a new warning"), saving.complete_weights():
+        warnings.warn("a new warning of a new Keras", UserWarning, stacklevel=1)
 
 
 def saved(tmp_path, *layers):
@@ -284,16 +338,16 @@ def test_a_lambda_is_not_called(tmp_path):
     )
     mark.unlink()  # building it has called it
     with pytest.raises(PipelineError, match="a layer Lambda may bring code or open files"):
-        saving.load(path, (16, 16, 1), 3)
+        saving.load(path, (16, 16, 1), CLASSES)
     assert not mark.exists()
 
 
 def test_a_network_of_another_kind_is_taken_where_it_tells_probabilities(tmp_path):
     logits = [keras.layers.Flatten(), keras.layers.Dense(3)]
     path = saved(tmp_path, *logits, keras.layers.Softmax())
-    assert saving.predict(saving.load(path, (16, 16, 1), 3), IMAGES, 5).shape == (5, 3)
+    assert saving.predict(saving.load(path, (16, 16, 1), CLASSES), IMAGES, 5).shape == (5, 3)
     with pytest.raises(PipelineError, match="does not end in a softmax"):
-        saving.load(saved(tmp_path, *logits), (16, 16, 1), 3)
+        saving.load(saved(tmp_path, *logits), (16, 16, 1), CLASSES)
 
 
 def test_random_damage_of_a_model_file_never_ends_in_anything_but_one_line(tmp_path, sound):
@@ -307,7 +361,7 @@ def test_random_damage_of_a_model_file_never_ends_in_anything_but_one_line(tmp_p
             data[rng.integers(len(data))] ^= int(rng.integers(1, 256))
         path.write_bytes(data[: rng.integers(len(data))] if turn % 3 == 0 else data)
         with pytest.raises(PipelineError) as error:
-            saving.load(path, (16, 16, 1), 3)
+            saving.load(path, (16, 16, 1), CLASSES)
         assert "\n" not in str(error.value)
 
 

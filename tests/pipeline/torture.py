@@ -163,7 +163,7 @@ class Torture:
             early = moment * usual[stage] < 0.1 and f"exited with -{number}" in said
             if said.count(f": {how}\n") != 1 and not early:
                 problems.append("not one line")
-        resumed, mended = "goes on after epoch" in again, "was damaged" in checked
+        resumed, mended = "resumes after epoch" in again, "was damaged" in checked
         said += checked + again
         return Kill(stage, target, number, seconds, hit, resumed, mended, problems, said)
 

@@ -1,4 +1,5 @@
 import hashlib
+import shutil
 import time
 from itertools import count
 from pathlib import Path
@@ -6,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from networks import NO_AUGMENT, bars, schema, train_params
+from ruamel.yaml import YAML
 
 from ferpipe.model import backbones, saving
 from ferpipe.model.backend import keras
@@ -101,7 +103,7 @@ def test_a_training_killed_after_every_epoch_ends_in_the_same_bytes(name, pretra
             assert started <= len(whole[1])
     assert pieces == whole
     # Each start but the first went on from the one before.
-    assert capsys.readouterr().out.count("goes on after epoch") == started - 1 == len(whole[1])
+    assert capsys.readouterr().out.count("resumes after epoch") == started - 1 == len(whole[1])
 
 
 def test_a_solved_head_that_is_all_there_is_is_not_solved_again(capsys):
@@ -110,7 +112,7 @@ def test_a_solved_head_that_is_all_there_is_is_not_solved_again(capsys):
     with pytest.raises(Killed):
         fit(params, Mortal(epochs=1))
     assert fit(params, Checkpoints("a", 0)) == whole
-    assert "goes on after epoch 1" in capsys.readouterr().out
+    assert "resumes after epoch 1" in capsys.readouterr().out
 
 
 def test_what_is_loaded_is_what_was_kept():
@@ -176,7 +178,7 @@ def test_one_that_is_torn_or_foreign_is_named_and_the_one_before_it_is_used(fold
     assert first.startswith(
         "train: .ferpipe/checkpoints/a/epoch-00002.npz is no whole checkpoint of this training"
     )
-    assert "goes on after epoch 1" in second
+    assert "resumes after epoch 1" in second
 
 
 def test_without_one_that_can_be_read_a_training_begins_anew(folder):
@@ -235,3 +237,42 @@ def test_the_key_is_of_params_records_and_processor(tmp_path, monkeypatch):
     (records / "schema.json").write_text("{}")
     monkeypatch.setattr(checkpoints.machine, "instruction_sets", lambda: "avx512_bf16")
     assert checkpoints.key(params, records) != first
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the package, which the key is of."""
+    copied = tmp_path / "ferpipe"
+    shutil.copytree(checkpoints.PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(checkpoints, "PACKAGE", copied)
+    (tmp_path / "records").mkdir()
+    return copied
+
+
+@pytest.mark.parametrize(
+    "file", ["training/ridge_head.py", "model/hog_layers.py", "core/files.py", "params/train.py"]
+)
+def test_the_key_is_of_the_code_that_trains_imported_by_now_or_not(package, file):
+    records = package.parent / "records"
+    before = checkpoints.key(train_params(), records)
+    assert checkpoints.key(train_params(), records) == before
+    with (package / file).open("a") as source:
+        source.write("# edited\n")
+    assert checkpoints.key(train_params(), records) != before
+
+
+@pytest.mark.parametrize("file", ["evaluation/metrics.py", "report/page.py", "params/split.py"])
+def test_the_key_is_of_no_other_code(package, file):
+    records = package.parent / "records"
+    before = checkpoints.key(train_params(), records)
+    with (package / file).open("a") as source:
+        source.write("# edited\n")
+    assert checkpoints.key(train_params(), records) == before
+
+
+def test_the_key_is_of_the_code_that_the_stage_lists(root):
+    deps = YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text())["stages"]["train"][
+        "deps"
+    ]
+    listed = {dep.removeprefix("src/ferpipe/") for dep in deps if dep.startswith("src/ferpipe/")}
+    assert listed - {"stages/train.py", "params/run.py"} == set(checkpoints.CODE)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 import re
 import socket
-import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from ferpipe.core.errors import PipelineError, one_line
+from ferpipe.model import saving
 from ferpipe.model.backend import keras
 
 # The mean and standard deviation of ImageNet's RGB channels, on a scale of 0..255.
@@ -179,14 +178,12 @@ def _prepare_random(backbone: keras.Model, row: Backbone) -> None:
 def _load(backbone: keras.Model, weights: str) -> None:
     try:
         if weights.endswith(".keras"):
-            model = keras.saving.load_model(weights, compile=False, safe_mode=True)
-            backbone.set_weights(within(model).get_weights())
+            backbone.set_weights(within(saving.load_vetted(Path(weights))).get_weights())
             return
-        with warnings.catch_warnings():
-            # Keras only warns where a file lacks a layer, and leaves that layer random.
-            warnings.simplefilter("error", UserWarning)
+        with saving.complete_weights():
             backbone.load_weights(weights)
-    except (ValueError, TypeError, OSError, KeyError, UserWarning, zipfile.BadZipFile) as error:
+        saving.check_finite(backbone)
+    except saving.UNREADABLE as error:
         raise PipelineError(
             f"train.weights = {weights!r} does not fit the backbone: {one_line(error)}"
         ) from None

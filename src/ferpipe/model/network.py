@@ -114,7 +114,7 @@ def take_head(model: keras.Model, weights: str, classes: list[str]) -> bool:
     """
     if not weights.endswith(".keras") or saving.classes(Path(weights)) != classes:
         return False
-    saved = keras.saving.load_model(weights, compile=False, safe_mode=True).get_layer("logits")
+    saved = saving.load_vetted(Path(weights)).get_layer("logits")
     head = model.get_layer("logits")
     if saved.kernel.shape != head.kernel.shape:
         return False

@@ -13,7 +13,8 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,10 @@ BRING_CODE = frozenset(
 # What a damaged file raises, in the zip, the JSON, the HDF5 file or Keras.
 UNREADABLE = (
     *(ValueError, TypeError, KeyError, OSError, RuntimeError, EOFError, NotImplementedError),
-    *(zipfile.BadZipFile, zlib.error, struct.error),
+    *(zipfile.BadZipFile, zlib.error, struct.error, AttributeError, ImportError, UserWarning),
 )
+# How Keras warns of weights that a file lacks, which then stay random.
+INCOMPLETE = r"A total of \d+ objects could not be loaded|Skipping (loading|nested)"
 
 
 def save(model: keras.Model, path: Path, classes: Sequence[str] = ()) -> None:
@@ -59,13 +62,53 @@ def save(model: keras.Model, path: Path, classes: Sequence[str] = ()) -> None:
     files.write_bytes(path, _stored_zip(parts))
 
 
-def load(path: Path, image_shape: tuple[int, ...], classes: int) -> keras.Model:
-    """Load a saved model for prediction; code inside it is never executed.
+@contextmanager
+def complete_weights() -> Iterator[None]:
+    """Let Keras' warning of weights that a file lacks be an error; other warnings pass.
+
+    Raises:
+        UserWarning: weights are missing.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", INCOMPLETE, UserWarning)
+        yield
+
+
+def load_vetted(path: Path) -> keras.Model:
+    """Load a `.keras` file, whoever made it; code in it is never executed.
+
+    Args:
+        path: the file.
+
+    Raises:
+        OSError, ValueError and the others in UNREADABLE: it is damaged, or holds what no model of
+            this pipeline holds.
+    """
+    _check_parts(path)
+    with complete_weights():
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    check_finite(model)
+    return model
+
+
+def check_finite(model: keras.Model) -> None:
+    """Refuse weights that are no numbers.
+
+    Raises:
+        ValueError: there are some.
+    """
+    if not all(np.isfinite(weights).all() for weights in model.get_weights()):
+        raise ValueError("it has weights that are no numbers")
+
+
+def load(path: Path, image_shape: tuple[int, ...], names: Sequence[str]) -> keras.Model:
+    """Load a saved model for prediction.
 
     Args:
         path: the `.keras` file.
         image_shape: (side, side, channels) of the images that it should take.
-        classes: how many classes it should tell apart.
+        names: the classes that it should tell apart, in the order of its outputs. A file that Keras
+            itself saved names none; then only their number is checked.
 
     Raises:
         PipelineError: the file is missing, is no model, or is one for other records.
@@ -73,23 +116,23 @@ def load(path: Path, image_shape: tuple[int, ...], classes: int) -> keras.Model:
     if not path.is_file():
         raise PipelineError(f"{path} is missing; run `dvc repro`, which makes it")
     try:
-        _check_parts(path)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)  # of weights that do not fit
-            model = keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = load_vetted(path)
         inputs, outputs = model.input_shape, model.output_shape
-    except (*UNREADABLE, AttributeError, ImportError, UserWarning) as error:
+    except UNREADABLE as error:
         raise PipelineError(f"{path} is not a model that loads: {one_line(error)}") from None
     found = (*inputs[1:], outputs[-1])
-    if found != (*image_shape, classes):
+    if found != (*image_shape, len(names)):
         raise PipelineError(
-            f"{path} takes images of {found[:-1]} and tells {found[-1]} classes apart, the "
-            f"records have {image_shape} and {classes}; run `dvc repro`"
+            f"{path} takes images of {found[:-1]} and has {found[-1]} classes, the records have "
+            f"{image_shape} and {len(names)}; run `dvc repro`"
+        )
+    if classes(path) not in ([], list(names)):
+        raise PipelineError(
+            f"{path} has the classes {', '.join(classes(path))}, the records have "
+            f"{', '.join(names)} in this order; run `dvc repro`"
         )
     if not isinstance(model.layers[-1], keras.layers.Softmax):
         raise PipelineError(f"{path} does not end in a softmax; run `dvc repro`, which makes one")
-    if not all(np.isfinite(weights).all() for weights in model.get_weights()):
-        raise PipelineError(f"{path} has weights that are no numbers; run `dvc repro --force`")
     return model
 
 
@@ -122,7 +165,7 @@ def classes(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as zipped:
             return json.loads(zipped.read("metadata.json")).get("classes", [])
-    except (*UNREADABLE, AttributeError):
+    except UNREADABLE:
         return []
 
 

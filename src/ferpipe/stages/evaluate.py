@@ -68,7 +68,7 @@ def main() -> None:
         raise PipelineError(f"{paths.TRAIN_FACTS} tells no temperature; run `dvc repro`")
 
     prepare()
-    model = saving.load(paths.MODEL, test.images.shape[1:], len(schema.classes))
+    model = saving.load(paths.MODEL, test.images.shape[1:], schema.classes)
     probabilities = saving.predict(model, test.images, BATCH_SIZE).astype(np.float64)
     result = Result(
         *(schema.classes, test.paths, test.labels, probabilities),

@@ -1,4 +1,4 @@
-"""A training's state after an epoch, kept while it runs: killed, it goes on and ends the same.
+"""A training's state after an epoch, kept while it runs: killed, it resumes and ends the same.
 
 Every random draw is a function of (seed, epoch, step), so the state is the weights, the optimizer
 and the history; which epoch is the best, and whether to stop, follow from the history.
@@ -10,7 +10,6 @@ import hashlib
 import importlib.metadata
 import json
 import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -27,11 +26,17 @@ from ferpipe.training.phase import Epoch
 FOLDER = paths.CACHE / "checkpoints"
 # Unfinished trainings, this one included, whose checkpoints are kept; older ones are removed.
 KEPT_RUNS = 3
-# Checkpoints of a training that are kept: should the last one be torn, there is one before it.
+# Checkpoints of a training that are kept: should the last one be damaged, there is one before.
 KEPT = 2
 # Of the training's time, at most one part in so many goes into writing them.
 SHARE = 40
-# What, beside our own code, computes a training.
+# The code that computes a training: what the stage lists, imported by now or not.
+PACKAGE = Path(__file__).parents[1]
+CODE = (
+    *("core", "model", "training", "data/records.py", "data/tfrecord.py"),
+    *("params/reader.py", "params/train.py"),
+)
+# What computes it beside our own code.
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy")
 
 
@@ -60,14 +65,13 @@ def key(params: Train, records: Path) -> str:
         records: the folder of the records.
 
     Returns:
-        32 hexadecimal digits of params, records, our loaded code, package versions and processor.
+        32 hexadecimal digits of params, records, our code, package versions and processor.
     """
-    # A module loaded here is one that can have a say in the result.
-    code = {
-        name: _sha256(Path(module.__file__))
-        for name, module in sorted(sys.modules.items())
-        if name.partition(".")[0] == "ferpipe" and getattr(module, "__file__", None)
-    }
+    listed = [PACKAGE / name for name in CODE]
+    sources = [
+        file for path in listed for file in (path.rglob("*.py") if path.is_dir() else [path])
+    ]
+    code = {file.relative_to(PACKAGE).as_posix(): _sha256(file) for file in sorted(sources)}
     packages = (*PACKAGES, *(("tensorflow",) if NAME == "tensorflow" else ("jax", "jaxlib")))
     values = {
         "train": params.model_dump(),
@@ -106,7 +110,7 @@ class Checkpoints:
             except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as why:
                 print(f"train: {path} is no whole checkpoint of this training, ignored ({why})")
                 continue
-            print(f"train: goes on after epoch {len(state.history)}, from {path}", flush=True)
+            print(f"train: resumes after epoch {len(state.history)}, from {path}", flush=True)
             return state
         return None
 
@@ -140,7 +144,7 @@ class Checkpoints:
         others = [path for path in FOLDER.glob("*") if path != self.folder]
         others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         for old in others[KEPT_RUNS - 1 :]:
-            print(f"train: {old} is removed: a training that was stopped and not taken up again")
+            print(f"train: {old} is removed: a training that was stopped and not resumed")
             shutil.rmtree(old, ignore_errors=True)
 
     def remove(self) -> None:
