@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -153,7 +154,9 @@ def draw_per_class(rows: Sequence[Mapping[str, object]], title: str, dpi: int, p
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         note = escape_note([str(row["class"]) for row in rows])
         shown = [(str(row["interval"]), row["people"]) for row in rows if int(row["support"])]
-        axes.set_xlabel("\n".join(filter(None, ("recall", intervals.note(shown), note))))
+        axes.set_xlabel(
+            "\n".join(filter(None, ("recall", textwrap.fill(intervals.note(shown), 62), note)))
+        )
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         entitle(axes, title)

@@ -66,7 +66,8 @@ def draw_reliability(measured: Sequence[Calibration], title: str, dpi: int, path
             each.set_xlim(0, 1)
         handles, names = axes.get_legend_handles_labels()
         handles.append(Line2D([], [], color=BLUE, lw=1))
-        names.append(note([(row.interval.method, row.interval.people) for row in last]))
+        bases = [(row.interval.method, row.interval.people) for row in last]
+        names.append(textwrap.fill(note(bases), 56))
         page.legend(
             handles, names, loc="upper left", bbox_to_anchor=(0, -0.12), frameon=False, fontsize=9
         )
