@@ -56,10 +56,14 @@ def history(epochs=3):
     ]
 
 
-BESIDE = [
+CLASSIFIERS = [
     {"classifier": name, "accuracy": 0.9 - step, "accuracy_low": 0.8 - step,
-     "accuracy_high": 0.95 - step, "macro_f1": 0.88 - step}
-    for name, step in (("network", 0.0), ("HOG + kernel ridge", 0.1), ("most frequent", 0.6))
+     "accuracy_high": 0.95 - step, "interval": "bootstrap over subjects", "people": 12,
+     "macro_f1": 0.88 - step, "p_value": p_value,
+     "paired_test": p_value and "exact sign-flip test over 12 people"}
+    for name, step, p_value in (
+        ("network", 0.0, None), ("HOG + kernel ridge", 0.1, 0.031), ("majority class", 0.6, 0.0005)
+    )
 ]  # fmt: skip
 PAIRS = [
     {"path": f"anger/{n}.png", "closest_path": "fear/x.png", "similarity": f"0.9{n:02}",
@@ -70,9 +74,12 @@ PAIRS = [
 
 def findings(
     classes=CLASSES, count=90, skill=3.0, temperature=1.0, chosen_on_test=False, split=None,
-    params=None, data=CKPLUS, epochs=3, seed=0,
+    params=None, data=CKPLUS, epochs=3, seed=0, people=None,
 ):  # fmt: skip
-    """Findings on `count` images; of more than three classes the last is never seen."""
+    """Findings on `count` images; of more than three classes the last is never seen.
+
+    The images are of so many people, or of nobody known.
+    """
     rng = np.random.default_rng(seed)
     shown = len(classes) - (len(classes) > 3)
     labels = (np.arange(count) % shown).astype(np.int32)
@@ -81,9 +88,11 @@ def findings(
         logits[:, -1] = -9
     probabilities = softmax(logits)
     paths = [f"{classes[label]}/S001_{n}.png" for n, label in enumerate(labels)]
-    result = Result(*(list(classes), paths, labels, probabilities, chosen_on_test, [""] * count))
-    measured = calibration.before_and_after(labels, probabilities, temperature, 0.95)
-    numbers = headline_metrics(result, 0.95) | calibration.numbers(measured)
+    subjects = [f"S{number % people}" if people else "" for number in range(count)]
+    result = Result(list(classes), paths, labels, probabilities, chosen_on_test, subjects)
+    measured = calibration.before_and_after(labels, probabilities, temperature, 0.95, subjects)
+    metrics = headline_metrics(result, 0.95) | calibration.calibration_metrics(measured)
+    metrics |= {"baseline_accuracy": 0.8, "baseline_p_value": 0.031, "majority_accuracy": 0.3}
     rows = per_class(result, 0.95)
     return Findings(
         classes=list(classes),
@@ -92,8 +101,8 @@ def findings(
         labels=labels,
         probabilities=probabilities,
         confidence=0.95,
-        headline=headline(numbers, 0.95),
-        numbers=numbers,
+        headline=headline(metrics, 0.95),
+        metrics=metrics,
         per_class=[dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in rows],
         confusion=result.confusion,
         split={**SPLIT, "val": 0 if chosen_on_test else 56, "chosen_on_test": chosen_on_test}
@@ -111,7 +120,7 @@ def findings(
             digests={"model.keras": "0" * 64},
             versions={"python": "3.11.0", "keras": "3.15.0"},
         ),
-        beside=BESIDE,
+        classifiers=CLASSIFIERS,
         closest_pairs=PAIRS,
     )
 

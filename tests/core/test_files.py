@@ -1,6 +1,7 @@
 import os
 from contextlib import nullcontext
 
+import numpy as np
 import pytest
 
 from ferpipe.core import files
@@ -112,6 +113,43 @@ def test_json_is_indented_in_the_order_given_and_reads_back(tmp_path):
     assert files.read_json(path) == {"b": 1, "a": {"ü": 0.1}}
 
 
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        (0.9735449735449735, 0.973545),
+        (np.float64(0.1) + 0.2, 0.3),
+        (1.23456789e-7, 1.23457e-7),
+        (1234567.8, 1234570.0),
+        (1.0, 1.0),
+        (12345678, 12345678),
+        (True, True),
+        (None, None),
+        ("0.123456789", "0.123456789"),
+    ],
+)
+def test_floats_have_six_significant_digits_in_json_and_csv(tmp_path, value, written):
+    assert files.rounded(value) == written
+    assert type(files.rounded(value)) is type(written)
+    files.write_json(tmp_path / "it.json", {"a": value, "b": {"c": [value]}})
+    assert files.read_json(tmp_path / "it.json") == {"a": written, "b": {"c": [written]}}
+    files.write_csv(tmp_path / "it.csv", ("a",), [(value,)])
+    (row,) = files.read_csv(tmp_path / "it.csv", ("a",))
+    assert row["a"] == ("" if written is None else str(written))
+
+
+def test_a_difference_in_the_last_bits_makes_no_difference_in_a_file(tmp_path):
+    for name, value in (("a", 0.1 + 0.2 + 0.3), ("b", 0.3 + 0.2 + 0.1)):
+        files.write_json(tmp_path / f"{name}.json", {"value": value})
+        files.write_csv(tmp_path / f"{name}.csv", ("value",), [(value,)])
+    for kind in ("json", "csv"):
+        assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+
+
+def test_a_loss_that_is_not_a_number_stays_so_in_a_table(tmp_path):
+    files.write_csv(tmp_path / "it.csv", ("loss",), [(float("nan"),), (float("inf"),)])
+    assert (tmp_path / "it.csv").read_text() == "loss\nnan\ninf\n"
+
+
 def test_json_holds_no_nan(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.write_json(tmp_path / "it.json", {"a": float("nan")})
@@ -134,12 +172,12 @@ def test_json_that_cannot_be_read_is_told_with_the_remedy(tmp_path, data, messag
         files.read_json(tmp_path / "it.json")
 
 
-def test_csv_has_unix_line_ends_and_exact_floats_and_reads_back(tmp_path):
+def test_csv_has_unix_line_ends_and_rounded_floats_and_reads_back(tmp_path):
     path = tmp_path / "it.csv"
     files.write_csv(path, ("name", "value"), [('a,"b"\nc', 0.1 + 0.2), ("ü", None)])
-    assert path.read_bytes() == 'name,value\n"a,""b""\nc",0.30000000000000004\nü,\n'.encode()
+    assert path.read_bytes() == 'name,value\n"a,""b""\nc",0.3\nü,\n'.encode()
     assert files.read_csv(path, ("name", "value")) == [
-        {"name": 'a,"b"\nc', "value": "0.30000000000000004"},
+        {"name": 'a,"b"\nc', "value": "0.3"},
         {"name": "ü", "value": ""},
     ]
 

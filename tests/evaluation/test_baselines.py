@@ -3,8 +3,8 @@ import pytest
 from networks import bars as pictures
 
 from ferpipe.data import records
-from ferpipe.evaluation import baselines, hog, intervals, metrics
-from ferpipe.evaluation.baselines import Judged
+from ferpipe.evaluation import baselines, hog, intervals, significance
+from ferpipe.evaluation.baselines import Predictions
 
 TRAIN, VAL, TEST = pictures(50, seed=1), pictures(30, seed=2), pictures(31, seed=3)
 NOTHING = records.Dataset(VAL.images[:0], VAL.labels[:0], [])
@@ -38,31 +38,67 @@ def test_of_too_many_images_the_same_few_are_drawn_each_time(monkeypatch):
     assert (first.predicted == again.predicted).all()
 
 
-def test_a_row_has_the_numbers_of_its_classifier():
-    labels = np.array([0, 0, 1, 1, 2, 2])
-    judged = [
-        Judged("network", np.array([0, 0, 1, 1, 2, 0]), None, "val"),
-        Judged("majority class", np.zeros(6, int), 4, "none"),
-    ]
-    subjects = ["S1", "S1", "S2", "S2", "S3", "S3"]
-    network, majority = (
-        dict(zip(baselines.HEADER, row, strict=True))
-        for row in baselines.rows(judged, labels, subjects, 3, 0.95)
+def rows_of(labels, network, other, subjects):
+    """The rows of a network of three classes and of one baseline."""
+    return baselines.rows(
+        Predictions("network", np.array(network), None, "val"),
+        [Predictions("majority class", np.array(other), 4, "none")],
+        labels=np.array(labels),
+        subjects=subjects,
+        classes=3,
+        confidence=0.95,
     )
+
+
+def test_a_row_has_the_metrics_of_its_classifier():
+    labels = [0, 0, 1, 1, 2, 2]
+    subjects = ["S1", "S1", "S2", "S2", "S3", "S3"]
+    network, majority = rows_of(labels, [0, 0, 1, 1, 2, 0], [0] * 6, subjects)
+    assert tuple(network) == tuple(majority) == baselines.HEADER
     assert network["accuracy"] == pytest.approx(5 / 6)
     assert network["macro_f1"] == pytest.approx((4 / 5 + 1 + 2 / 3) / 3)
-    counts = metrics.by_subject(labels, judged[0].predicted, subjects, 3)
-    interval = intervals.bootstrap(counts, metrics.accuracy, 0.95)
+    interval = intervals.of_accuracy(
+        np.array(labels), np.array([0, 0, 1, 1, 2, 0]), subjects, 3, 0.95
+    )
     assert (network["accuracy_low"], network["accuracy_high"]) == (interval.low, interval.high)
-    assert (network["learned_from"], network["chosen_on"]) == ("", "val")
+    assert (network["interval"], network["people"]) == ("Wilson over subjects", 3)
+    assert (network["learned_from"], network["chosen_on"]) == (None, "val")
+    assert (network["p_value"], network["paired_test"]) == (None, None)
     assert majority["accuracy"] == pytest.approx(1 / 3)
     assert (majority["learned_from"], majority["chosen_on"]) == (4, "none")
     assert {row["images"] for row in (network, majority)} == {6}
 
 
-def test_the_printed_lines_stand_below_each_other():
-    table = [("network", 0.984, 0.954, 0.99, 0.98, 5, "", "val"), ("HOG", 1.0, 0.9, 1.0, 1.0, 5, 9)]
-    assert baselines.lines(table) == [
-        "network   98.4%  (95.4% to 99.0%), macro-F1 0.980",
-        "HOG      100.0%  (90.0% to 100.0%), macro-F1 1.000",
-    ]
+def test_a_baseline_is_tested_over_people_where_they_are_known():
+    """The network wins two images of each of four people and loses one of a fifth."""
+    labels = [0] * 10
+    network = [0] * 8 + [1, 0]
+    other = [1] * 8 + [0, 0]
+    people = [f"S{number // 2}" for number in range(10)]
+    _, row = rows_of(labels, network, other, people)
+    assert row["paired_test"] == "exact sign-flip test over 5 people"
+    # Balances 2, 2, 2, 2 and -1 sum to 7; with other signs 7 or 9 are reached by two of 32, and
+    # -7 or -9 by two more.
+    assert row["p_value"] == pytest.approx(4 / 32)
+
+
+@pytest.mark.parametrize("subjects", [(), ["S1"] * 9 + [""]])
+def test_a_baseline_is_tested_over_images_where_people_are_not_known(subjects):
+    _, row = rows_of([0] * 10, [0] * 8 + [1, 0], [1] * 8 + [0, 0], subjects)
+    assert row["paired_test"] == "McNemar's exact test over 10 images"
+    assert row["p_value"] == pytest.approx(significance.mcnemar(1, 8))
+
+
+def test_the_printed_lines_stand_below_each_other_and_end_with_the_tests():
+    labels, subjects = np.arange(60) % 3, [f"S{number // 6}" for number in range(60)]
+    network, other = labels.copy(), np.zeros(60, int)
+    network[:3] = 0
+    rows = rows_of(labels, network, other, subjects)
+    first, second, test = baselines.lines(rows)
+    assert first.startswith("network          96.7%  (")
+    assert first.endswith("%, bootstrap over subjects, 10 people), macro-F1 0.967")
+    assert second.startswith("majority class   33.3%  (")
+    assert second.endswith("%, Wilson over subjects, 10 people), macro-F1 0.167")
+    assert test == (
+        "network against majority class: p = 0.002, exact sign-flip test over 10 people"
+    )

@@ -32,6 +32,7 @@ def test_the_numbers_are_those_counted_by_hand():
     # Folds of 1/2 and 1, then of 1/2 and 0.
     assert found.fold_sd == pytest.approx(0.5 / np.sqrt(2))
     assert found.confusion.tolist() == [[2, 2, 0], [1, 1, 0], [1, 0, 1]]
+    assert found.by_image.tolist() == [2, 0, 1, 1]
 
 
 def test_scores_per_class_are_those_of_scikit_learn():

@@ -134,7 +134,7 @@ def test_the_bootstrap_is_that_of_scipy_but_for_the_level(statistic):
 
 def test_images_that_are_wrong_together_make_a_wider_interval():
     together = intervals.bootstrap(people([10] * 16 + [0] * 4, 10), metrics.accuracy, 0.95)
-    alone = intervals.bootstrap(people([8] * 20, 10), metrics.accuracy, 0.95)
+    alone = intervals.bootstrap(people([7, 9] * 10, 10), metrics.accuracy, 0.95)
     low, high = intervals.wilson(160, 200, 0.95)
     assert together.high - together.low > 2 * (high - low)
     assert together.low < low < alone.low
@@ -158,7 +158,22 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
 def test_where_all_is_right_or_wrong_the_interval_is_wilsons_with_a_trial_a_person(hits):
     found = intervals.bootstrap(people([hits] * 24, 8), metrics.accuracy, 0.95)
     assert (found.low, found.high) == intervals.wilson(24 if hits else 0, 24, 0.95)
+    assert (found.method, found.people) == ("Wilson over subjects", 24)
+
+
+def test_people_who_are_all_alike_make_no_interval_of_no_width():
+    found = intervals.bootstrap(people([2] * 24, 8), metrics.accuracy, 0.95)
+    assert (found.low, found.high) == intervals.wilson(6, 24, 0.95)
     assert found.method == "Wilson over subjects"
+
+
+@pytest.mark.parametrize(("count", "method"), [(5, "Wilson"), (6, "bootstrap")])
+def test_so_few_people_that_they_do_not_show_how_people_differ_have_wilsons_interval(count, method):
+    hits = np.array([8, 7, 3, 8, 6, 8][:count])
+    found = intervals.bootstrap(people(hits, 8), metrics.accuracy, 0.95)
+    assert (found.method, found.people) == (f"{method} over subjects", count)
+    (share,) = intervals.bootstrap_shares(hits[:, None], np.full((count, 1), 8), 0.95)
+    assert share == found
 
 
 @pytest.mark.parametrize("hits", [[3], [1, 3], [0, 4], [4, 4, 3]])
@@ -184,6 +199,66 @@ def test_where_a_subject_is_not_known_the_interval_is_wilsons_over_images(subjec
     hits = int((labels == guesses).sum())
     assert (interval.low, interval.high) == intervals.wilson(hits, 300, 0.95)
     assert (interval.method, f1_interval) == ("Wilson over images", None)
+
+
+# Intervals of several shares
+
+
+def shares_of(people_count, cases, seed, present=1.0, share=0.85, images=3):
+    """Hits and images (people, cases): images of one person are right together (beta 0.3)."""
+    rng = np.random.default_rng(seed)
+    shown = np.where(rng.random((people_count, cases)) < present, images, 0)
+    a, b = share * 7 / 3, (1 - share) * 7 / 3
+    return rng.binomial(shown, rng.beta(a, b, (people_count, cases))), shown
+
+
+def test_a_share_of_all_images_has_the_interval_of_accuracy():
+    hits = np.array([10, 8, 0, 9, 10, 3, 7])
+    (share,) = intervals.bootstrap_shares(hits[:, None], np.full((7, 1), 10), 0.95)
+    assert share == intervals.bootstrap(people(hits, 10), metrics.accuracy, 0.95)
+
+
+def test_a_share_does_not_depend_on_the_others():
+    hits, shown = shares_of(24, 6, seed=0, present=0.5)
+    together = intervals.bootstrap_shares(hits, shown, 0.95)
+    alone = [intervals.bootstrap_shares(hits[:, [i]], shown[:, [i]], 0.95)[0] for i in range(6)]
+    assert together == alone
+    assert [each.people for each in together] == (shown > 0).sum(axis=0).tolist()
+
+
+@pytest.mark.parametrize(("count", "present"), [(9, 1.0), (24, 0.4), (118, 0.15)])
+def test_the_intervals_of_shares_hold_the_truth_as_often_as_they_say(count, present):
+    """0.95 of 400 is 380; Wilson's interval over images holds far fewer."""
+    hits, shown = shares_of(count, 400, seed=1, present=present)
+    found = intervals.bootstrap_shares(hits, shown, 0.95)
+    wilsons = [
+        intervals.wilson(h, n, 0.95)
+        for h, n in zip(hits.sum(axis=0).tolist(), shown.sum(axis=0).tolist(), strict=True)
+    ]
+    assert sum(each.low <= 0.85 <= each.high for each in found) > 370
+    assert sum(low <= 0.85 <= high for low, high in wilsons) < 365
+
+
+def test_a_class_that_is_all_right_or_absent_has_wilsons_interval_over_its_people():
+    hits = np.zeros((10, 3), int)
+    shown = np.zeros((10, 3), int)
+    hits[:8, 0] = shown[:8, 0] = 3
+    shown[2:, 1] = 2
+    right, wrong, absent = intervals.bootstrap_shares(hits, shown, 0.95)
+    assert right == intervals.Interval(*intervals.wilson(8, 8, 0.95), "Wilson over subjects", 8)
+    assert wrong == intervals.Interval(*intervals.wilson(0, 8, 0.95), "Wilson over subjects", 8)
+    assert (absent.low, absent.high, absent.people) == (0, 1, 0)
+
+
+def test_a_note_names_the_methods_and_the_people_with_a_caution_where_they_are_few():
+    caution = "; caution: fewer than 30 people, so it may be too narrow"
+    both = [("bootstrap over subjects", 40), ("Wilson over subjects", 8)]
+    assert intervals.note(both) == (
+        f"Intervals: bootstrap over subjects or Wilson over subjects, 8 to 40 people{caution}."
+    )
+    assert intervals.note(both[:1]) == "Intervals: bootstrap over subjects, 40 people."
+    assert intervals.note([("Wilson over images", None)]) == "Intervals: Wilson over images."
+    assert intervals.basis("Wilson over subjects", 1) == f"Wilson over subjects, 1 person{caution}"
 
 
 def test_sharpness_has_the_smallest_log_loss():

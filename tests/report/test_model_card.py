@@ -31,15 +31,33 @@ def test_the_card_has_its_parts_in_order():
     assert "AI Act" in text
 
 
-def test_every_class_has_its_recall_and_interval():
-    found = findings()
+@pytest.mark.parametrize("people", [None, 40])
+def test_every_class_has_its_recall_and_interval(people):
+    found = findings(people=people)
     head, *rows = rows_of(card(found), "Recall of each class")
-    assert head == ["class", "recall", "interval", "precision", "F1", "images"]
+    assert head == ["class", "recall", "interval", "people", "precision", "F1", "images"]
     assert [row[0] for row in rows] == list(found.classes)
     for row, expected in zip(rows, found.per_class, strict=True):
         assert row[1] == f"{expected['recall']:.1%}"
         assert row[2] == f"{expected['recall_low']:.1%} to {expected['recall_high']:.1%}"
-        assert row[5] == str(expected["support"])
+        assert row[3] == "" if expected["people"] is None else str(expected["people"])
+        assert row[6] == str(expected["support"])
+
+
+@pytest.mark.parametrize(("people", "cautions"), [(10, 3), (40, 0), (60, 1), (None, 0)])
+def test_intervals_over_few_people_have_a_caution(people, cautions):
+    """The headline, the interval of accuracy, the recalls; of 60 people 20 show each class."""
+    text = card(findings(people=people, count=240, classes=("a", "b", "c")))
+    assert text.count("caution: fewer than 30 people") == cautions
+    if people:
+        assert f"{people} people" in text
+
+
+def test_the_baselines_are_tested_against_the_network():
+    assert (
+        "- Network against HOG + kernel ridge: p = 0.031, exact sign-flip test over 12 people.\n"
+        in card(findings())
+    )
 
 
 def test_strange_names_do_not_break_the_tables():
@@ -47,7 +65,7 @@ def test_strange_names_do_not_break_the_tables():
     head, *rows = rows_of(text, "Recall of each class")
     assert {len(row) for row in rows} == {len(head)}
     assert rows[18][0] == r"\<b\>bold\</b\> & \| \`x\`"
-    assert rows[19] == [r"bell\\x07", "", "", "", "", "0"]
+    assert rows[19] == [r"bell\\x07", "", "", "", "", "", "0"]
     assert "\x07" not in text
 
 

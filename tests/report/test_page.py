@@ -113,8 +113,8 @@ def test_the_numbers_are_those_of_the_findings():
     found = findings(skill=1.5)
     texts = Page(html(found)).texts
     joined = "".join(texts)
-    assert f"{found.numbers['accuracy']:.1%}" in texts
-    assert f"95% interval {found.numbers['accuracy_low']:.1%} to" in joined
+    assert f"{found.metrics['accuracy']:.1%}" in texts
+    assert f"95% interval {found.metrics['accuracy_low']:.1%} to" in joined
     for row in found.per_class:
         assert f"{row['recall_low']:.1%} to {row['recall_high']:.1%}" in texts
     for count in found.confusion.flat:
@@ -140,17 +140,41 @@ def test_protocol_audit_limits_and_what_was_run_are_told():
 def test_each_table_and_figure_says_that_test_has_chosen():
     parsed = Page(html(chosen_on_test=True))
     flags = "".join(parsed.texts).count("optimistic: selected on test")
-    # Header, simpler classifiers, confusion, classes, two curves, calibration's two panels and
+    # Header, baselines, confusion, classes, two curves, calibration's two panels and
     # table, two panels for each of three classes, mistakes, and the page's title.
     assert flags == 17
-    assert "too high" not in "".join(Page(html()).texts)
+    assert "optimistic" not in "".join(Page(html()).texts)
 
 
-def test_simpler_classifiers_stand_beside_the_network():
+def test_the_baselines_have_intervals_and_are_tested_against_the_network():
     parsed = Page(html())
     joined = "".join(parsed.texts)
-    assert [text for _, text in parsed.headings].index("Beside simpler classifiers") > 1
-    assert "HOG + kernel ridge80.0%70.0% to 85.0%0.780" in joined
+    assert [text for _, text in parsed.headings].index("Baselines") > 1
+    assert "HOG + kernel ridge80.0%70.0% to 85.0%120.7800.031" in joined
+    assert (
+        "network against HOG + kernel ridge: p = 0.031, exact sign-flip test over 12 people"
+        in joined
+    )
+
+
+def test_the_only_majority_is_that_of_train_and_val():
+    joined = "".join(Page(html()).texts)
+    # A third of the test images show the most frequent class of test.
+    assert "majority class: 30%" in joined
+    assert "commonest" not in joined
+    assert "the majority class of train and val would give 30.0%" in html()
+
+
+@pytest.mark.parametrize(("people", "few"), [(10, True), (40, False)])
+def test_intervals_over_people_say_how_many_and_are_cautious_where_they_are_few(people, few):
+    found = findings(people=people, skill=1.5, count=240)
+    joined = "".join(Page(html(found)).texts)
+    caution = "; caution: fewer than 30 people, so it may be too narrow"
+    assert (f"bootstrap over subjects, {people} people{caution}. " in joined) == few
+    assert (f"bootstrap over subjects, {people} people. " in joined) == (not few)
+    # The recalls: everybody shows each class.
+    of_recalls = f"Intervals: bootstrap over subjects, {people} people{caution if few else ''}."
+    assert of_recalls in joined
 
 
 def test_the_closest_pairs_are_listed():
@@ -159,13 +183,12 @@ def test_the_closest_pairs_are_listed():
     assert joined.count("fear/x.png") == 8
 
 
-def test_the_interval_says_how_it_was_found_where_that_is_told():
+def test_the_interval_is_shown_with_its_method():
     found = findings()
-    untold = {key: value for key, value in found.numbers.items() if key != "interval"}
-    told = {**untold, "interval": "bootstrap over subjects"}
-    bounds = f"{untold['accuracy_low']:.1%} to {untold['accuracy_high']:.1%}"
-    for numbers, text in ((untold, f"{bounds}. "), (told, f"{bounds}, bootstrap over subjects. ")):
-        assert text in "".join(Page(html(dataclasses.replace(found, numbers=numbers))).texts)
+    bounds = f"{found.metrics['accuracy_low']:.1%} to {found.metrics['accuracy_high']:.1%}"
+    joined = "".join(Page(html(found)).texts)
+    assert f"{bounds}, Wilson over images. " in joined
+    assert joined.count("Intervals: Wilson over images.") == 2  # recalls and reliability
 
 
 def test_mistakes_are_shown_with_their_images_and_what_they_were_taken_for():

@@ -38,7 +38,7 @@ def test_the_text_report_is_the_familiar_one_under_its_headline():
 def test_tables_are_written_with_their_columns_and_say_what_chose(project):
     found = findings(chosen_on_test=True, temperature=1.5)
     publish.write_tables(found)
-    assert files.read_json(paths.REPORTS / "metrics.json") == found.numbers
+    assert files.read_json(paths.REPORTS / "metrics.json") == files.rounded(found.metrics)
     for name, header in (
         ("confusion", CONFUSION_HEADER),
         ("per_class", tuple(found.per_class[0])),

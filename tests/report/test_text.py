@@ -37,7 +37,15 @@ def test_the_protocol_says_that_val_has_taught_too_where_it_has():
 def test_the_protocol_says_that_test_has_chosen_where_it_has():
     told = " ".join(text.protocol(findings(chosen_on_test=True)))
     assert "There is no validation split" in told
-    assert "too high" in told
+    assert "every metric here is optimistic" in told
+
+
+@pytest.mark.parametrize("people", [10, 40])
+def test_the_interval_of_the_worst_class_has_its_people_and_a_caution_where_they_are_few(people):
+    _, worst, _ = text.summary(findings(skill=1.0, people=people, count=240))
+    caution = "; caution: fewer than 30 people, so it may be too narrow"
+    assert f"%, bootstrap over subjects, {people} people" in worst
+    assert (caution in worst) == (people < 30)
 
 
 def test_the_audit_tells_none_from_some_and_from_not_known():
@@ -101,6 +109,7 @@ def test_the_summary_is_headline_worst_class_and_most_frequent_confusion():
     headline, worst, mixed = text.summary(found)
     assert headline == found.headline
     assert worst.startswith(f"worst class: {found.worst_class['class']}, recall ")
+    assert worst.endswith("%, Wilson over images)")
     first = found.confusions[0]
     assert mixed == (
         f"most frequent confusion: {first.images} of {first.of} {first.actual} taken for "

@@ -35,7 +35,7 @@ def test_mcnemar_is_the_binomial_test_of_the_images_that_changed_sides():
 
 @pytest.mark.parametrize(("lost", "won"), [(0, 5), (2, 10), (7, 7), (100, 60), (1, 0)])
 def test_with_an_image_a_person_the_test_over_people_is_mcnemars(lost, won):
-    found = significance.over_people([1] * won + [-1] * lost)
+    found = significance.sign_flip([1] * won + [-1] * lost)
     assert found == pytest.approx(binomtest(won, lost + won).pvalue)
 
 
@@ -46,12 +46,12 @@ def test_the_test_over_people_counts_all_signs():
         for signs in itertools.product((1, -1), repeat=len(balances))
     ]
     expected = np.mean([each >= sum(balances) for each in sums])
-    assert significance.over_people(balances) == pytest.approx(expected)
+    assert significance.sign_flip(balances) == pytest.approx(expected)
 
 
 def test_nobody_makes_no_difference():
-    assert significance.over_people([]) == 1.0
-    assert significance.over_people([0, 0]) == 1.0
+    assert significance.sign_flip([]) == 1.0
+    assert significance.sign_flip([0, 0]) == 1.0
 
 
 # The verdict

@@ -22,6 +22,8 @@ from ferpipe.core.errors import NO_SPACE, PipelineError
 
 # What lies beside a target while it is written ends so; git and DVC ignore it.
 UNFINISHED = ".partial"
+# Significant digits of a float in a table or a JSON file.
+DIGITS = 6
 _open: set[Path] = set()
 
 
@@ -120,9 +122,25 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def rounded(value: object) -> object:
+    """Round floats to six significant digits, in mappings and sequences too.
+
+    The last bits of a computed float differ between processors and library versions; no reader
+    needs them.
+    """
+    if isinstance(value, float):
+        return float(f"{value:.{DIGITS}g}")
+    if isinstance(value, Mapping):
+        return {key: rounded(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(item) for item in value]
+    return value
+
+
 def write_json(path: Path, value: Mapping[str, object]) -> None:
-    """Write canonical JSON: two-space indent, keys in the order given, no NaN."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write canonical JSON: two-space indent, keys in the order given, floats rounded, no NaN."""
+    text = json.dumps(rounded(value), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n")
 
 
 def read_json(path: Path) -> dict:
@@ -143,11 +161,11 @@ def read_json(path: Path) -> dict:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write rows as UTF-8 CSV with `\\n` line ends; floats keep their shortest exact form."""
+    """Write rows as UTF-8 CSV with `\\n` line ends, floats rounded as `rounded` does."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows(rows)
+    writer.writerows(rounded(list(row)) for row in rows)
     write_text(path, text.getvalue())
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ferpipe.evaluation.intervals import wilson
+from ferpipe.evaluation.intervals import Interval, of_shares
 from ferpipe.model.losses import log_loss, softmax
 
 # As in Guo et al. 2017, so that a number can be held against published ones.
 BINS = 15
 RELIABILITY_HEADER = (
     *("scaling", "temperature", "bin_low", "bin_high", "confidence"),
-    *("accuracy", "accuracy_low", "accuracy_high", "images", "chosen_on"),
+    *("accuracy", "accuracy_low", "accuracy_high", "interval", "people", "images", "chosen_on"),
 )
 
 
@@ -26,9 +27,8 @@ class Bin:
         low: exclusive.
         high: inclusive.
         confidence: mean of those probabilities, 0..1.
-        accuracy: share of these images that are right, with Wilson's interval, 0..1.
-        accuracy_low: its lower bound.
-        accuracy_high: its upper bound.
+        accuracy: share of these images that are right, 0..1.
+        interval: of the accuracy.
         images: how many, 1 or more.
     """
 
@@ -36,8 +36,7 @@ class Bin:
     high: float
     confidence: float
     accuracy: float
-    accuracy_low: float
-    accuracy_high: float
+    interval: Interval
     images: int
 
 
@@ -75,7 +74,11 @@ def uncalibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
 
 
 def calibration(
-    labels: np.ndarray, probabilities: np.ndarray, confidence: float, temperature: float = 1.0
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    confidence: float,
+    temperature: float = 1.0,
+    subjects: Sequence[str] = (),
 ) -> Calibration:
     """Measure calibration in 15 bins of equal width.
 
@@ -88,33 +91,44 @@ def calibration(
         probabilities: float (n, classes), rows summing to 1.
         confidence: level of the intervals around accuracies.
         temperature: at which the probabilities are.
+        subjects: who each image shows (n); nobody, or an empty one, where that is not known.
     """
     sure = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     edges = np.arange(BINS + 1) / BINS
     # The first bin holds 0 as well; rounding may take a probability past 1.
-    numbers = np.clip(np.searchsorted(edges, sure, side="left") - 1, 0, BINS - 1)
+    bin_of = np.clip(np.searchsorted(edges, sure, side="left") - 1, 0, BINS - 1)
+    intervals = of_shares(right, bin_of, BINS, subjects, confidence)
     bins = []
-    for number in np.unique(numbers):
-        within = numbers == number
-        hits, images = int(right[within].sum()), int(within.sum())
+    for index in np.unique(bin_of):
+        within = bin_of == index
+        images = int(within.sum())
         bins.append(
             Bin(
-                float(edges[number]),
-                float(edges[number + 1]),
-                float(sure[within].mean()),
-                hits / images,
-                *wilson(hits, images, confidence),
-                images,
+                low=float(edges[index]),
+                high=float(edges[index + 1]),
+                confidence=float(sure[within].mean()),
+                accuracy=int(right[within].sum()) / images,
+                interval=intervals[index],
+                images=images,
             )
         )
-    distances = (each.images * abs(each.accuracy - each.confidence) for each in bins)
-    error = sum(distances) / len(labels)
-    return Calibration(temperature, log_loss(labels, probabilities), error, tuple(bins))
+    # Not `sum`, which rounds otherwise from Python 3.12 on.
+    error = math.fsum(each.images * abs(each.accuracy - each.confidence) for each in bins)
+    return Calibration(
+        temperature=temperature,
+        log_loss=log_loss(labels, probabilities),
+        error=error / len(labels),
+        bins=tuple(bins),
+    )
 
 
 def before_and_after(
-    labels: np.ndarray, probabilities: np.ndarray, temperature: float, confidence: float
+    labels: np.ndarray,
+    probabilities: np.ndarray,
+    temperature: float,
+    confidence: float,
+    subjects: Sequence[str] = (),
 ) -> list[Calibration]:
     """Calibration without and with the model's temperature; only the first where that is 1.
 
@@ -123,16 +137,17 @@ def before_and_after(
         probabilities: float (n, classes), of the model, its temperature within.
         temperature: the model's own.
         confidence: level of the intervals around accuracies.
+        subjects: who each image shows (n); nobody, or an empty one, where that is not known.
     """
     as_trained = uncalibrated(probabilities, temperature)
-    measured = [calibration(labels, as_trained, confidence)]
+    measured = [calibration(labels, as_trained, confidence, subjects=subjects)]
     if temperature != 1.0:
-        measured.append(calibration(labels, probabilities, confidence, temperature))
+        measured.append(calibration(labels, probabilities, confidence, temperature, subjects))
     return measured
 
 
-def numbers(measured: Sequence[Calibration]) -> dict[str, object]:
-    """What metrics.json says: ECE of the model as it is, and what both were without temperature."""
+def calibration_metrics(measured: Sequence[Calibration]) -> dict[str, object]:
+    """ECE of the model as it is, and ECE and log loss without its temperature."""
     return {
         "ece": measured[-1].error,
         "ece_uncalibrated": measured[0].error,
@@ -149,10 +164,11 @@ def reliability_rows(measured: Sequence[Calibration], chosen_on: str) -> list[tu
     """
     return [
         (
-            *("before" if number == 0 else "after", each.temperature),
+            *("after" if index else "before", each.temperature),
             *(row.low, row.high, row.confidence),
-            *(row.accuracy, row.accuracy_low, row.accuracy_high, row.images, chosen_on),
+            *(row.accuracy, row.interval.low, row.interval.high),
+            *(row.interval.method, row.interval.people, row.images, chosen_on),
         )
-        for number, each in enumerate(measured)
+        for index, each in enumerate(measured)
         for row in each.bins
     ]

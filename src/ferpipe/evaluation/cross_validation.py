@@ -12,7 +12,7 @@ import numpy as np
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import folds
-from ferpipe.evaluation import intervals, metrics
+from ferpipe.evaluation import intervals, metrics, significance
 
 # Rows of a predictions table, with `path`, `actual` and `predicted`, of each (seed, fold).
 Folds = Mapping[tuple[int, int], Sequence[Mapping[str, str]]]
@@ -20,19 +20,21 @@ Folds = Mapping[tuple[int, int], Sequence[Mapping[str, str]]]
 
 @dataclass(frozen=True)
 class Scores:
-    """What one classifier did on test.
+    """The scores of one classifier on test.
 
     Args:
         by_seed: accuracy of each seed over all its folds, 0..1.
         fold_sd: standard deviation of the accuracies of a seed's folds, mean over the seeds.
         confusion: int (classes, classes), summed over folds and seeds; rows the actual class.
-        by_subject: int (subjects, classes, classes), the same for each subject; None where a
+        by_image: int (images,), how many seeds are right on each image.
+        by_subject: int (subjects, classes, classes), as `confusion` for each subject; None where a
             subject is not known.
     """
 
     by_seed: dict[int, float]
     fold_sd: float
     confusion: np.ndarray
+    by_image: np.ndarray
     by_subject: np.ndarray | None = None
 
     @property
@@ -76,40 +78,61 @@ def score(
     """
     predicted: dict[int, Counter[str]] = defaultdict(Counter)
     hits: dict[int, list[list[bool]]] = defaultdict(list)
-    number = {name: index for index, name in enumerate(classes)}
+    class_index = {name: index for index, name in enumerate(classes)}
     subject_of = dict(zip(paths, subjects, strict=True)) if subjects else {}
-    judged: list[tuple[int, int, str]] = []
+    labels: list[int] = []
+    guesses: list[int] = []
+    subject_of_rows: list[str] = []
+    right: Counter[str] = Counter()
     for (seed, _), rows in predictions.items():
         predicted[seed].update(row["path"] for row in rows)
         hits[seed].append([row["actual"] == row["predicted"] for row in rows])
-        judged += [
-            (number[row["actual"]], number[row["predicted"]], subject_of.get(row["path"], ""))
-            for row in rows
-        ]
-    for seed, found in predicted.items():
-        if found != Counter(paths):
-            path = min((found - Counter(paths)) + (Counter(paths) - found))
+        right.update(row["path"] for row in rows if row["actual"] == row["predicted"])
+        labels += [class_index[row["actual"]] for row in rows]
+        guesses += [class_index[row["predicted"]] for row in rows]
+        subject_of_rows += [subject_of.get(row["path"], "") for row in rows]
+    expected = Counter(paths)
+    for seed, counts in predicted.items():
+        if counts != expected:
+            path = min((counts - expected) + (expected - counts))
             raise PipelineError(
                 f"the folds of seed {seed} do not predict each image once, such as {path}; "
                 "run `dvc repro --force cv/dvc.yaml`"
             )
-    labels, guesses = np.array([row[:2] for row in judged]).T
-    who = [row[2] for row in judged]
+    of_rows = (np.array(labels), np.array(guesses))
+    by_subject = None
+    if intervals.known(subject_of_rows):
+        by_subject = metrics.by_subject(*of_rows, subject_of_rows, len(classes))
     return Scores(
         by_seed={seed: fmean(itertools.chain(*of_seed)) for seed, of_seed in hits.items()},
         fold_sd=fmean(stdev(map(fmean, of_seed)) for of_seed in hits.values()),
-        confusion=metrics.confusion(labels, guesses, len(classes)),
-        by_subject=metrics.by_subject(labels, guesses, who, len(classes)) if all(who) else None,
+        confusion=metrics.confusion(*of_rows, len(classes)),
+        by_image=np.array([right[path] for path in paths]),
+        by_subject=by_subject,
     )
 
 
-BASELINE_COLUMNS = ("baseline_recall", "baseline_recall_low", "baseline_recall_high")
-
-
 PER_CLASS_HEADER = (
-    *("class", "precision", "recall", "recall_low", "recall_high", "f1", "support", "chosen_on"),
-    *BASELINE_COLUMNS,
+    *("class", "precision", "recall", "recall_low", "recall_high", "interval", "people", "f1"),
+    *("support", "chosen_on", "baseline_recall", "baseline_recall_low", "baseline_recall_high"),
+    "baseline_interval",
 )
+
+
+def compare(network: Scores, baseline: Scores) -> significance.PairedTest:
+    """Test whether network and baseline differ, all seeds of a person together.
+
+    Returns:
+        The sign-flip test over people; where a subject is not known, over images.
+    """
+    if network.by_subject is None or baseline.by_subject is None:
+        return significance.paired_test(
+            (network.by_image - baseline.by_image).tolist(), over="images"
+        )
+    right, baseline_right = (
+        np.trace(scores.by_subject, axis1=1, axis2=2) for scores in (network, baseline)
+    )
+    return significance.paired_test((right - baseline_right).tolist(), over="people")
 
 
 def summarise(
@@ -121,32 +144,38 @@ def summarise(
     *,
     chosen_on_test: bool,
 ) -> dict[str, object]:
-    """The headline numbers, flat for `dvc metrics show`.
+    """The headline metrics, flat for `dvc metrics show`.
 
     The intervals are bootstraps over subjects, each with all its images and seeds: another seed
     tests the same people again, which makes a firmer mean but no larger sample of them. Where the
     names tell no subjects it is Wilson's around the mean accuracy with n = images.
 
     Args:
-        network: what the network did.
-        baseline: what the baseline did.
+        network: the scores of the network.
+        baseline: the scores of the baseline.
         val_accuracy: of the network on all val images, 0..1; None where there is no val, or where
-            it has taught too.
+            the network has learned from it.
         images: how many there are.
         confidence: level of the intervals, such as 0.95.
         chosen_on_test: whether there is no val.
+
+    Returns:
+        Metrics by name. `people` is how many the intervals rest on, None where a subject is not
+        known; `baseline_p_value` is that of `compare`.
     """
     if network.by_subject is None:
-        bounds = intervals.wilson(network.accuracy * images, images, confidence)
-        interval, f1_interval = intervals.Interval(*bounds, "Wilson over images"), None
+        interval = intervals.over_images(network.accuracy * images, images, confidence)
+        f1_interval = None
     else:
         interval = intervals.bootstrap(network.by_subject, metrics.accuracy, confidence)
         f1_interval = intervals.bootstrap(network.by_subject, metrics.macro_f1, confidence)
+    test = compare(network, baseline)
     return {
         "accuracy": network.accuracy,
         "accuracy_low": interval.low,
         "accuracy_high": interval.high,
         "interval": interval.method,
+        "people": interval.people,
         "accuracy_worst_seed": min(network.by_seed.values()),
         "accuracy_best_seed": max(network.by_seed.values()),
         "fold_sd": network.fold_sd,
@@ -157,6 +186,8 @@ def summarise(
         "baseline_accuracy": baseline.accuracy,
         "baseline_fold_sd": baseline.fold_sd,
         "baseline_macro_f1": float(baseline.f1.mean()),
+        "baseline_p_value": test.p_value,
+        "baseline_test": test.method,
         "images": images,
         "folds": folds.FOLDS,
         "seeds": len(network.by_seed),
@@ -171,16 +202,51 @@ def per_class(
     classes: Sequence[str],
     chosen_on: str,
     confidence: float,
-) -> list[tuple[object, ...]]:
-    """Rows of per_class.csv; intervals are Wilson's with n = the images of the class."""
-    rows = []
-    for i, (name, count) in enumerate(zip(classes, support, strict=True)):
-        recall, bar = float(network.recall[i]), float(baseline.recall[i])
-        scores = (
-            *(float(network.precision[i]), recall),
-            *intervals.wilson(recall * count, count, confidence),
-            float(network.f1[i]),
-        )
-        bounds = intervals.wilson(bar * count, count, confidence)
-        rows.append((name, *scores, count, chosen_on, bar, *bounds))
-    return rows
+) -> list[dict[str, object]]:
+    """Rows of per_class.csv, with the columns PER_CLASS_HEADER.
+
+    The intervals of the recalls are over people, each with all its images and seeds; where a
+    subject is not known, Wilson's with n = the images of the class.
+
+    Args:
+        network: the scores of the network.
+        baseline: the scores of the baseline.
+        support: how many images each class has.
+        classes: class names.
+        chosen_on: the split that chose the epoch, val or test.
+        confidence: level of the intervals, such as 0.95.
+    """
+    network_intervals, baseline_intervals = (
+        _recall_intervals(scores, support, confidence) for scores in (network, baseline)
+    )
+    return [
+        {
+            "class": name,
+            "precision": float(network.precision[i]),
+            "recall": float(network.recall[i]),
+            "recall_low": network_intervals[i].low,
+            "recall_high": network_intervals[i].high,
+            "interval": network_intervals[i].method,
+            "people": network_intervals[i].people,
+            "f1": float(network.f1[i]),
+            "support": support[i],
+            "chosen_on": chosen_on,
+            "baseline_recall": float(baseline.recall[i]),
+            "baseline_recall_low": baseline_intervals[i].low,
+            "baseline_recall_high": baseline_intervals[i].high,
+            "baseline_interval": baseline_intervals[i].method,
+        }
+        for i, name in enumerate(classes)
+    ]
+
+
+def _recall_intervals(
+    scores: Scores, support: Sequence[int], confidence: float
+) -> list[intervals.Interval]:
+    if scores.by_subject is None:
+        return [
+            intervals.over_images(recall * images, images, confidence)
+            for recall, images in zip(scores.recall.tolist(), support, strict=True)
+        ]
+    hits = np.diagonal(scores.by_subject, axis1=1, axis2=2)
+    return intervals.bootstrap_shares(hits, scores.by_subject.sum(axis=2), confidence)

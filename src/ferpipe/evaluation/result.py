@@ -1,8 +1,8 @@
-"""What the model did on test, in numbers: the headline, and each class."""
+"""The model's metrics on test: the headline, and each class."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,8 @@ PER_CLASS_HEADER = (
     "recall",
     "recall_low",
     "recall_high",
+    "interval",
+    "people",
     "f1",
     "support",
     "chosen_on",
@@ -64,12 +66,16 @@ class Result:
 
 
 def headline_metrics(result: Result, confidence: float) -> dict[str, object]:
-    """The headline numbers, flat for `dvc metrics show`.
+    """The headline metrics, flat for `dvc metrics show`.
 
     Args:
         result: what the model did.
         confidence: level of the intervals around accuracy and macro-F1; the latter has none
             where subjects are not known.
+
+    Returns:
+        Metrics by name; `people` is how many the intervals rest on, None where a subject is not
+        known.
     """
     predicted = result.predicted
     hits = int((predicted == result.labels).sum())
@@ -82,6 +88,7 @@ def headline_metrics(result: Result, confidence: float) -> dict[str, object]:
         "accuracy_low": interval.low,
         "accuracy_high": interval.high,
         "interval": interval.method,
+        "people": interval.people,
         "balanced_accuracy": float(balanced_accuracy_score(result.labels, predicted)),
         "macro_f1": float(
             f1_score(result.labels, predicted, labels=present, average="macro", zero_division=0)
@@ -96,24 +103,32 @@ def headline_metrics(result: Result, confidence: float) -> dict[str, object]:
 
 def per_class(result: Result, confidence: float) -> list[tuple[object, ...]]:
     """Rows of per_class.csv; precision, recall and its bounds, and F1 are shares, 0..1."""
+    right = result.predicted == result.labels
+    recall_intervals = intervals.of_shares(
+        right, result.labels, len(result.classes), result.subjects, confidence
+    )
     scores = precision_recall_fscore_support(
         result.labels, result.predicted, labels=range(len(result.classes)), zero_division=0
     )
     rows = []
-    for name, hits, precision, recall, f1, support in zip(
-        result.classes, result.confusion.diagonal(), *scores, strict=True
+    for name, interval, precision, recall, f1, support in zip(
+        result.classes, recall_intervals, *scores, strict=True
     ):
-        low, high = intervals.wilson(int(hits), int(support), confidence)
-        scored = (float(precision), float(recall), low, high, float(f1))
-        rows.append((name, *scored, int(support), result.chosen_on))
+        rows.append(
+            (
+                *(name, float(precision), float(recall), interval.low, interval.high),
+                *(interval.method, interval.people, float(f1), int(support), result.chosen_on),
+            )
+        )
     return rows
 
 
-def headline(numbers: dict[str, object], confidence: float) -> str:
+def headline(test_metrics: Mapping[str, object], confidence: float) -> str:
     """Accuracy with its interval and protocol, in a line."""
-    flag = ", optimistic: selected on test" if numbers["chosen_on_test"] else ""
+    flag = ", optimistic: selected on test" if test_metrics["chosen_on_test"] else ""
+    basis = intervals.basis(test_metrics["interval"], test_metrics["people"])
     return (
-        f"{numbers['accuracy']:.1%} of {numbers['images']} test images right "
-        f"({confidence:.0%} interval {numbers['accuracy_low']:.1%} to "
-        f"{numbers['accuracy_high']:.1%}, {numbers['interval']}){flag}"
+        f"{test_metrics['accuracy']:.1%} of {test_metrics['images']} test images right "
+        f"({confidence:.0%} interval {test_metrics['accuracy_low']:.1%} to "
+        f"{test_metrics['accuracy_high']:.1%}, {basis}){flag}"
     )

@@ -1,34 +1,53 @@
-"""Whether two classifiers differ by more than chance, on the same images."""
+"""Paired tests: whether two classifiers differ by more than chance on the same images."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+
+from ferpipe.evaluation.intervals import known
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """The result of a paired test of two classifiers.
+
+    Args:
+        p_value: two-sided, 0..1.
+        method: the name of the test, and over how many people or images.
+    """
+
+    p_value: float
+    method: str
+
+    def __str__(self) -> str:
+        return f"p = {self.p_value:.2g}, {self.method}"
 
 
 def mcnemar(lost: int, won: int) -> float:
     """The exact two-sided p-value of McNemar's test.
 
-    McNemar 1947, https://doi.org/10.1007/BF02295996: of the images on which the two revisions
-    differ each would have won half, were they equally good.
+    McNemar 1947, https://doi.org/10.1007/BF02295996: of the images on which the two classifiers
+    differ each would win half, were they equally good.
 
     Args:
-        lost: images that the old one alone gets right.
-        won: images that the new one alone gets right.
+        lost: images that only the first one gets right.
+        won: images that only the second one gets right.
     """
     from scipy.stats import binomtest  # half a second
 
     return float(binomtest(won, lost + won).pvalue) if lost + won else 1.0
 
 
-def over_people(balances: Iterable[int]) -> float:
+def sign_flip(balances: Iterable[int]) -> float:
     """The exact two-sided p-value of McNemar's test with people in place of images.
 
     Images of one person change sides together, so each person's images are one trial: were the
-    revisions equally good, its balance would as likely have the other sign. With one image a
-    person it is McNemar's test. (Fisher's randomisation test, "The Design of Experiments", 1935,
-    section 21.)
+    classifiers equally good, the opposite balance would be as likely. With one image a person it is
+    McNemar's test. (Fisher's randomisation test, "The Design of Experiments", 1935, section 21.)
 
     Args:
         balances: for each person, images won minus images lost.
@@ -42,3 +61,37 @@ def over_people(balances: Iterable[int]) -> float:
         chances = (np.roll(chances, balance) + np.roll(chances, -balance)) / 2
     far = np.abs(np.arange(-reach, reach + 1)) >= abs(sum(balances))
     return min(1.0, float(chances[far].sum()))
+
+
+def paired_test(balances: Sequence[int], *, over: str) -> PairedTest:
+    """The sign-flip test over people, or over images where people are not known.
+
+    Args:
+        balances: for each person or image, images won minus images lost.
+        over: what a balance is of: people or images.
+    """
+    method = f"exact sign-flip test over {len(balances):,} {over}"
+    return PairedTest(sign_flip(balances), method)
+
+
+def compare_predictions(
+    right: np.ndarray, other_right: np.ndarray, subjects: Sequence[str]
+) -> PairedTest:
+    """Test whether two classifiers differ on the same images.
+
+    Args:
+        right: bool (n,), whether the first is right on each image.
+        other_right: bool (n,), the same of the second.
+        subjects: who each image shows (n); nobody, or an empty one, where that is not known.
+
+    Returns:
+        The sign-flip test over people; McNemar's over images where a subject is not known.
+    """
+    differences = right.astype(int) - other_right.astype(int)
+    if not known(subjects):
+        p_value = mcnemar(int((differences < 0).sum()), int((differences > 0).sum()))
+        return PairedTest(p_value, f"McNemar's exact test over {len(differences):,} images")
+    balances: Counter[str] = Counter()
+    for subject, difference in zip(subjects, differences.tolist(), strict=True):
+        balances[subject] += difference
+    return paired_test(list(balances.values()), over="people")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
+from ferpipe.evaluation import intervals
 from ferpipe.report.style import (
     BLUE,
     EDGE,
@@ -122,8 +124,8 @@ def draw_per_class(rows: Sequence[Mapping[str, object]], title: str, dpi: int, p
 
     Args:
         rows: one mapping a class, in order, with the columns of reports/per_class.csv; numbers may
-            be text. A class whose support is 0 has no recall: its bar is left out.
-        title: stands above the bars.
+            be text, but not `people`. A class whose support is 0 has no recall and no bar.
+        title: stands above.
         dpi: pixels per inch.
         path: the PNG to write.
     """
@@ -140,7 +142,8 @@ def draw_per_class(rows: Sequence[Mapping[str, object]], title: str, dpi: int, p
                 axes.errorbar(
                     (low + high) / 2, position, xerr=(high - low) / 2, color=INK, capsize=3
                 )
-                note = f"{recall:.0%} (n = {support:,})"
+                people = "" if row["people"] is None else f", {row['people']:,} people"
+                note = f"{recall:.0%} (n = {support:,}{people})"
             # x in widths of the panel: the notes stand in a column of their own.
             axes.text(
                 1.03, position, note, color=QUIET, va="center", transform=axes.get_yaxis_transform()
@@ -150,7 +153,10 @@ def draw_per_class(rows: Sequence[Mapping[str, object]], title: str, dpi: int, p
         axes.set_yticks(range(len(rows)), [drawable(str(row["class"])) for row in rows])
         axes.xaxis.set_major_formatter(PercentFormatter(1))
         note = escape_note([str(row["class"]) for row in rows])
-        axes.set_xlabel(f"recall\n{note}".rstrip())
+        shown = [(str(row["interval"]), row["people"]) for row in rows if int(row["support"])]
+        axes.set_xlabel(
+            "\n".join(filter(None, ("recall", textwrap.fill(intervals.note(shown), 62), note)))
+        )
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         entitle(axes, title)

@@ -1,4 +1,4 @@
-"""All that is known of a model once test has judged it: what the report and the model card tell."""
+"""What the report and the model card show of a model once it is evaluated on test."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ferpipe.evaluation import baselines, intervals
 from ferpipe.evaluation.calibration import Calibration
 from ferpipe.evaluation.curves import Curves
 from ferpipe.report.provenance import Provenance
@@ -38,7 +39,7 @@ class Findings:
         probabilities: float (n, classes), rows summing to 1.
         confidence: level of all intervals, such as 0.95.
         headline: accuracy with its interval and protocol, in a line.
-        numbers: as in reports/metrics.json.
+        metrics: as in reports/metrics.json, before rounding.
         per_class: a row a class, with the columns of reports/per_class.csv.
         confusion: int (classes, classes), rows the actual class.
         split: as in reports/split.json.
@@ -47,8 +48,8 @@ class Findings:
         calibration: without temperature, then with it; or the first alone.
         curves: ROC and precision-recall of each class.
         provenance: what it was made of.
-        beside: accuracy and macro-F1 of the network and of simpler classifiers on the same images,
-            a row each with `classifier`, `accuracy`, `accuracy_low`, `accuracy_high`, `macro_f1`.
+        classifiers: the network and its baselines on the same images, a row each with the columns
+            of reports/bars.csv, the network first.
         closest_pairs: held-out images and those most like them in training, with `path`,
             `closest_path`, `similarity` and `shared`, the closest first.
     """
@@ -60,7 +61,7 @@ class Findings:
     probabilities: np.ndarray
     confidence: float
     headline: str
-    numbers: Mapping[str, object]
+    metrics: Mapping[str, object]
     per_class: Sequence[Mapping[str, object]]
     confusion: np.ndarray
     split: Mapping[str, object]
@@ -69,20 +70,36 @@ class Findings:
     calibration: Sequence[Calibration]
     curves: Sequence[Curves]
     provenance: Provenance
-    beside: Sequence[Mapping[str, object]]
+    classifiers: Sequence[Mapping[str, object]]
     closest_pairs: Sequence[Mapping[str, str]]
 
     @property
     def interval(self) -> str:
-        """The interval of the accuracy and how it was found, where that is told."""
-        method = f", {self.numbers['interval']}" if "interval" in self.numbers else ""
-        bounds = f"{self.numbers['accuracy_low']:.1%} to {self.numbers['accuracy_high']:.1%}"
-        return f"{bounds}{method}"
+        """The interval of the accuracy, its method and its number of people."""
+        bounds = f"{self.metrics['accuracy_low']:.1%} to {self.metrics['accuracy_high']:.1%}"
+        return f"{bounds}, {intervals.basis(self.metrics['interval'], self.metrics['people'])}"
+
+    @property
+    def majority_accuracy(self) -> float:
+        """Accuracy of always naming the majority class of train and val, 0..1."""
+        return float(self.metrics["majority_accuracy"])
+
+    @property
+    def comparisons(self) -> list[str]:
+        """The paired test of the network against each baseline, in words."""
+        return [baselines.comparison(row) for row in self.classifiers[1:]]
 
     @property
     def chosen_on_test(self) -> bool:
-        """Whether test also chose, so that every number is too high."""
-        return bool(self.numbers["chosen_on_test"])
+        """Whether test also chose, so that every metric is optimistic."""
+        return bool(self.metrics["chosen_on_test"])
+
+    @property
+    def recall_bases(self) -> list[tuple[str, int | None]]:
+        """Method and number of people of the interval of each recall, of classes with images."""
+        return [
+            (str(row["interval"]), row["people"]) for row in self.per_class if int(row["support"])
+        ]
 
     @property
     def predicted(self) -> np.ndarray:

@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from ferpipe.evaluation import intervals
 from ferpipe.report.findings import Findings
 from ferpipe.report.markup import printable
-from ferpipe.report.text import MISUSE, TOO_HIGH, audit, limits, listed, percent, protocol
+from ferpipe.report.text import MISUSE, OPTIMISTIC, audit, limits, listed, percent, protocol
+
+RECALL_COLUMNS = ("class", "recall", "interval", "people", "precision", "F1", "images")
 
 
 def card(found: Findings) -> str:
@@ -21,7 +24,7 @@ def card(found: Findings) -> str:
     """
     made = found.provenance
     train = made.params["train"]
-    flag = f" **({TOO_HIGH})**" if found.chosen_on_test else ""
+    flag = f" **({OPTIMISTIC})**" if found.chosen_on_test else ""
     blocks = [
         f"# Model card: {_safe(str(train['backbone']))} on {_safe(made.data.name)}",
         f"**{_safe(found.headline)}**",
@@ -35,8 +38,10 @@ def card(found: Findings) -> str:
         _bullets(_safe(each.text) for each in audit(found.split)),
         f"## Results{flag}",
         _table(("", "value"), _results(found)),
+        _bullets(_safe(f"{each[0].upper()}{each[1:]}.") for each in found.comparisons),
         f"Recall of each class, with its {found.confidence:.0%} interval{flag}:",
-        _table(("class", "recall", "interval", "precision", "F1", "images"), _recalls(found)),
+        _table(RECALL_COLUMNS, _recalls(found)),
+        intervals.note(found.recall_bases),
         "## Limits",
         _bullets(_safe(sentence) for sentence in limits(found)),
         "## What it must not be used for",
@@ -76,19 +81,19 @@ def _data(found: Findings) -> list[str]:
 
 
 def _results(found: Findings) -> list[tuple[str, str]]:
-    numbers = found.numbers
+    metrics = found.metrics
     rows = [
-        ("accuracy", percent(float(numbers["accuracy"]))),
+        ("accuracy", percent(float(metrics["accuracy"]))),
         (f"its {found.confidence:.0%} interval", found.interval),
-        ("balanced accuracy", percent(float(numbers["balanced_accuracy"]))),
-        ("macro-F1", f"{numbers['macro_f1']:.3f}"),
-        ("log loss", f"{numbers['log_loss']:.3f}"),
-        ("expected calibration error (15 bins of equal width)", f"{numbers['ece']:.3f}"),
-        ("test images", f"{numbers['images']:,}"),
+        ("balanced accuracy", percent(float(metrics["balanced_accuracy"]))),
+        ("macro-F1", f"{metrics['macro_f1']:.3f}"),
+        ("log loss", f"{metrics['log_loss']:.3f}"),
+        ("expected calibration error (15 bins of equal width)", f"{metrics['ece']:.3f}"),
+        ("test images", f"{metrics['images']:,}"),
     ]
     rows += [
         (f"accuracy of {row['classifier']}", percent(float(row["accuracy"])))
-        for row in found.beside[1:]
+        for row in found.classifiers[1:]
     ]
     if len(found.calibration) > 1:
         before = found.calibration[0]
@@ -104,12 +109,13 @@ def _recalls(found: Findings) -> list[tuple[str, ...]]:
             str(row["class"]),
             percent(float(row["recall"])),
             f"{float(row['recall_low']):.1%} to {float(row['recall_high']):.1%}",
+            "" if row["people"] is None else f"{row['people']:,}",
             percent(float(row["precision"])),
             f"{float(row['f1']):.3f}",
             f"{int(row['support']):,}",
         )
         if int(row["support"])
-        else (str(row["class"]), *("",) * 4, "0")
+        else (str(row["class"]), *("",) * 5, "0")
         for row in found.per_class
     ]
 

@@ -38,7 +38,7 @@ def page(found: Findings, heat_maps: Mapping[tuple[int, int], np.ndarray]) -> st
     """
     sections = [
         ("trust", "Protocol and leak audit", _trust(found)),
-        ("beside", "Beside simpler classifiers", _beside(found)),
+        ("baselines", "Baselines", _baselines(found)),
         ("confusion", "Confusion matrix", page_confusion.confusion(found)),
         ("classes", "Per class", page_tables.per_class(found)),
         ("training", "Training curves", _training(found)),
@@ -88,7 +88,7 @@ def _trust(found: Findings) -> Child:
         for each in audit(found.split)
     ]
     if found.chosen_on_test:
-        warning = "Test has chosen as well as judged: every number here is too high."
+        warning = "Test has chosen as well as tested: every metric here is optimistic."
         checks.insert(0, element("li", warning, class_="doubt"))
     columns = element(
         "div",
@@ -99,9 +99,17 @@ def _trust(found: Findings) -> Child:
     return [columns, page_tables.closest_pairs(found)]
 
 
-def _beside(found: Findings) -> Child:
-    lead = "On the same test images. A network that does not beat these has not earned its cost."
-    return [element("p", lead), page_tables.beside(found)]
+def _baselines(found: Findings) -> Child:
+    lead = (
+        "On the same test images, fitted on train and val. A network that does not beat these has "
+        "not earned its cost."
+    )
+    tests = [element("li", sentence) for sentence in found.comparisons]
+    return [
+        element("p", lead),
+        page_tables.baselines(found),
+        element("ul", tests, class_="plain tests"),
+    ]
 
 
 def _sentences(texts: Sequence[str]) -> list[Element]:
@@ -120,10 +128,10 @@ def _training(found: Findings) -> Child:
 def _calibration(found: Findings) -> Child:
     lead = (
         "Of the images that it is 80% sure of, 80% should be right. Points over the diagonal: "
-        "surer than it says; under it: not as sure. Bars are intervals; bins with few images have "
+        "surer than it says; under it: not as sure. Lines are intervals; bins with few images have "
         "long ones. ECE: expected calibration error in 15 bins of equal width (Guo et al. 2017)."
     )
-    return [element("p", lead), page_charts.reliability(found)]
+    return [element("p", lead), *page_charts.reliability(found)]
 
 
 def _thresholds(found: Findings) -> Child:
@@ -154,7 +162,7 @@ def _mistakes(found: Findings) -> Child:
 
 def _heat(found: Findings, heat_maps: Mapping[tuple[int, int], np.ndarray]) -> Child:
     solved = found.provenance.params["train"]["head"] == "solved"
-    beside = (
+    left_out = (
         " The head also sees gradients and maybe finer features, which these pictures leave out."
         if solved
         else ""
@@ -164,7 +172,7 @@ def _heat(found: Findings, heat_maps: Mapping[tuple[int, int], np.ndarray]) -> C
             "p",
             "Orange is where the backbone's last feature map speaks for a class, each picture "
             "scaled to its own hottest place; gradients keep their places (Draelos & Carin 2020)."
-            f"{beside} It shows what counted, not why.",
+            f"{left_out} It shows what counted, not why.",
         ),
         element("h3", "The most confident hit of each class"),
         page_faces.heat(found, found.hits[:HITS], heat_maps),

@@ -12,7 +12,7 @@ from ferpipe.report import charts
 from ferpipe.report.charts import PERCENT_TICKS, Axes, Line
 from ferpipe.report.findings import Findings
 from ferpipe.report.markup import Element, element
-from ferpipe.report.page_tables import flag, small
+from ferpipe.report.page_tables import flag, interval_note, small
 from ferpipe.report.text import percent
 
 SMALL = {"width": 132, "height": 112}
@@ -88,7 +88,7 @@ def reliability(found: Findings) -> list[Element]:
         before = [(row.confidence, row.accuracy) for row in found.calibration[0].bins]
         lines.append(Line(before, "second dashed"))
     for row in last.bins:
-        ends = ((row.confidence, row.accuracy_low), (row.confidence, row.accuracy_high))
+        ends = ((row.confidence, row.interval.low), (row.confidence, row.interval.high))
         marks.append(charts.segment(axes, *ends, "reach"))
     lines.append(Line([(row.confidence, row.accuracy) for row in last.bins], "first", dots=True))
     described = (
@@ -110,7 +110,11 @@ def reliability(found: Findings) -> list[Element]:
     entries = [("first", "as the model is"), ("guess", "perfect: as sure as right")]
     if len(found.calibration) > 1:
         entries.insert(1, ("second dashed", "without its temperature"))
-    return [key(*entries), element("div", figures, class_="panels")]
+    return [
+        key(*entries),
+        element("div", figures, class_="panels"),
+        interval_note((row.interval.method, row.interval.people) for row in last.bins),
+    ]
 
 
 def _calibration_table(found: Findings) -> Element:

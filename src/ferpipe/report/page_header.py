@@ -1,4 +1,4 @@
-"""The head of the report: accuracy with its interval on a scale, and the numbers beside it."""
+"""The head of the report: accuracy with its interval on a scale, and the other metrics."""
 
 from __future__ import annotations
 
@@ -9,22 +9,21 @@ from ferpipe.report.text import percent
 
 
 def header(found: Findings) -> Element:
-    """The headline, with what a guess would reach on the same scale."""
-    numbers = found.numbers
+    """The headline, with the accuracy of the majority class on the same scale."""
+    metrics = found.metrics
     accuracy, low, high = (
-        float(numbers[name]) for name in ("accuracy", "accuracy_low", "accuracy_high")
+        float(metrics[name]) for name in ("accuracy", "accuracy_low", "accuracy_high")
     )
-    supports = [int(row["support"]) for row in found.per_class]
-    commonest = max(supports) / sum(supports)
+    majority = found.majority_accuracy
     described = (
         f"On a scale from 0 to 100%: accuracy {percent(accuracy)}, interval {low:.1%} to "
-        f"{high:.1%}; naming the most frequent class always would give {commonest:.1%}"
+        f"{high:.1%}; the majority class of train and val would give {majority:.1%}"
     )
     scale = element(
         "div",
         element("div", class_="band", style=f"left:{low:.2%};width:{high - low:.2%}"),
         element("div", class_="point", style=f"left:{accuracy:.2%}"),
-        element("div", class_="chance", style=f"left:{commonest:.2%}"),
+        element("div", class_="chance", style=f"left:{majority:.2%}"),
         class_="scale",
         role="img",
         aria_label=described,
@@ -33,25 +32,25 @@ def header(found: Findings) -> Element:
         "p",
         element("span", "0"),
         element("span", "100%"),
-        element("span", f"always the commonest class: {commonest:.0%}",
-                style=f"{'left' if commonest < 0.5 else 'right'}:"
-                f"{min(commonest, 1 - commonest):.2%}", class_="under"),
+        element("span", f"majority class: {majority:.0%}",
+                style=f"{'left' if majority < 0.5 else 'right'}:"
+                f"{min(majority, 1 - majority):.2%}", class_="under"),
         class_="ends",
         aria_hidden="true",
     )  # fmt: skip
     tiles = [
-        ("balanced accuracy", percent(float(numbers["balanced_accuracy"]))),
-        ("macro-F1", f"{numbers['macro_f1']:.3f}"),
-        ("log loss", f"{numbers['log_loss']:.3f}"),
-        ("calibration error", f"{numbers['ece']:.3f}"),
-        ("test images", f"{numbers['images']:,}"),
+        ("balanced accuracy", percent(float(metrics["balanced_accuracy"]))),
+        ("macro-F1", f"{metrics['macro_f1']:.3f}"),
+        ("log loss", f"{metrics['log_loss']:.3f}"),
+        ("calibration error", f"{metrics['ece']:.3f}"),
+        ("test images", f"{metrics['images']:,}"),
     ]
     data = found.provenance.data.name
     network = found.provenance.params["train"]["backbone"]
     return element(
         "header",
         element("p", f"Test report: {network} on {data}", class_="eyebrow"),
-        element("h1", element("strong", percent(accuracy)), f" of {numbers['images']:,} test "
+        element("h1", element("strong", percent(accuracy)), f" of {metrics['images']:,} test "
                 "images right"),
         element("p", f"{found.confidence:.0%} interval {found.interval}. ",
                 flag(found), class_="lead"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ferpipe.evaluation import intervals
 from ferpipe.report import charts
 from ferpipe.report.findings import Findings
 from ferpipe.report.markup import Element, element
-from ferpipe.report.text import TOO_HIGH, percent
+from ferpipe.report.text import OPTIMISTIC, percent
 
 # Longer words may be broken anywhere.
 LONG_WORD = 20
@@ -19,7 +20,7 @@ TEXTS = ("class", "classifier", "", "held-out image", "most like it in training"
 
 def flag(found: Findings) -> Element | None:
     """What marks a table or figure whose numbers were chosen on test."""
-    return element("span", TOO_HIGH, class_="flag") if found.chosen_on_test else None
+    return element("span", OPTIMISTIC, class_="flag") if found.chosen_on_test else None
 
 
 def scroller(label: str, *children: Element) -> Element:
@@ -44,7 +45,7 @@ def table(
 
     Args:
         caption: what it shows.
-        heads: the columns; one without a name holds bars, or names.
+        heads: the columns; one without a name holds interval bars, or names.
         rows: of the body.
         found: whose numbers it shows, for the mark that test has chosen; None: no numbers of them.
         look: a class in report.css.
@@ -72,28 +73,32 @@ def number(text: str, look: str = "") -> Element:
     return element("td", text, class_=f"number {look}".rstrip())
 
 
-def per_class(found: Findings) -> Element:
+def per_class(found: Findings) -> list[Element]:
     """Recall of each class with its interval, precision and F1."""
     interval = f"{found.confidence:.0%} interval"
     shown = table(
         "Recall: the share of a class's images that were found. Precision: the share of the images "
         "given that name that show it.",
-        ("class", "recall", "", interval, "precision", "F1", "images"),
+        ("class", "recall", "", interval, "people", "precision", "F1", "images"),
         map(_class_row, found.per_class),
         found,
     )
-    return scroller("Recall, precision and F1 of each class", shown)
+    return [
+        scroller("Recall, precision and F1 of each class", shown),
+        interval_note(found.recall_bases),
+    ]
 
 
 def _class_row(row: Mapping[str, object]) -> Element:
     name, support = str(row["class"]), int(row["support"])
     if not support:
-        nothing = element("td", "no images in test", colspan=5, class_="quiet")
+        nothing = element("td", "no images in test", colspan=6, class_="quiet")
         return element("tr", named(name, "row"), nothing, number("0"))
     return element(
         "tr",
         named(name, "row"),
         _with_interval(row, "recall", name),
+        number(_people(row)),
         number(percent(float(row["precision"]))),
         number(f"{float(row['f1']):.3f}"),
         number(f"{support:,}"),
@@ -101,30 +106,48 @@ def _class_row(row: Mapping[str, object]) -> Element:
 
 
 def _with_interval(row: Mapping[str, object], measure: str, name: str) -> list[Element]:
-    """Three cells: a share, its bar, its interval."""
+    """Three cells: a share, the bar of its interval, the interval."""
     share, low, high = (float(row[f"{measure}{bound}"]) for bound in ("", "_low", "_high"))
     interval = f"{low:.1%} to {high:.1%}"
-    told = f"{measure} of {name}: {percent(share)}, interval {interval}"
-    bar = charts.interval_bar(share, low, high, told)
+    described = f"{measure} of {name}: {percent(share)}, interval {interval}"
+    bar = charts.interval_bar(share, low, high, described)
     cells = (number(percent(share), "strong"), element("td", bar, class_="barred"))
     return [*cells, number(interval, "quiet")]
 
 
-def beside(found: Findings) -> Element:
-    """Accuracy of the network and of simpler classifiers, with intervals."""
+def _people(row: Mapping[str, object]) -> str:
+    return "" if row["people"] is None else f"{row['people']:,}"
+
+
+def interval_note(bases: Iterable[tuple[str, int | None]]) -> Element:
+    """The methods of a table's or chart's intervals, and a caution where people are few.
+
+    Args:
+        bases: method and number of people of each interval.
+    """
+    return element("p", intervals.note(list(bases)), class_="quiet note")
+
+
+def baselines(found: Findings) -> list[Element]:
+    """Accuracy of the network and its baselines, with intervals and paired tests."""
     rows = [
         element(
             "tr",
             element("th", str(row["classifier"]), scope="row"),
             _with_interval(row, "accuracy", str(row["classifier"])),
+            number(_people(row)),
             number(f"{float(row['macro_f1']):.3f}"),
+            number("" if row["p_value"] is None else f"{row['p_value']:.2g}"),
         )
-        for row in found.beside
+        for row in found.classifiers
     ]
     interval = f"{found.confidence:.0%} interval"
-    heads = ("classifier", "accuracy", "", interval, "macro-F1")
+    heads = ("classifier", "accuracy", "", interval, "people", "macro-F1", "p against network")
     shown = table("Accuracy on test.", heads, rows, found)
-    return scroller("The network beside simpler classifiers", shown)
+    return [
+        scroller("The network and its baselines", shown),
+        interval_note((row["interval"], row["people"]) for row in found.classifiers),
+    ]
 
 
 def closest_pairs(found: Findings) -> Element:

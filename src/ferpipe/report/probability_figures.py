@@ -15,6 +15,7 @@ from matplotlib.ticker import PercentFormatter
 
 from ferpipe.evaluation.calibration import Calibration
 from ferpipe.evaluation.curves import Curves
+from ferpipe.evaluation.intervals import note
 from ferpipe.report.style import BLUE, QUIET, VERMILION, drawable, entitle, escape_note, figure
 
 DASHES = (0, (4, 2))
@@ -44,7 +45,7 @@ def draw_reliability(measured: Sequence[Calibration], title: str, dpi: int, path
             axes.plot(x, y, color=colour, linestyle=line, marker="o", markersize=4, label=label)
         last = measured[-1].bins
         for row in last:
-            axes.plot([row.confidence] * 2, [row.accuracy_low, row.accuracy_high], color=BLUE, lw=1)
+            axes.plot([row.confidence] * 2, [row.interval.low, row.interval.high], color=BLUE, lw=1)
         counts.bar(
             [row.low for row in last],
             [row.images for row in last],
@@ -64,6 +65,9 @@ def draw_reliability(measured: Sequence[Calibration], title: str, dpi: int, path
         for each in (axes, counts):
             each.set_xlim(0, 1)
         handles, names = axes.get_legend_handles_labels()
+        handles.append(Line2D([], [], color=BLUE, lw=1))
+        bases = [(row.interval.method, row.interval.people) for row in last]
+        names.append(textwrap.fill(note(bases), 56))
         page.legend(
             handles, names, loc="upper left", bbox_to_anchor=(0, -0.12), frameon=False, fontsize=9
         )

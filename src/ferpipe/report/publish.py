@@ -1,4 +1,4 @@
-"""Writing what `evaluate` has found: tables, figures, the report and the model card."""
+"""Writing the outputs of `evaluate`: tables, figures, the report and the model card."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODEL_CARD = paths.REPORTS / "model_card.md"
 def write_tables(found: Findings) -> None:
     """Write metrics.json, predictions, the text report and the tables that DVC plots."""
     chosen_on = "test" if found.chosen_on_test else "val"
-    files.write_json(paths.REPORTS / "metrics.json", found.numbers)
+    files.write_json(paths.REPORTS / "metrics.json", found.metrics)
     files.write_csv(
         paths.REPORTS / "per_class.csv",
         tuple(found.per_class[0]),
@@ -27,7 +27,10 @@ def write_tables(found: Findings) -> None:
     )
     files.write_text(paths.REPORTS / "classification_report.txt", text_report(found))
     tables = {
-        "bars": (tuple(found.beside[0]), [tuple(row.values()) for row in found.beside]),
+        "bars": (
+            tuple(found.classifiers[0]),
+            [tuple(row.values()) for row in found.classifiers],
+        ),
         "predictions": (
             ("path", "actual", "predicted", *(f"p_{name}" for name in found.classes)),
             prediction_rows(found),

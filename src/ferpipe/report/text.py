@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from ferpipe.evaluation.intervals import basis
 from ferpipe.report.findings import Findings
 
-TOO_HIGH = "optimistic: selected on test"
+OPTIMISTIC = "optimistic: selected on test"
 # A larger share of held-out images that training knows something of spoils what they say.
 LEAKS_ABOVE = 0.01
 # Keys of reports/split.json that are told elsewhere, or in sentences of their own.
@@ -80,7 +81,7 @@ def protocol(found: Findings) -> list[str]:
     if found.chosen_on_test:
         used = (
             f"{train:,} images taught the network. There is no validation split: the {test:,} test "
-            "images both chose and judged, so every number here is too high."
+            "images both chose and tested, so every metric here is optimistic."
         )
     elif params["train"]["head"] == "solved" and not _epochs(params["train"]):
         used = (
@@ -154,7 +155,7 @@ def limits(found: Findings) -> list[str]:
             "is the least certain."
         )
     if found.chosen_on_test:
-        told.append("The test images also chose, so every number here is too high.")
+        told.append("The test images also chose, so every metric here is optimistic.")
     if any(each.doubt for each in audit(found.split)):
         told.append("The leak audit has doubts: the numbers may say little about faces never seen.")
     return told
@@ -167,7 +168,8 @@ def summary(found: Findings) -> list[str]:
         found.headline,
         f"worst class: {worst['class']}, recall {percent(float(worst['recall']))} of "
         f"{worst['support']} images ({found.confidence:.0%} interval "
-        f"{float(worst['recall_low']):.1%} to {float(worst['recall_high']):.1%})",
+        f"{float(worst['recall_low']):.1%} to {float(worst['recall_high']):.1%}, "
+        f"{basis(worst['interval'], worst['people'])})",
     ]
     if not found.confusions:
         return [*lines, "no image was taken for another class"]

@@ -75,7 +75,7 @@ def lines(facts: Mapping[str, object], group_by: str) -> list[str]:
         )
     if facts["chosen_on_test"]:
         told.append(
-            "WARNING: val_size is 0, so test also chooses the epoch; its accuracy will be too high"
+            "WARNING: val_size is 0, so test also chooses the epoch; its metrics will be optimistic"
         )
     return told
 

@@ -11,13 +11,9 @@ from statistics import fmean
 from ferpipe.core import files, paths
 from ferpipe.core.errors import exits_cleanly
 from ferpipe.data import folds
-from ferpipe.evaluation import metrics
-from ferpipe.evaluation.cross_validation import (
-    PER_CLASS_HEADER,
-    per_class,
-    score,
-    summarise,
-)
+from ferpipe.evaluation import intervals, metrics
+from ferpipe.evaluation.cross_validation import PER_CLASS_HEADER, per_class, score, summarise
+from ferpipe.evaluation.significance import PairedTest
 from ferpipe.params.cv import CrossValidation
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.preprocess import Preprocess
@@ -25,14 +21,14 @@ from ferpipe.params.reader import Section, read_section
 from ferpipe.params.split import Split
 from ferpipe.params.train import Train
 
-# What the cross-validation replaces or does not use, so that it cannot change a number.
+# What the cross-validation replaces or does not use, so that it cannot change a metric.
 NOT_READ = {"split": ("seed", "test_size", "folds", "fold"), "train": ("seed",)}
 
 
 def fingerprint(sections: Mapping[str, Section], index: bytes) -> str:
     """SHA-256 of the params that the folds read and of index.csv, which names each image's bytes.
 
-    So numbers in a table can be told to be those of a params file and its images, or of others.
+    So metrics in a table can be traced to a params file and its images.
     """
     values = {
         name: section.model_dump(exclude=set(NOT_READ.get(name, ())))
@@ -43,27 +39,44 @@ def fingerprint(sections: Mapping[str, Section], index: bytes) -> str:
 
 
 def text(
-    found: Mapping[str, object], rows: Sequence[Sequence[object]], params: Split, confidence: float
+    summary: Mapping[str, object],
+    recalls: Sequence[Mapping[str, object]],
+    params: Split,
+    confidence: float,
 ) -> list[str]:
-    """The lines that the stage prints."""
-    flag = "; optimistic: selected on test" if found["chosen_on_test"] else ""
+    """The lines that the stage prints.
+
+    Args:
+        summary: as in summary.json.
+        recalls: the rows of per_class.csv.
+        params: the section `split`.
+        confidence: level of the intervals, such as 0.95.
+    """
+    flag = "; optimistic: selected on test" if summary["chosen_on_test"] else ""
+    basis = intervals.basis(summary["interval"], summary["people"])
+    test = PairedTest(summary["baseline_p_value"], summary["baseline_test"])
     lines = [
-        f"{found['images']} images, grouped by {params.group_by}; folds: {found['folds']}, "
-        f"seeds: {found['seeds']}{flag}",
-        f"network   {found['accuracy']:6.1%}  ({confidence:.0%} interval "
-        f"{found['accuracy_low']:.1%} to {found['accuracy_high']:.1%}, {found['interval']}; seeds "
-        f"{found['accuracy_worst_seed']:.1%} to {found['accuracy_best_seed']:.1%}; SD of folds "
-        f"{found['fold_sd']:.1%}), macro-F1 {found['macro_f1']:.3f}",
-        f"baseline  {found['baseline_accuracy']:6.1%}  (SD of folds "
-        f"{found['baseline_fold_sd']:.1%}), macro-F1 {found['baseline_macro_f1']:.3f}",
+        f"{summary['images']} images, grouped by {params.group_by}; folds: {summary['folds']}, "
+        f"seeds: {summary['seeds']}{flag}",
+        f"network   {summary['accuracy']:6.1%}  ({confidence:.0%} interval "
+        f"{summary['accuracy_low']:.1%} to {summary['accuracy_high']:.1%}, {basis}; seeds "
+        f"{summary['accuracy_worst_seed']:.1%} to {summary['accuracy_best_seed']:.1%}; SD of folds "
+        f"{summary['fold_sd']:.1%}), macro-F1 {summary['macro_f1']:.3f}",
+        f"baseline  {summary['baseline_accuracy']:6.1%}  (SD of folds "
+        f"{summary['baseline_fold_sd']:.1%}), macro-F1 {summary['baseline_macro_f1']:.3f}",
+        f"network against baseline, all seeds together: {test}",
         "",
     ]
-    width = max(len("recall of"), *(len(str(row[0])) for row in rows))
-    lines.append(f"{'recall of':{width}}  images  network         interval  baseline")
-    for name, _, recall, low, high, _, support, _, bar, *_ in rows:
-        interval = f"{low:.1%} to {high:.1%}"
-        lines.append(f"{name:{width}}  {support:6}  {recall:7.1%}  {interval:>15}  {bar:8.1%}")
-    return lines
+    width = max(len("recall of"), *(len(str(row["class"])) for row in recalls))
+    lines.append(f"{'recall of':{width}}  images  people  network         interval  baseline")
+    for row in recalls:
+        interval = f"{row['recall_low']:.1%} to {row['recall_high']:.1%}"
+        people = "-" if row["people"] is None else row["people"]
+        lines.append(
+            f"{row['class']:{width}}  {row['support']:6}  {people:>6}  {row['recall']:7.1%}  "
+            f"{interval:>15}  {row['baseline_recall']:8.1%}"
+        )
+    return [*lines, intervals.note([(row["interval"], row["people"]) for row in recalls])]
 
 
 @exits_cleanly("cv_summary")
@@ -109,7 +122,9 @@ def main() -> None:
     support = [images[name] for name in classes]
     recalls = per_class(network, baseline, support, classes, chosen_on, confidence)
     files.write_json(paths.CV / "summary.json", summary)
-    files.write_csv(paths.CV / "per_class.csv", PER_CLASS_HEADER, recalls)
+    files.write_csv(
+        paths.CV / "per_class.csv", PER_CLASS_HEADER, [tuple(row.values()) for row in recalls]
+    )
     confusions = metrics.confusion_rows(network.confusion, classes, chosen_on)
     files.write_csv(paths.CV / "confusion.csv", metrics.CONFUSION_HEADER, confusions)
     print("cv_summary: " + "\n  ".join(text(summary, recalls, sections["split"], confidence)))

@@ -1,4 +1,4 @@
-"""Stage `evaluate`: judge the model once, on test."""
+"""Stage `evaluate`: test the model once, on test, and compare it with its baselines."""
 
 from __future__ import annotations
 
@@ -46,15 +46,6 @@ def subjects_of(images: Sequence[str]) -> list[str]:
     return [subjects[path] for path in images]
 
 
-def beside_the_network(
-    result: Result, schema: records.Schema, test: records.Dataset
-) -> list[baselines.Judged]:
-    """The network and the bars that have learned from train and val."""
-    learned = [records.read_split(paths.RECORDS, schema, name) for name in ("train", "val")]
-    network = baselines.Judged("network", result.predicted, None, result.chosen_on)
-    return [network, *baselines.predict(learned, test)]
-
-
 @exits_cleanly("evaluate")
 def main() -> None:
     """Load model and records, predict test once, write metrics, tables, figures and pages."""
@@ -71,20 +62,36 @@ def main() -> None:
     model = saving.load(paths.MODEL, test.images.shape[1:], schema.classes)
     probabilities = saving.predict(model, test.images, BATCH_SIZE).astype(np.float64)
     result = Result(
-        *(schema.classes, test.paths, test.labels, probabilities),
-        *(schema.chosen_on_test, subjects),
+        classes=schema.classes,
+        paths=test.paths,
+        labels=test.labels,
+        probabilities=probabilities,
+        chosen_on_test=schema.chosen_on_test,
+        subjects=subjects,
     )
 
     measured = calibration.before_and_after(
-        test.labels, probabilities, facts["temperature"], params.confidence
+        test.labels, probabilities, facts["temperature"], params.confidence, subjects
     )
-    beside = beside_the_network(result, schema, test)
-    compared = baselines.rows(
-        *(beside, result.labels, subjects, len(schema.classes), params.confidence)
+    learned = [records.read_split(paths.RECORDS, schema, name) for name in ("train", "val")]
+    network = baselines.Predictions("network", result.predicted, None, result.chosen_on)
+    classifiers = baselines.rows(
+        network,
+        baselines.predict(learned, test),
+        labels=test.labels,
+        subjects=subjects,
+        classes=len(schema.classes),
+        confidence=params.confidence,
     )
-    numbers = headline_metrics(result, params.confidence) | calibration.numbers(measured)
-    numbers |= {"baseline_accuracy": compared[1][1], "majority_accuracy": compared[2][1]}
-    rows = per_class(result, params.confidence)
+    _, hog, majority = classifiers
+    test_metrics = headline_metrics(result, params.confidence)
+    test_metrics |= calibration.calibration_metrics(measured)
+    test_metrics |= {
+        "baseline_accuracy": hog["accuracy"],
+        "baseline_p_value": hog["p_value"],
+        "majority_accuracy": majority["accuracy"],
+    }
+    recalls = per_class(result, params.confidence)
     found = Findings(
         classes=schema.classes,
         paths=test.paths,
@@ -92,9 +99,9 @@ def main() -> None:
         labels=test.labels,
         probabilities=probabilities,
         confidence=params.confidence,
-        headline=headline(numbers, params.confidence),
-        numbers=numbers,
-        per_class=[dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in rows],
+        headline=headline(test_metrics, params.confidence),
+        metrics=test_metrics,
+        per_class=[dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in recalls],
         confusion=result.confusion,
         split=files.read_json(paths.REPORTS / "split.json"),
         training=facts,
@@ -102,12 +109,12 @@ def main() -> None:
         calibration=measured,
         curves=curves.curves(test.labels, probabilities, schema.classes),
         provenance=made_with,
-        beside=[dict(zip(baselines.HEADER, row, strict=True)) for row in compared],
+        classifiers=classifiers,
         closest_pairs=files.read_csv(paths.CLOSEST_PAIRS, paths.CLOSEST_PAIRS_HEADER),
     )
     publish.write_tables(found)
     publish.draw_figures(found, params.figure_dpi)
     publish.write_pages(found, model)
-    for told in (*summary(found), *baselines.lines(compared)):
-        print(f"evaluate: {told}")
+    for line in (*summary(found), *baselines.lines(classifiers)):
+        print(f"evaluate: {line}")
     print(f"evaluate: open {publish.REPORT} in a browser; the model card is {publish.MODEL_CARD}")

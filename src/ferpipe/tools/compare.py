@@ -1,4 +1,4 @@
-"""Two revisions on the same test images, and whether what they differ in can be believed.
+"""Compares two revisions on the same test images, and tests whether they differ by chance.
 
 A revision is what `dvc metrics diff` takes: the workspace, a commit, branch or tag of git, or an
 experiment of DVC. Its tables come from DVC's cache, or from a remote where there is one.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ferpipe.core import paths
 from ferpipe.core.errors import PipelineError, one_line
-from ferpipe.evaluation.significance import mcnemar, over_people
+from ferpipe.evaluation.significance import mcnemar, sign_flip
 
 WORKSPACE = "workspace"
 PREDICTIONS = paths.REPORTS / "predictions.csv"
@@ -126,13 +126,13 @@ def _revision(name: str, text: Callable[[Path], str]) -> Revision:
             raise PipelineError(f"{name}: {path} should have the columns {', '.join(columns)}")
         return rows
 
-    judged = table(PREDICTIONS, "path", "actual", "predicted")
+    predictions = table(PREDICTIONS, "path", "actual", "predicted")
     split = table(paths.SPLIT, *paths.SPLIT_HEADER)
     index = table(paths.INDEX, *paths.INDEX_HEADER)
     return Revision(
         name=name,
-        actual={row["path"]: row["actual"] for row in judged},
-        predicted={row["path"]: row["predicted"] for row in judged},
+        actual={row["path"]: row["actual"] for row in predictions},
+        predicted={row["path"]: row["predicted"] for row in predictions},
         digests={row["path"]: row["sha256"] for row in index},
         subjects={row["path"]: row["subject"] for row in split},
         chosen_on_test=not any(row["split"] == "val" for row in split),
@@ -215,7 +215,7 @@ def verdict(
     Args:
         won: images that became right.
         lost: images that became wrong.
-        subjects: who each image shows; the people judge where all of them are known.
+        subjects: who each image shows; people are tested where all of them are known.
         confidence: see `lines`.
     """
     if not won and not lost:
@@ -227,7 +227,7 @@ def verdict(
         for path in images:
             balances[subjects.get(path, "")] += step
     if "" not in balances:
-        chance = over_people(balances.values())
+        chance = sign_flip(balances.values())
         tested += f"; on the {len(balances)} people whom they show: p = {chance:.2g}"
     if len(won) == len(lost):
         return f"As many became right as wrong: there is no difference to believe ({tested})."
