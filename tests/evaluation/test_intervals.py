@@ -6,28 +6,6 @@ from scipy import stats
 from sklearn import metrics as reference
 
 from ferpipe.evaluation import intervals, metrics
-from ferpipe.model import losses
-
-
-def test_softmax_rows_sum_to_one_also_for_huge_logits():
-    logits = np.array([[1000.0, 999.0, -1000.0], [0.0, 0.0, 0.0]], np.float32)
-    probabilities = losses.softmax(logits)
-    assert probabilities.dtype == np.float64
-    assert probabilities.sum(axis=1) == pytest.approx([1, 1])
-    assert probabilities[0, 0] == pytest.approx(1 / (1 + math.exp(-1)))
-
-
-def test_log_loss_is_that_of_scikit_learn():
-    rng = np.random.default_rng(0)
-    probabilities = losses.softmax(rng.normal(size=(50, 4)))
-    labels = rng.integers(0, 4, 50)
-    expected = reference.log_loss(labels, probabilities, labels=range(4))
-    assert losses.log_loss(labels, probabilities) == pytest.approx(expected)
-
-
-def test_a_sure_mistake_costs_a_finite_log_loss():
-    probabilities = np.array([[1.0, 0.0]])
-    assert losses.log_loss(np.array([1]), probabilities) == pytest.approx(-math.log(1e-7))
 
 
 def test_confusion_is_that_of_scikit_learn():
@@ -259,18 +237,3 @@ def test_a_note_names_the_methods_and_the_people_with_a_caution_where_they_are_f
     assert intervals.note(both[:1]) == "Intervals: bootstrap over subjects, 40 people."
     assert intervals.note([("Wilson over images", None)]) == "Intervals: Wilson over images."
     assert intervals.basis("Wilson over subjects", 1) == f"Wilson over subjects, 1 person{caution}"
-
-
-def test_sharpness_has_the_smallest_log_loss():
-    rng = np.random.default_rng(1)
-    labels = rng.integers(0, 3, 200)
-    scores = np.eye(3)[labels] + rng.normal(0, 0.7, (200, 3))
-    factor = losses.sharpness(scores, labels, (0.1, 30.0))
-    at = [losses.log_loss(labels, losses.softmax(scores * factor * near)) for near in (0.9, 1, 1.1)]
-    assert at[1] == min(at)
-
-
-def test_sharpness_stays_within_its_bounds_where_nothing_is_wrong():
-    labels = np.arange(30) % 3
-    factor = losses.sharpness(np.eye(3)[labels], labels, (1.0, 30.0))
-    assert factor == pytest.approx(30.0, rel=1e-3)

@@ -164,7 +164,7 @@ def test_refits_on_val_once_it_has_chosen():
     before, after, whole = heads(({}, training, False), ({}, training, True), ({}, both, False))
     assert before[0] == after[0]
     assert not np.allclose(before[1], after[1])
-    # Only how sharp it is was chosen otherwise.
+    # Only the temperature differs.
     factor = (after[1] * whole[1]).sum() / (whole[1] ** 2).sum()
     np.testing.assert_allclose(after[1], factor * whole[1], atol=1e-5)
 

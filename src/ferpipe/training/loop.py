@@ -10,15 +10,15 @@ from ferpipe.core.errors import PipelineError
 from ferpipe.data import records
 from ferpipe.model import saving
 from ferpipe.model.backend import is_out_of_memory, keras
-from ferpipe.model.losses import sharpness
+from ferpipe.model.losses import fit_temperature
 from ferpipe.model.network import initial_model
 from ferpipe.params.train import Train
 from ferpipe.training.checkpoints import Checkpoints, State
 from ferpipe.training.epoch import run_epoch
 from ferpipe.training.phase import Epoch, Phase, Task, finish, task
 
-# Of logits: what makes them softer or sharper than this is no calibration any more.
-SHARPNESS = (0.1, 10.0)
+# Of logits: beyond these a temperature is no calibration any more.
+TEMPERATURES = (0.1, 10.0)
 # What makes an epoch better than another; the second number decides between equals.
 RANKS = {
     "loss": lambda row: (-row.val_loss, row.val_accuracy),
@@ -140,12 +140,12 @@ def calibrated(
 ) -> float:
     """The temperature at which the classifier is as sure as it is right on the choosing split.
 
-    A solved head brings its own; once val has taught it, val is no judge of it any more.
+    A solved head brings its own, fitted before the head was refit on train + val.
     """
     if refits_on_val(params, schema):
         return 1.0
     logits = saving.predict(model, choosing.images, params.batch_size).astype(np.float64)
-    return 1 / sharpness(logits, choosing.labels, SHARPNESS)
+    return fit_temperature(logits, choosing.labels, TEMPERATURES)
 
 
 def _tell(row: Epoch, better: bool, chooser: str, seconds: float) -> None:

@@ -14,7 +14,7 @@ from sklearn.linear_model import Ridge
 from ferpipe.data import records
 from ferpipe.model import saving
 from ferpipe.model.backend import keras
-from ferpipe.model.losses import log_loss, sharpness, softmax
+from ferpipe.model.losses import fit_temperature, log_loss, softmax
 from ferpipe.params.train import Train
 from ferpipe.training import augment
 from ferpipe.training.epoch import class_weights
@@ -24,8 +24,8 @@ from ferpipe.training.phase import Epoch
 LEAST_DEVIATION = 0.1
 # Images that are changed at once.
 VIEW_BATCH = 256
-# A regression's scores are about 0..1; as logits they want a factor within these bounds.
-SHARPNESS = (1.0, 30.0)
+# A regression's scores are about 0..1; as logits they want a temperature within these bounds.
+TEMPERATURES = (1 / 30, 1.0)
 
 
 def solve_head(
@@ -43,7 +43,7 @@ def solve_head(
             latter's weights are set.
         params: the section `train`.
         training: the split to fit.
-        choosing: the split that chooses how sharp the probabilities are.
+        choosing: the split that chooses the temperature.
         with_choosing: whether, once that is chosen, the head is solved anew on both splits.
 
     Returns:
@@ -68,7 +68,7 @@ def solve_head(
     kernel, bias = solved(training.images, training.labels)
     head.set_weights([kernel, bias])
     seen, judged = scores(training.images), scores(choosing.images)
-    factor = sharpness(judged, choosing.labels, SHARPNESS)
+    factor = 1 / fit_temperature(judged, choosing.labels, TEMPERATURES)
     seen, judged = softmax(factor * seen), softmax(factor * judged)
     if with_choosing:
         kernel, bias = solved(
