@@ -91,6 +91,14 @@ def test_what_does_not_fit_is_named_and_nothing_of_it_stays(tmp_path, run_python
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such permissions")
+def test_the_umask_of_the_process_is_never_touched(tmp_path, monkeypatch):
+    """Another thread that makes a file meanwhile would get the wrong permissions."""
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("it was"))
+    files.write_text(tmp_path / "a.txt", "a")
+    with files.scratch(tmp_path / "b"):
+        pass
+
+
 @pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o002, 0o664), (0o077, 0o600)])
 def test_an_output_has_the_permissions_of_an_ordinary_file(tmp_path, umask, mode):
     before = os.umask(umask)

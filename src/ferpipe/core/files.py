@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from ferpipe.core.errors import NO_SPACE, PipelineError
 
 # What lies beside a target while it is written ends so; git and DVC ignore it.
 UNFINISHED = ".partial"
+BINARY = getattr(os, "O_BINARY", 0)  # of Windows
 # Significant digits of a float in a table or a JSON file.
 DIGITS = 6
 _open: set[Path] = set()
@@ -39,8 +41,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         and the temporary file is gone.
     """
     _sweep(path)
-    handle, name = tempfile.mkstemp(UNFINISHED, f".{path.name}.", path.parent)
-    temporary = Path(name)
+    # As `open` makes it, so the umask holds; mkstemp makes files that only their owner reads.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}{UNFINISHED}")
+    handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | BINARY, 0o666)
     _open.add(temporary)
     try:
         with _naming(path):
@@ -48,10 +51,6 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-            # mkstemp makes files that only their owner reads; outputs are ordinary files.
-            umask = os.umask(0)
-            os.umask(umask)
-            temporary.chmod(0o666 & ~umask)
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
