@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv repro cv verify torture report-screenshot check test test-browser test-remotes bench lint \
-	format lock schema clean
+	format lock params clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' \
@@ -92,7 +92,10 @@ lock: ## resolve the dependencies anew into both lock files (needs uv)
 	$(UV_COMPILE) -o requirements.lock pyproject.toml
 	$(UV_COMPILE) --extra gpu -c requirements.lock -o requirements-gpu.lock pyproject.toml
 
-schema: venv ## write params.schema.json from the models in src/ferpipe/params
+# After an edit of presets/base.yaml or of src/ferpipe/params. Whoever has an experiment of their own
+# in params.yaml does not want this: it prints each value that it replaces.
+params: venv ## for maintainers: rewrite params.yaml and params.schema.json from presets/base.yaml and the models
+	ferpipe preset sample
 	ferpipe schema
 
 clean: ## remove the environment; data, models and DVC's cache stay

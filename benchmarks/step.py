@@ -1,10 +1,10 @@
 """One full training step of ResNet101: this project, plain Keras and PyTorch, in turn.
 
 Forward, backward and optimizer: AdamW with weight decay and the gradients' norm clipped to 1, seven
-classes. Ours is all that an epoch of `ferpipe.train` does for a batch: cached gray images of 48 px
-are drawn, augmented and resized in the model. The others get finished arrays of the size, so they
-do less. The contenders of a size and batch are started, then train in turn, in several rounds, so
-that a noisy machine hits all alike; the ratio to PyTorch is taken round by round. Where one step
+classes. Ours is all that `ferpipe.training.epoch.run_epoch` does for a batch: cached gray images of
+48 px are drawn, augmented and resized in the model. The others get finished arrays of the size, so
+they do less. The contenders of a size and batch are started, then train in turn, in several rounds,
+so that a noisy machine hits all alike; the ratio to PyTorch is taken round by round. Where one step
 takes longer than a turn there are three rounds, and where memory holds one contender only, each has
 it to itself.
 """

@@ -5,7 +5,8 @@ import numpy as np
 from ferpipe.data import records
 from ferpipe.params.train import Augment, Train
 
-NO_AUGMENT = Augment(flip=False, rotate=0.0, shift=0.0, zoom=0.0, contrast=0.0)
+# 0 switches an augmentation off, false the flip.
+NO_AUGMENT = Augment(**{name: name != "flip" and 0.0 for name in Augment.model_fields})
 
 
 def train_params(**changes) -> Train:

@@ -74,8 +74,11 @@ def test_preset_without_a_name_lists_them_with_their_headers(ferpipe, project):
         assert f"{name}\n  {presets.header(name)[0]}\n" in done.stdout
         assert f"  Command: make repro PRESET={name}" in done.stdout
     assert done.stdout.endswith(
-        "Apply one with `ferpipe preset NAME`; see what it changed with `dvc params diff`.\n"
+        "`ferpipe preset NAME` replaces params.yaml; `dvc params diff` shows what changed.\n"
+        "Keys that a preset does not set, also those of `evaluate`, `cv` and `run`, are reset\n"
+        "to the values of presets/base.yaml.\n"
     )
+    assert "base\n  " not in done.stdout
     assert (project / "params.yaml").read_bytes() == before
 
 
@@ -85,6 +88,25 @@ def test_preset_with_a_name_changes_the_params_and_says_how(ferpipe):
     assert "download.source: sample -> kaggle\n" in done.stdout
     assert "source kaggle" in ferpipe("check").stdout
     assert ferpipe("preset", "ckplus").stdout == "nothing to change\n"
+
+
+def test_preset_writes_params_that_are_missing_or_damaged(ferpipe, project, root):
+    path = project / "params.yaml"
+    path.write_text("train: [\n")
+    done = ferpipe("preset", "sample")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("params.yaml, line 2: not valid YAML: ")
+    assert done.stdout.endswith(": replaced\n")
+    path.unlink()
+    assert ferpipe("preset", "sample").stdout == "params.yaml was missing: written\n"
+    assert path.read_bytes() == (root / "params.yaml").read_bytes()
+
+
+def test_a_preset_that_is_not_valid_is_told_in_one_line(ferpipe, project):
+    (project / "presets" / "bad.yaml").write_text("train:\n  epoch: 3\n")
+    assert failed(
+        ferpipe("preset", "bad"), "ferpipe: error: presets/bad.yaml: train.epoch: unknown key; "
+    )
 
 
 def test_an_unknown_preset_is_told_in_one_line(ferpipe):
@@ -117,6 +139,8 @@ def test_every_command_has_help(command, capsys):
     names = ["check", "preset", "schema", "contact-sheet", "compare"]
     expected = names if not command else ["--params FILE"]
     assert all(word in text for word in expected)
+    if command == "preset":
+        assert "are reset to the values of presets/base.yaml" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("args", [[], ["chekc"], ["check", "more"]])

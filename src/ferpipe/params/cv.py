@@ -12,10 +12,10 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class CrossValidation(Section):
-    """How often the cross-validation of cv/dvc.yaml is repeated."""
+    """Cross-validation, run by the stages of cv/dvc.yaml."""
 
     seeds: Annotated[list[Seed], Field(min_length=1)] = Field(
-        description="each deals ten folds of its own and trains on them; replaces split.seed and "
+        description="random seeds, one ten-fold cross-validation each; replaces split.seed and "
         "train.seed",
         json_schema_extra={"uniqueItems": True},
     )

@@ -13,10 +13,10 @@ class Kaggle(Section):
     """A data set on Kaggle."""
 
     dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_.-]+$")] = Field(
-        description="owner/name, as in the page's address"
+        description="owner/name, as in the URL of the data set"
     )
     version: Annotated[int, Field(ge=1)] | None = Field(
-        description="the data set's version on Kaggle; null takes the newest"
+        description="version of the data set on Kaggle; null: the newest"
     )
 
 
@@ -24,7 +24,7 @@ class Local(Section):
     """Images on this machine."""
 
     path: Annotated[str, Field(min_length=1, pattern=r"^[^~]")] = Field(
-        description="a zip, or a folder with one folder a class; relative to the repository"
+        description="zip or folder with one subfolder per class; relative to the repository"
     )
 
 
@@ -32,47 +32,53 @@ class Sample(Section):
     """The built-in sample: faces that this package draws."""
 
     subjects: Annotated[int, Field(ge=2, le=999)] = Field(
-        description="how many people; each shows every expression in three neighbouring frames"
+        description="number of people; each shows seven expressions in three consecutive frames"
     )
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(description="another seed, other people")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
+        description="random seed of the drawn faces"
+    )
 
 
 class Limits(Section):
-    """How much a zip or a folder may hold; what is no image counts as a file and no more."""
+    """Upper limits for a downloaded or local zip or folder; only images count towards sizes."""
 
-    files: Annotated[int, Field(ge=1)] = Field(description="files in it")
-    file_mb: Annotated[int, Field(ge=1)] = Field(description="megabytes of one image, unpacked")
+    files: Annotated[int, Field(ge=1)] = Field(description="number of files")
+    file_mb: Annotated[int, Field(ge=1)] = Field(
+        description="size of one image in MB (10^6 bytes), uncompressed"
+    )
     total_mb: Annotated[int, Field(ge=1)] = Field(
-        description="megabytes of all images together, unpacked"
+        description="size of all images in MB (10^6 bytes), uncompressed"
     )
     ratio: Annotated[int, Field(ge=1)] = Field(
-        description="how many times as large as the zip its images are"
+        description="uncompressed size of all images divided by the size of the zip"
     )
 
 
 class Expect(Section):
-    """What the archive must hold; null leaves a point unchecked."""
+    """Checks of the content of the archive."""
 
     class_counts: dict[str, Annotated[int, Field(ge=1)]] | None = Field(
-        description="images of each class"
+        description="number of images per class; null: no check"
     )
     digest: Sha256 | None = Field(
-        description="digest of the content, as `download` prints it: label/file names and SHA-256"
+        description="SHA-256 of paths and image hashes, as printed by `download`; null: no check"
     )
 
 
 class Download(Section):
-    """Which images the experiment is made of."""
+    """The images of the experiment."""
 
-    source: Literal["sample", "kaggle", "local"] = Field(description="where images come from")
+    source: Literal["sample", "kaggle", "local"] = Field(
+        description="sample (faces drawn by this package), kaggle, or local (your own images)"
+    )
     root: str | None = Field(
-        description="the folder in the archive that holds the class folders; null finds it"
+        description="folder in the archive that contains the class folders; null: find it"
     )
     max_bad_fraction: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="share of images that may be skipped because they cannot be used"
+        description="fraction of images that may be skipped as unusable; above it: an error"
     )
-    limits: Limits = Field(description="how much may arrive")
-    expect: Expect = Field(description="what must have arrived")
+    limits: Limits = Field(description="upper limits for a downloaded or local zip or folder")
+    expect: Expect = Field(description="checks of the content of the archive")
     sample: Sample = Field(description="used when source is sample")
     kaggle: Kaggle = Field(description="used when source is kaggle")
     local: Local = Field(description="used when source is local")

@@ -1,4 +1,4 @@
-"""The whole of params.yaml: what `ferpipe check` checks, and the schema that editors use."""
+"""All sections of params.yaml: the model that `ferpipe check` uses, and the JSON schema."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ferpipe.params.train import Train
 
 
 class Experiment(Section):
-    """Every section. Only people's tools import this: a stage reads its own section."""
+    """All sections of params.yaml. Only tools read it whole: a stage reads its own sections."""
 
-    download: Download = Field(description="which images the experiment is made of")
-    split: Split = Field(description="which images train, which choose and which judge")
-    preprocess: Preprocess = Field(description="what the cached records hold")
-    train: Train = Field(description="the network and how it learns")
-    evaluate: Evaluate = Field(description="how results are told")
-    cv: CrossValidation = Field(description="how often the cross-validation is repeated")
-    run: Run = Field(description="what cannot change an output")
+    download: Download = Field(description="the images of the experiment")
+    split: Split = Field(description="how images are split into train, val and test")
+    preprocess: Preprocess = Field(description="size and format of the cached images")
+    train: Train = Field(description="the network and its training")
+    evaluate: Evaluate = Field(description="how results are reported")
+    cv: CrossValidation = Field(description="cross-validation (`make cv`)")
+    run: Run = Field(description="settings that cannot change an output")
 
 
 def read_experiment(path: Path) -> Experiment:

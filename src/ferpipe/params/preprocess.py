@@ -10,12 +10,14 @@ from ferpipe.params.reader import Section
 
 
 class Preprocess(Section):
-    """What the cached records hold."""
+    """Size and format of the cached images."""
 
     image_size: Annotated[int, Field(ge=8, le=1024)] = Field(
-        description="side of the square cached images, in pixels; larger sources are resized down"
+        description="side of the cached images in pixels; the center square, resized bicubically"
     )
-    color: Literal["grayscale", "rgb"] = Field(description="one channel or three")
+    color: Literal["grayscale", "rgb"] = Field(
+        description="grayscale (one channel) or rgb (three channels)"
+    )
     shard_size: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        description="images in one TFRecord shard"
+        description="images per TFRecord shard"
     )

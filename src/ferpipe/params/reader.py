@@ -25,16 +25,24 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 SectionType = TypeVar("SectionType", bound=Section)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML 1.2 mapping.
+def load_yaml(path: Path, loader: YAML | None = None) -> Any:
+    """Load a YAML 1.2 file.
 
     YAML 1.2 takes `1e-5` for a float, as DVC does; PyYAML, which follows 1.1, takes it for text.
 
+    Args:
+        path: the file.
+        loader: what reads it; None reads plain values.
+
+    Returns:
+        What the file holds; None if it holds comments only.
+
     Raises:
-        PipelineError: the file is missing, is not YAML or holds no mapping.
+        PipelineError: the file is missing or is not YAML.
     """
+    loader = loader or YAML(typ="safe", pure=True)
     try:
-        values = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        return loader.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing; run this in the repository's root") from None
     except UnicodeDecodeError as error:
@@ -46,6 +54,15 @@ def read_yaml(path: Path) -> dict[str, Any]:
         where = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or one_line(error)
         raise PipelineError(f"{path}{where}: not valid YAML: {problem}") from None
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML 1.2 mapping as plain values.
+
+    Raises:
+        PipelineError: the file is missing, is not YAML or holds no mapping.
+    """
+    values = load_yaml(path)
     if not isinstance(values, dict):
         raise PipelineError(f"{path} should hold sections, found {type(values).__name__}")
     return values
@@ -72,7 +89,9 @@ def read_section(path: Path, name: str, model: type[SectionType]) -> SectionType
     return checked(values[name], model, path, prefix=name)
 
 
-def checked(values: object, model: type[SectionType], path: Path, prefix: str = "") -> SectionType:
+def checked(
+    values: object, model: type[SectionType], path: Path | str, prefix: str = ""
+) -> SectionType:
     """Check values against a model; see `read_section` for the error that it raises."""
     try:
         return model.model_validate(values)

@@ -1,4 +1,4 @@
-"""params.yaml, section `run`: what cannot change an output, so no stage depends on it."""
+"""params.yaml, section `run`: settings that cannot change an output; no stage depends on them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from ferpipe.params.reader import Section
 
 
 class Run(Section):
-    """How the work is done, never what comes out of it."""
+    """Settings that cannot change an output."""
 
     workers: Annotated[int, Field(ge=0, le=256)] = Field(
-        description="threads that decode images; 0: one a core"
+        description="threads that decode images; 0: one per core"
     )
     download_deadline: Annotated[int, Field(ge=1, le=86_400)] = Field(
-        description="seconds after which a download is given up"
+        description="time limit of a download in seconds, including retries"
     )
     checkpoint_seconds: Annotated[int, Field(ge=0, le=86_400)] = Field(
-        description="seconds of training between two checkpoints, at the least; 0: after each epoch"
+        description="minimum time between two checkpoints in seconds; 0: after every epoch"
     )

@@ -13,26 +13,28 @@ NAME_GROUPS = ("subject", "sequence")
 
 
 class Split(Section):
-    """Which images train, which choose (val) and which judge (test)."""
+    """How images are split into train, val (selects the epoch) and test."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(description="another seed, another split")
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(description="random seed of the split")
     test_size: Annotated[float, Field(gt=0, lt=1)] = Field(
-        description="share of all images that judges; not used when folds is set"
+        description="fraction of images in the test split; ignored when folds is set"
     )
     val_size: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="share of all images that chooses the epoch; 0: test chooses too"
+        description="fraction of images in the validation split; 0: the epoch is selected on test"
     )
     group_by: Literal["none", "sequence", "subject"] = Field(
-        description="what is never divided between train, val and test"
+        description="images that stay in one split: none (no groups), sequence or subject"
     )
     name_pattern: str = Field(
-        description="regular expression for file names; its groups `subject` and `sequence` say "
-        "who an image shows and which recording it is from"
+        description="regular expression for file names; its groups `subject` and `sequence` are "
+        "the person and the recording"
     )
     folds: Annotated[int, Field(ge=2, le=1000)] | None = Field(
-        description="cut the images into this many test folds; null uses test_size"
+        description="number of folds, one of which is the test split; null: use test_size"
     )
-    fold: Annotated[int, Field(ge=0)] = Field(description="the fold that is test, from 0")
+    fold: Annotated[int, Field(ge=0)] = Field(
+        description="index of the fold that is the test split, from 0"
+    )
 
     @field_validator("name_pattern")
     @classmethod

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from ferpipe.params.reader import Section, Sha256
 
-Share = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 BACKBONES = (
     "compact",
@@ -22,97 +22,112 @@ BACKBONES = (
     *(f"ConvNeXt{size}" for size in ("Tiny", "Small", "Base", "Large", "XLarge")),
 )
 
-# The smallest side that a network takes, in pixels; 32 where it is not named.
+# Minimum input side of a network, in pixels; 32 if it is not listed.
 LEAST_INPUT = {"compact": 16, "InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
 
 
 class Augment(Section):
-    """Random changes of the training images, anew in each epoch."""
+    """Random augmentation of training images, drawn anew in every epoch."""
 
-    flip: bool = Field(description="mirror half of the images")
-    rotate: Annotated[float, Field(ge=0, le=180)] = Field(description="up to this many degrees")
-    shift: Share = Field(description="up to this share of the side")
-    zoom: Share = Field(description="larger or smaller by a factor of up to 1 + this")
-    contrast: Share = Field(description="more or less by a factor of up to 1 + this")
+    flip: bool = Field(
+        description="mirror images with probability 0.5; a solved head averages both sides"
+    )
+    rotate: Annotated[float, Field(ge=0, le=180)] = Field(
+        description="rotation in degrees, drawn from [-x, x]"
+    )
+    shift: Fraction = Field(
+        description="shift along each axis as a fraction of the side, drawn from [-x, x]"
+    )
+    zoom: Fraction = Field(
+        description="zoom factor, drawn from [1/(1+x), 1+x], uniformly on a logarithmic scale"
+    )
+    contrast: Fraction = Field(
+        description="contrast factor, drawn from [1/(1+x), 1+x], uniformly on a logarithmic scale"
+    )
 
 
 class Train(Section):
-    """The network and how it learns."""
+    """The network and its training."""
 
     backbone: Literal[BACKBONES] = Field(  # type: ignore[valid-type]
-        description="compact: our small residual network; the rest are of keras.applications"
+        description="compact (small residual network), or the name of a keras.applications network"
     )
     weights: Annotated[str, Field(min_length=1)] = Field(
-        description="where the backbone starts: none (random), imagenet, or a weights file's path"
+        description="initial weights of the backbone: none (random), imagenet, or a file's path"
     )
-    weights_sha256: Sha256 | None = Field(description="SHA-256 of the weights file")
+    weights_sha256: Sha256 | None = Field(
+        description="SHA-256 of the weights file; required with a path, otherwise null"
+    )
     input_size: Annotated[int, Field(ge=16, le=1024)] = Field(
-        description="side of what the backbone sees, in pixels; resized inside the model"
+        description="side of the backbone's input in pixels; the model resizes the cached images"
     )
-    batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(description="images in one step")
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(description="images per training step")
     batchnorm: Literal["frozen", "updated"] = Field(
-        description="frozen: BatchNorm layers that come with weights keep their statistics"
+        description="BatchNorm layers with pretrained weights: frozen (weights and statistics), or "
+        "updated"
     )
     head: Literal["trained", "solved"] = Field(
-        description="trained: by steps, on the backbone's output; solved: ridge regression, "
-        "exactly, on gradients' histograms and the backbone's features"
+        description="trained: by gradient descent on the backbone's output; solved: by ridge "
+        "regression, in closed form, on HOG features and the backbone's feature maps"
     )
     ridge: Annotated[float, Field(gt=0, le=1000)] = Field(
-        description="how small a solved head's weights are kept"
+        description="L2 penalty on the weights of a solved head"
     )
     views: Annotated[int, Field(ge=0, le=100)] = Field(
-        description="changed copies of every training image that a solved head sees"
+        description="augmented copies of each training image for a solved head"
     )
     head_epochs: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        description="epochs of the head alone, the backbone frozen, before fine-tuning"
+        description="epochs that train only the head, on a frozen backbone, before fine-tuning"
     )
     head_learning_rate: Annotated[float, Field(gt=0, le=10)] = Field(
-        description="learning rate of those epochs"
+        description="learning rate of head_epochs, constant"
     )
     epochs: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        description="epochs of the whole network; 0 with a solved head: none"
+        description="epochs that train the whole network; 0: none, with a solved head only"
     )
     learning_rate: Annotated[float, Field(gt=0, le=10)] = Field(
-        description="learning rate after warm-up"
+        description="peak learning rate of epochs, reached after warm-up"
     )
     schedule: Literal["constant", "cosine"] = Field(
-        description="course of the learning rate after warm-up; cosine falls to 0 at the end"
+        description="learning rate after warm-up: constant, or cosine (decays to 0)"
     )
     warmup_epochs: Annotated[int, Field(ge=0, le=1000)] = Field(
-        description="epochs over which the learning rate rises from 0"
+        description="epochs of linear warm-up of the learning rate"
     )
-    optimizer: Literal["adam", "adamw", "sgd"] = Field(description="sgd has momentum 0.9")
+    optimizer: Literal["adam", "adamw", "sgd"] = Field(
+        description="adam, adamw or sgd (momentum 0.9)"
+    )
     weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(
-        description="decoupled decay of kernels; 0: none"
+        description="decoupled weight decay on kernels (adamw and sgd); 0: off"
     )
     clip_norm: Annotated[float, Field(ge=0)] = Field(
-        description="largest norm of all gradients together; 0: no limit"
+        description="maximum global norm of the gradients; 0: no clipping"
     )
-    label_smoothing: Share = Field(
-        description="share of each label that is spread over all classes"
+    label_smoothing: Fraction = Field(
+        description="fraction of each label that is spread evenly over all classes"
     )
-    dropout: Share = Field(description="share of the head's features dropped while training")
+    dropout: Fraction = Field(description="dropout rate on the features before the logits")
     class_weights: Literal["none", "balanced"] = Field(
-        description="balanced: rare classes count for more in the loss"
+        description="weights in the loss: none, or balanced (inverse class frequency)"
     )
-    augment: Augment = Field(description="random changes of the training images")
+    augment: Augment = Field(description="random augmentation of training images")
     monitor: Literal["loss", "accuracy"] = Field(
-        description="what of val chooses the epoch; loss is steadier where val is small"
+        description="validation metric that selects the epoch; loss is less noisy on a small split"
     )
     early_stopping: Annotated[int, Field(ge=0)] = Field(
-        description="stop after this many epochs without a better one; 0: never"
+        description="epochs without improvement before training stops; 0: never"
     )
     backend: Literal["tensorflow", "jax"] = Field(
-        description="what computes; jax is an extra of the package, for a GPU"
+        description="tensorflow, or jax (an extra of the package, meant for a GPU)"
     )
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
-        description="number format of the computation; weights are always float32"
+        description="compute precision; weights are always float32"
     )
     deterministic: bool = Field(
-        description="the same bytes on this kind of processor, whatever the number of cores"
+        description="identical bytes on the same kind of processor, with any number of cores"
     )
     seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
-        description="initial weights, order, augmentation and dropout"
+        description="random seed of initial weights, image order, augmentation and dropout"
     )
 
     @model_validator(mode="after")

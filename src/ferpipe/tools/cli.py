@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 from pathlib import Path
 
 from ferpipe.core import files, paths
@@ -39,11 +40,20 @@ def check(args: argparse.Namespace) -> None:
 
 
 def preset(args: argparse.Namespace) -> None:
-    """List the presets, or lay one over the params file."""
+    """List the presets, or replace the params file by one of them.
+
+    The result is the same whatever the file held before: keys that the preset does not name, those
+    of `evaluate`, `cv` and `run` too, are reset to the values of presets/base.yaml. Every change is
+    printed. The file may be missing or damaged.
+    """
     if args.name is None:
         for name in presets.names():
             print("\n  ".join([name, *presets.header(name)]) + "\n")
-        print("Apply one with `ferpipe preset NAME`; see what it changed with `dvc params diff`.")
+        print(
+            "`ferpipe preset NAME` replaces params.yaml; `dvc params diff` shows what changed.\n"
+            "Keys that a preset does not set, also those of `evaluate`, `cv` and `run`, are reset\n"
+            "to the values of presets/base.yaml."
+        )
         return
     changes = presets.apply(args.name, args.params)
     for change in changes or ["nothing to change"]:
@@ -98,8 +108,8 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     def add(name: str, run: object, *, params: bool = True) -> argparse.ArgumentParser:
-        text = (run.__doc__ or "").splitlines()[0]
-        command = commands.add_parser(name, help=text, description=text)
+        text = inspect.getdoc(run) or ""
+        command = commands.add_parser(name, help=text.partition("\n")[0], description=text)
         command.set_defaults(run=run)
         if params:
             command.add_argument(

@@ -1,8 +1,15 @@
-"""Ready-made experiments: overlays on params.yaml, each with a header that says what to expect."""
+"""Presets: experiments as overlays that hold only what differs from presets/base.yaml.
+
+`base.yaml` is a whole params file with its comments, and no preset itself. Each other file of the
+folder is a preset: a header comment that says what to expect, then the keys whose values differ.
+A preset that differs in nothing is its header alone.
+"""
 
 from __future__ import annotations
 
+import difflib
 import io
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -13,16 +20,18 @@ from ruamel.yaml.representer import RoundTripRepresenter
 from ferpipe.core import files
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.experiment import Experiment
-from ferpipe.params.reader import checked, read_yaml
+from ferpipe.params.reader import checked, load_yaml, read_yaml
 
 FOLDER = Path("presets")
+BASE = FOLDER / "base.yaml"
+ABSENT = object()
 
 
 def names() -> list[str]:
-    """The presets that there are, in alphabetical order."""
+    """The presets, in alphabetical order."""
     if not FOLDER.is_dir():
         raise PipelineError(f"{FOLDER}/ is missing; run this in the repository's root")
-    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return sorted(path.stem for path in FOLDER.glob("*.yaml") if path != BASE)
 
 
 def header(name: str) -> list[str]:
@@ -40,29 +49,34 @@ def header(name: str) -> list[str]:
 
 
 def apply(name: str, params: Path) -> list[str]:
-    """Lay a preset over a params file; comments and order of the file stay.
+    """Write a preset to a params file; the result does not depend on what the file held before.
+
+    Keys that the preset does not name are reset to the values of presets/base.yaml, those of
+    `evaluate`, `cv` and `run` too. Comments and order are those of presets/base.yaml.
 
     Args:
         name: the preset.
-        params: the file to change; untouched when the result would not be valid.
+        params: the file to replace; it may be missing or damaged. Nothing is written if the
+            preset is not valid.
 
     Returns:
-        The changes, such as "train.epochs: 12 -> 50".
+        The changes against the values that the file held, such as "train.epochs: 12 -> 50", or
+        what is wrong with the file that was replaced; empty if the file stays as it was.
 
     Raises:
-        PipelineError: there is no such preset, or the result is not valid.
+        PipelineError: there is no such preset, or it is not valid.
     """
-    read_yaml(params)  # a file that is not YAML ends here, in one line
-    yaml = _round_trip()
-    document = yaml.load(params.read_text(encoding="utf-8"))
-    changes: list[str] = []
-    _lay_over(document, yaml.load(_path(name).read_text(encoding="utf-8")), "", changes)
+    preset = _path(name)
+    document = _load(BASE)
+    _overlay(document, _load(preset), preset)
     _align_comments(document)
-    text = io.StringIO()
-    yaml.dump(document, text)
-    values = YAML(typ="safe", pure=True).load(text.getvalue())
-    checked(values, Experiment, Path(f"{params} with the preset {name}"))
-    files.write_text(params, text.getvalue())
+    stream = io.StringIO()
+    _round_trip().dump(document, stream)
+    text = stream.getvalue()
+    values = YAML(typ="safe", pure=True).load(text)
+    checked(values, Experiment, f"{preset} over {BASE}")
+    changes = _changes(params, document, text)
+    files.write_text(params, text)
     return changes
 
 
@@ -89,21 +103,34 @@ def _round_trip() -> YAML:
     return yaml
 
 
-def _lay_over(
-    document: CommentedMap, overlay: CommentedMap, prefix: str, changes: list[str]
-) -> None:
-    """Put the overlay's values into the document.
+def _load(path: Path) -> CommentedMap:
+    """A file of presets/ with its comments; an empty mapping if it holds comments only."""
+    document = load_yaml(path, _round_trip())
+    if document is None:
+        return CommentedMap()
+    if not isinstance(document, CommentedMap):
+        raise PipelineError(f"{path} should hold sections, such as `train:`")
+    return document
 
-    A block mapping is a section, gone through key by key; a flow mapping, `{a: 1}`, is a value.
-    """
+
+def _is_section(node: object) -> bool:
+    """Whether a node is a section, a block mapping. A flow mapping, `{a: 1}`, is a value."""
+    return isinstance(node, CommentedMap) and not node.fa.flow_style()
+
+
+def _overlay(document: CommentedMap, overlay: CommentedMap, preset: Path, prefix: str = "") -> None:
+    """Replace the document's values by those of the overlay, section by section."""
     for key, value in overlay.items():
-        old = document.get(key)
-        section = isinstance(value, CommentedMap) and not value.fa.flow_style()
-        if section and isinstance(old, CommentedMap):
-            _lay_over(old, value, f"{prefix}{key}.", changes)
-        elif old != value:
-            was, becomes = ("null" if one is None else one for one in (old, value))
-            changes.append(f"{prefix}{key}: {was} -> {becomes}")
+        if key not in document:
+            close = difflib.get_close_matches(str(key), map(str, document), n=1)
+            hint = f"did you mean `{close[0]}`? " if close else ""
+            raise PipelineError(
+                f"{preset}: {prefix}{key}: unknown key; {hint}{BASE} has here: "
+                f"{', '.join(map(str, document))}"
+            )
+        if _is_section(value) and _is_section(document[key]):
+            _overlay(document[key], value, preset, f"{prefix}{key}.")
+        else:
             document[key] = value
 
 
@@ -115,3 +142,43 @@ def _align_comments(node: CommentedMap) -> None:
     for value in node.values():
         if isinstance(value, CommentedMap):
             _align_comments(value)
+
+
+def _changes(params: Path, document: CommentedMap, text: str) -> list[str]:
+    """What writing the document, as `text`, changes in a params file."""
+    if not params.exists():
+        return [f"{params} was missing: written"]
+    try:
+        before = read_yaml(params)
+    except PipelineError as error:
+        return [f"{error}: replaced"]
+    changes = list(_differences(before, document))
+    if not changes and params.read_bytes() != text.encode():
+        return [f"no value changed; comments and layout are those of {BASE} again"]
+    return changes
+
+
+def _differences(
+    before: Mapping[str, object], after: CommentedMap, prefix: str = ""
+) -> Iterator[str]:
+    """Lines such as "train.epochs: 12 -> 50", in the order of `after`; then what it lacks."""
+    for key in [*after, *(key for key in before if key not in after)]:
+        old, new = before.get(key, ABSENT), after.get(key, ABSENT)
+        if _is_section(new) and isinstance(old, dict):
+            yield from _differences(old, new, f"{prefix}{key}.")
+        elif old != new:
+            yield f"{prefix}{key}: {_shown(old)} -> {_shown(new)}"
+
+
+def _shown(value: object) -> str:
+    """A value as a params file has it, on one line."""
+    if value is ABSENT:
+        return "absent"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_shown(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    text = str(value)
+    return text if text.isprintable() else repr(text)

@@ -37,7 +37,7 @@ class Clone:
     Args:
         root: the repository.
         path: where the clone goes.
-        preset: laid over its params.yaml; None leaves that as committed.
+        preset: written to its params.yaml; None leaves that as committed.
         changes: environment variables that differ from ours.
         umask: for the files that it writes.
     """
