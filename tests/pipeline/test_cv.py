@@ -91,7 +91,7 @@ def test_the_summary_is_that_of_the_predictions(finished):
     assert (found["folds"], found["seeds"], found["chosen_on_test"]) == (2, 1, False)
     counts = rows(finished.path / "reports/cv/confusion.csv")
     right = sum(int(row["count"]) for row in counts if row["actual"] == row["predicted"])
-    assert found["accuracy"] == pytest.approx(right / found["images"])
+    assert found["accuracy"] == pytest.approx(right / found["images"], abs=1e-6)
     assert len(found["params_sha256"]) == 64
     assert "  recall of" in finished.output
     assert len(rows(finished.path / "reports/cv/per_class.csv")) == 7

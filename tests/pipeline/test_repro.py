@@ -290,6 +290,17 @@ def test_exp_run_sets_a_number_in_yaml_1_2_notation(repo):
     assert "1e-05" in repo.dvc("params", "diff")
 
 
+def test_the_backend_is_that_of_params_yaml_whatever_the_environment_says(repo):
+    repo.set({"train": {"backend": "jax", "epochs": 1}})
+    repo.environment["KERAS_BACKEND"] = "torch"
+    try:
+        output = repo.dvc("repro")
+    finally:
+        del repo.environment["KERAS_BACKEND"]
+    assert repo.stages_run(output) == ["train", "evaluate"]
+    assert "images, jax on the CPU" in output
+
+
 def test_a_bad_param_gets_one_line_and_changes_nothing(repo):
     before = (repo.path / "reports/split.json").read_text()
     repo.set({"split": {"test_size": 1.5}})

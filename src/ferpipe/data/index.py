@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,3 +60,13 @@ class Image:
     height: int
     mode: str
     sha256: str
+
+
+def content_digest(images: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 over the sorted lines `<label>/<file> <sha256>`: the content, not the zip.
+
+    Args:
+        images: path and SHA-256 of each.
+    """
+    lines = sorted(f"{path} {sha256}\n" for path, sha256 in images)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -20,7 +20,7 @@ def heat_maps(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np
     differentiated.
 
     Args:
-        model: a saved model of this pipeline, see `model.py`.
+        model: a saved model of this pipeline, see `model/network.py`.
         images: uint8 (n, side, side, channels).
         classes: int (n,), the class to show for each image.
 

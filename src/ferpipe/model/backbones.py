@@ -80,7 +80,7 @@ def build(name: str, input_size: int, channels: int, weights: str) -> keras.Mode
     Args:
         name: "compact", or a name in keras.applications.
         input_size: side of its input, in pixels.
-        channels: channels of the images; keras.applications always get 3, see `model.py`.
+        channels: channels of the images; keras.applications always get 3, see `network.py`.
         weights: "none", "imagenet", or the path of a file: a model of this pipeline (`.keras`),
             whose backbone is taken, or weights that Keras saved (`.h5`).
 
@@ -190,7 +190,7 @@ def _load(backbone: keras.Model, weights: str) -> None:
 
 
 def within(model: keras.Model) -> keras.Model:
-    """The backbone of a classifier, see `model.py`; a solved head has it among its features."""
+    """The backbone of a classifier, see `network.py`; a solved head has it among its features."""
     if any(layer.name == "features" for layer in model.layers):
         model = model.get_layer("features")
     return model.get_layer("backbone")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Of CK+'s 981 images as Kaggle has them; see `archive.Contents.digest`.
+# Of CK+'s 981 images as Kaggle has them; see `data.index.content_digest`.
 CKPLUS_DIGEST = "f1a98e6ff65b106445585013177f9651d198e2a1e23107a63e4f9ddfb305392d"
 CKPLUS_NAME = "shawon10/ckplus"
 
@@ -75,7 +75,7 @@ def recognise(digest: str, source: str, dataset: str) -> KnownData:
     """Tell which data set was used.
 
     Args:
-        digest: of the content, see `archive.Contents.digest`.
+        digest: of the content, see `data.index.content_digest`.
         source: `download.source`.
         dataset: `download.kaggle.dataset`.
     """

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from ferpipe.core import files, paths
-from ferpipe.data.index import read_index
+from ferpipe.data.index import content_digest, read_index
 from ferpipe.params.download import Download
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.preprocess import Preprocess
@@ -65,7 +65,7 @@ def read() -> Provenance:
     }
     index = read_index(paths.INDEX)
     rows = files.read_csv(paths.SPLIT, paths.SPLIT_HEADER)
-    content = content_digest(index)
+    content = content_digest((row["path"], row["sha256"]) for row in index)
     counts = Counter(row["label"] for row in index)
     recordings: dict[str, set[str]] = defaultdict(set)
     for row in rows:
@@ -96,12 +96,6 @@ def read() -> Provenance:
     )
 
 
-def content_digest(index: list[dict[str, str]]) -> str:
-    """The digest of the images that `download` prints, from its index; see `archive.Contents`."""
-    lines = sorted(f"{row['path']} {row['sha256']}\n" for row in index)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -110,10 +104,9 @@ def _sha256(path: Path) -> str:
 def _source(params: Download) -> dict[str, object]:
     """What `download` says of the images themselves, not of where they lay."""
     told: dict[str, object] = {"source": params.source}
-    if params.source == "sample":
-        told |= {f"sample.{key}": value for key, value in _leaves(params.sample)}
-    elif params.source == "kaggle":
-        told |= {f"kaggle.{key}": value for key, value in _leaves(params.kaggle)}
+    if params.source != "local":
+        used = getattr(params, params.source)
+        told |= {f"{params.source}.{key}": value for key, value in _leaves(used)}
     return told
 
 

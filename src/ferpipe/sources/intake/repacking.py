@@ -20,7 +20,7 @@ from tqdm import tqdm
 from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import images
-from ferpipe.data.index import Image
+from ferpipe.data.index import Image, content_digest
 from ferpipe.sources.intake.class_folders import Member, class_members
 from ferpipe.sources.intake.listing import Limits, open_tree
 
@@ -42,9 +42,8 @@ class Contents:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the sorted lines `<label>/<file> <sha256>`: the content, not the zip."""
-        lines = sorted(f"{image.path} {image.sha256}\n" for image in self.images)
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
+        """See `data.index.content_digest`."""
+        return content_digest((image.path, image.sha256) for image in self.images)
 
 
 def repack(
