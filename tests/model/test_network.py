@@ -110,6 +110,11 @@ def test_the_head_of_a_model_that_tells_the_same_classes_apart_is_taken(tmp_path
     assert bias(["a", "b", "c"], input_size=24) == (False, [0.0] * 3)  # sees other places
     saving.save(with_probabilities(saved), Path(path))
     assert bias(["a", "b", "c"]) == (False, [0.0] * 3)
+    # Of somebody else: the same classes, and no layer of that name.
+    image = keras.Input((16, 16, 1))
+    foreign = keras.layers.Dense(3, name="other")(keras.layers.Flatten(name="flat")(image))
+    saving.save(keras.Model(image, foreign, name="foreign"), Path(path), ["a", "b", "c"])
+    assert bias(["a", "b", "c"]) == (False, [0.0] * 3)
 
 
 def test_a_temperature_softens_what_is_saved_and_changes_no_decision(tmp_path):

@@ -114,12 +114,13 @@ def take_head(model: keras.Model, weights: str, classes: list[str]) -> bool:
     """
     if not weights.endswith(".keras") or saving.classes(Path(weights)) != classes:
         return False
-    saved = saving.load_vetted(Path(weights)).get_layer("logits")
     head = model.get_layer("logits")
-    if saved.kernel.shape != head.kernel.shape:
-        return False
-    head.set_weights(saved.get_weights())
-    return True
+    shapes = [array.shape for array in head.get_weights()]
+    for layer in saving.load_vetted(Path(weights)).layers:
+        if layer.name == "logits" and [array.shape for array in layer.get_weights()] == shapes:
+            head.set_weights(layer.get_weights())
+            return True
+    return False
 
 
 def scale(x: keras.KerasTensor, convention: str) -> keras.KerasTensor:

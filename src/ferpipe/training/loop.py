@@ -59,7 +59,7 @@ def train(
         schema: of the records.
         training: the split to fit.
         choosing: the split that chooses the epoch: val, or test where there is no val.
-        checkpoints: where the state after an epoch is kept, and where a stopped training goes on.
+        checkpoints: where the state after an epoch is kept, and from which a stopped one resumes.
 
     Returns:
         The classifier (images to logits) with the weights of the best epoch, the history, and
@@ -104,7 +104,7 @@ def train(
         rows = [row for row in history if row.phase == phase.name]
         if phase.is_over(rows, rank, params.early_stopping):
             continue
-        # A phase begins from the best head, and goes on from where it was stopped.
+        # A phase begins from the best head, and resumes where it was stopped.
         if history:
             model.set_weights(state.weights if state and rows else best_weights)
         fitted = task(model, params, phase, training, choosing)
