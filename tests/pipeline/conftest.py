@@ -4,6 +4,7 @@ import pytest
 from checkout import TINY, Checkout, copy_tracked
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Let one worker run what shares a checkout: making one takes as long as many tests of it."""
     for item in items:

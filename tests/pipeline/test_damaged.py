@@ -1,5 +1,7 @@
 """DVC's own files, truncated as a killed DVC leaves them."""
 
+import shutil
+
 import pytest
 
 from ferpipe.tools import damaged
@@ -13,6 +15,7 @@ def repo(finished, monkeypatch):
     monkeypatch.chdir(finished.path)
     yield finished
     lock.write_bytes(whole)
+    shutil.rmtree(finished.path / ".ferpipe/damaged", ignore_errors=True)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.31, 0.5, 0.77, 0.99])
