@@ -34,7 +34,10 @@ def write_reports(folder, epochs, fine_tune_from):
     def write(name, header, rows):
         with (folder / name).open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerows([header.split(","), *rows])
+            writer.writerow(columns := header if isinstance(header, tuple) else header.split(","))
+            for row in rows:
+                assert len(row) == len(columns)
+                writer.writerow(row)
 
     folder.mkdir(exist_ok=True)
     write(
@@ -57,18 +60,21 @@ def write_reports(folder, epochs, fine_tune_from):
     )
     write(
         "per_class.csv",
-        "class,precision,recall,recall_low,recall_high,f1,support",
+        "class,precision,recall,recall_low,recall_high,interval,people,f1,support",
         [
-            (name, 0.5, 0.6, 0.4, 0.7, 0.55, support)
+            (name, 0.5, 0.6, 0.4, 0.7, "bootstrap over subjects", 20, 0.55, support)
             for name, support in zip(CLASSES, (1239, 9, 0), strict=True)
         ],
     )
     scalings = [("before", 1.0)] + [("after", 1.5)] * (epochs > 1)
     write(
         "reliability.csv",
-        ",".join(RELIABILITY_HEADER),
+        RELIABILITY_HEADER,
         [
-            (*scaling, low, low + 0.2, low + 0.15, low + 0.1, low, low + 0.2, 40, "val")
+            (
+                *(*scaling, low, low + 0.2, low + 0.15, low + 0.1, low, low + 0.2),
+                *("bootstrap over subjects", 20, 40, "val"),
+            )
             for scaling in scalings
             for low in (0.4, 0.6, 0.8)
         ],
@@ -76,7 +82,7 @@ def write_reports(folder, epochs, fine_tune_from):
     # Nothing shows the last class, so it has no curve.
     write(
         "roc.csv",
-        ",".join(ROC_HEADER),
+        ROC_HEADER,
         [
             (name, x, y, 0.875, "val")
             for name in CLASSES[:2]
@@ -85,7 +91,7 @@ def write_reports(folder, epochs, fine_tune_from):
     )
     write(
         "precision_recall.csv",
-        ",".join(PRECISION_RECALL_HEADER),
+        PRECISION_RECALL_HEADER,
         [(name, x, y, 0.9, "val") for name in CLASSES[:2] for x, y in ((0, 1), (0.5, 1), (1, 0.8))],
     )
     write(
