@@ -27,7 +27,7 @@ from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import archive, images, index
 from ferpipe.data.records import read_schema, read_split
-from ferpipe.data.sharding import write_records
+from ferpipe.data.write_records import write_records
 from ferpipe.params.experiment import read_experiment
 from ferpipe.params.preprocess import Preprocess
 from ferpipe.params.split import Split

@@ -6,7 +6,7 @@ from ruamel.yaml import YAML
 from ferpipe.data.folds import FOLDS
 from ferpipe.params.experiment import Experiment
 from ferpipe.params.train import Train
-from ferpipe.splitting.folds import REPLACED
+from ferpipe.splitting.assign_folds import REPLACED
 from ferpipe.stages.cv_summary import NOT_READ
 
 STAGES = ("download", "split", "preprocess", "train", "evaluate")

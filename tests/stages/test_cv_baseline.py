@@ -6,7 +6,7 @@ from networks import bars
 
 from ferpipe.evaluation import hog
 from ferpipe.params.split import Split
-from ferpipe.splitting.folds import assign_folds
+from ferpipe.splitting.assign_folds import assign_folds
 from ferpipe.stages import cv_baseline
 
 CLASSES = ["c0", "c1", "c2"]

@@ -10,7 +10,7 @@ from faces import encoded, noise, png, write_folder, write_zip
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import archive, images
 from ferpipe.data.records import read_schema, read_split
-from ferpipe.data.sharding import CHUNK, shard_names, write_records
+from ferpipe.data.write_records import CHUNK, shard_names, write_records
 from ferpipe.params.preprocess import Preprocess
 from ferpipe.sources.intake import repacking
 

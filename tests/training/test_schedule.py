@@ -1,6 +1,6 @@
 import pytest
 
-from ferpipe.training.epoch import learning_rate
+from ferpipe.training.schedule import learning_rate
 
 
 def test_warm_up_rises_linearly_to_the_peak():

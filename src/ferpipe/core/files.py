@@ -1,4 +1,4 @@
-"""Where everything lies, with which columns, and the one way to write it.
+"""The one way to write and read files: whole or not at all, and the same bytes.
 
 Files are written beside their target and then moved over it with `os.replace`.
 """

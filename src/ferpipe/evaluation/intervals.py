@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ferpipe.evaluation.bootstrap import DRAWS, bca, weights
 from ferpipe.evaluation.metrics import accuracy, by_subject, macro_f1
+from ferpipe.evaluation.resampling import DRAWS, bca, weights
 from ferpipe.evaluation.wilson import wilson
 
 # With fewer people the bootstrap knows too little of how people differ.

@@ -1,4 +1,4 @@
-"""Charts of the report as inline SVG and HTML; report.css colours them, in light and in dark."""
+"""Charts of the report as inline SVG and HTML; page.css colours them, in light and in dark."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Line:
 
     Args:
         points: (x, y) in data units; a y that is no number leaves a gap.
-        look: its class in report.css.
+        look: its class in page.css.
         dots: whether each point is marked.
     """
 

@@ -48,7 +48,7 @@ def table(
         heads: the columns; one without a name holds interval bars, or names.
         rows: of the body.
         found: whose numbers it shows, for the mark that test has chosen; None: no numbers of them.
-        look: a class in report.css.
+        look: a class in page.css.
     """
     head = [
         element(

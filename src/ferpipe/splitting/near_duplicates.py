@@ -1,8 +1,8 @@
-"""What training may know of the held-out images: their subject, their sequence, near-duplicates.
+"""Near-duplicates of the held-out images in training, found from the pixels alone.
 
-Names tell subjects and sequences, where they do. Near-duplicates are found from the pixels alone:
-every image becomes a 12x12 thumbnail of which only the edges are compared (its discrete Laplacian),
-as they are or mirrored, by their correlation.
+Every image becomes a 12x12 thumbnail of which only the edges are compared (its discrete Laplacian),
+as they are or mirrored, by their correlation. What names say of subjects and sequences is in
+`audit`.
 
 How that agrees with names that tell the truth, 80/20 over single images, near from 0.93:
 

@@ -1,4 +1,4 @@
-"""Stratified (grouped) assignment of images to parts: train, val, test, or folds.
+"""Stratified assignment of images, or whole groups (people), to parts: train, val, test, folds.
 
 Plain Python numbers, exact sums and one seeded generator: the same parts on any machine.
 """

@@ -12,7 +12,7 @@ from ferpipe.params.cv import CrossValidation
 from ferpipe.params.reader import read_section
 from ferpipe.params.split import Split
 from ferpipe.splitting import near_duplicates
-from ferpipe.splitting.folds import assign_folds
+from ferpipe.splitting.assign_folds import assign_folds
 
 
 @exits_cleanly("cv_folds")

@@ -9,7 +9,7 @@ from ferpipe.core import paths
 from ferpipe.core.errors import exits_cleanly
 from ferpipe.data.index import read_index
 from ferpipe.data.records import ALL
-from ferpipe.data.sharding import replace_records
+from ferpipe.data.write_records import replace_records
 from ferpipe.params.preprocess import Preprocess
 from ferpipe.params.reader import read_section
 from ferpipe.params.run import Run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ferpipe.core import files, paths
 from ferpipe.core.errors import exits_cleanly
 from ferpipe.data import records
-from ferpipe.data.sharding import replace_records
+from ferpipe.data.write_records import replace_records
 from ferpipe.params.preprocess import Preprocess
 from ferpipe.params.reader import read_section
 from ferpipe.params.run import Run

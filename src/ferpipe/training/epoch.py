@@ -1,4 +1,4 @@
-"""Fitting: compiling the network for a phase, and one epoch of it.
+"""One epoch of a phase.
 
 The loop over epochs is ours and every random draw in it is a function of (seed, epoch, step), so a
 training is its weights, its optimizer and the number of the epoch.
@@ -6,7 +6,6 @@ training is its weights, its optimizer and the number of the epoch.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,6 +17,7 @@ from ferpipe.model.backend import keras
 from ferpipe.model.losses import log_loss, softmax
 from ferpipe.params.train import Train
 from ferpipe.training.phase import Epoch, Phase, Task
+from ferpipe.training.schedule import learning_rate
 
 
 def run_epoch(task: Task, params: Train, phase: Phase, number: int, epochs_before: int) -> Epoch:
@@ -118,24 +118,3 @@ def class_weights(labels: np.ndarray, classes: int, how: str) -> np.ndarray:
         return np.ones(classes, np.float32)
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)
-
-
-def learning_rate(step: int, steps: int, warmup: int, peak: float, schedule: str) -> float:
-    """Rise linearly, then stay or fall along half a cosine.
-
-    Cosine after SGDR, Loshchilov & Hutter 2017 (https://arxiv.org/abs/1608.03983), without
-    restarts.
-
-    Args:
-        step: from 0.
-        steps: how many there are in all.
-        warmup: steps over which the rate rises to `peak`.
-        peak: the rate after warm-up.
-        schedule: "constant" or "cosine".
-    """
-    if step < warmup:
-        return peak * (step + 1) / warmup
-    if schedule == "constant":
-        return peak
-    done = (step - warmup) / max(1, steps - warmup)
-    return peak * 0.5 * (1 + math.cos(math.pi * done))

@@ -147,7 +147,7 @@ def _zip_tree(source: Path, zipped: zipfile.ZipFile, limits: Limits | None) -> T
 
 
 def _check_name(source: Path, name: str) -> None:
-    """Refuse an image by its name; what is no image is skipped, whatever its name."""
+    """Refuse an image whose name leads outside the source; what is no image is skipped anyway."""
     path = PurePosixPath(name)
     elsewhere = path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name)
     if elsewhere or "\\" in name or not name.isprintable():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ferpipe.sources.sample.features import brow, cheek, eye, forehead, mouth, nose
+from ferpipe.sources.sample.face_parts import brow, cheek, eye, forehead, mouth, nose
 from ferpipe.sources.sample.person import Person, Shots
 from ferpipe.sources.sample.raster import (
     DEEP,

@@ -5,7 +5,7 @@ import pytest
 from ferpipe.core.errors import PipelineError
 from ferpipe.data.folds import FOLDS
 from ferpipe.params.split import Split
-from ferpipe.splitting.folds import assign_folds
+from ferpipe.splitting.assign_folds import assign_folds
 
 PATHS = [
     f"{label}/S{subject:03}_001_{frame:08}.png"
