@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv repro cv verify torture report-screenshot check test test-browser test-remotes bench lint \
+.PHONY: help venv repro cv verify torture report-screenshot check test test-browser test-remotes test-pythons bench lint \
 	format lock params clean
 
 help: ## list the targets
@@ -76,6 +76,20 @@ $(REMOTES)/requirements.installed: tests/requirements-remotes.txt
 	$(REMOTES)/bin/python -m pip install --quiet -r $<
 	@touch $@
 
+# Another Python than the environment's, as OTHER=python3.13 or the first that runs here, with the
+# packages that the light stages import.
+OTHER ?= $(firstword $(foreach name,python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/3.1[23].*/bin/python3), \
+	$(shell $(name) -c 'import ensurepip, venv' 2> /dev/null && echo $(name))))
+OTHER_VENV := .venv-other
+LIGHT := numpy|pillow|pydantic|ruamel-yaml|google-crc32c|tqdm|scipy|scikit-learn
+
+test-pythons: venv ## the same bytes under a second Python, where one is installed; OTHER=python3.13
+	$(if $(OTHER),,@echo "There is no second Python here (3.12 or 3.13): nothing to test")
+	$(if $(OTHER),$(OTHER) -m venv --clear $(OTHER_VENV))
+	$(if $(OTHER),grep -oE '^($(LIGHT))==[^ ]+' requirements.lock > $(OTHER_VENV)/requirements.txt)
+	$(if $(OTHER),$(OTHER_VENV)/bin/python -m pip install --quiet -r $(OTHER_VENV)/requirements.txt)
+	$(if $(OTHER),OTHER_PYTHON=$(CURDIR)/$(OTHER_VENV)/bin/python pytest tests/pipeline/test_two_pythons.py)
+
 lint: venv ## check style
 	ruff check
 	ruff format --check
@@ -99,7 +113,7 @@ params: venv ## for maintainers: rewrite params.yaml and params.schema.json from
 	ferpipe schema
 
 clean: ## remove the environment; data, models and DVC's cache stay
-	rm -rf $(VENV) $(PEERS) $(REMOTES)
+	rm -rf $(VENV) $(PEERS) $(REMOTES) $(OTHER_VENV)
 
 venv: $(VENV)/$(LOCK).installed ## make .venv from the lock file; GPU=1 adds CUDA (Linux)
 
