@@ -53,7 +53,7 @@ def write_records(folder: Path, count: int) -> records.Schema:
         shards={"train": [shard]},
         images={"train": count},
         sha256={shard: hashlib.sha256(data).hexdigest()},
-        chosen_on_test=False,
+        selected_on_test=False,
     )
 
 

@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of each training")
     args = parser.parse_args()
     schema = records.read_schema(paths.RECORDS)
-    chooser = "test" if schema.chosen_on_test else "val"
+    chooser = "test" if schema.selected_on_test else "val"
     training, choosing = (
         records.read_split(paths.RECORDS, schema, name) for name in ("train", chooser)
     )

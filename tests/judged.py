@@ -36,7 +36,7 @@ SPLIT = {
     "classes": 3,
     "held_out_sharing_subject": 0.0,
     "held_out_sharing_sequence": 0.0,
-    "chosen_on_test": False,
+    "selected_on_test": False,
 }
 
 
@@ -50,7 +50,7 @@ def history(epochs=3):
             "accuracy": str(1 - 0.8 / epoch),
             "val_loss": str(2.5 / epoch),
             "val_accuracy": str(0.9 - 0.8 / epoch),
-            "chosen_on": "val",
+            "selected_on": "val",
         }
         for epoch in range(1, epochs + 1)
     ]
@@ -73,7 +73,7 @@ PAIRS = [
 
 
 def findings(
-    classes=CLASSES, count=90, skill=3.0, temperature=1.0, chosen_on_test=False, split=None,
+    classes=CLASSES, count=90, skill=3.0, temperature=1.0, selected_on_test=False, split=None,
     params=None, data=CKPLUS, epochs=3, seed=0, people=None,
 ):  # fmt: skip
     """Findings on `count` images; of more than three classes the last is never seen.
@@ -89,7 +89,7 @@ def findings(
     probabilities = softmax(logits)
     paths = [f"{classes[label]}/S001_{n}.png" for n, label in enumerate(labels)]
     subjects = [f"S{number % people}" if people else "" for number in range(count)]
-    result = Result(list(classes), paths, labels, probabilities, chosen_on_test, subjects)
+    result = Result(list(classes), paths, labels, probabilities, selected_on_test, subjects)
     measured = calibration.before_and_after(labels, probabilities, temperature, 0.95, subjects)
     metrics = headline_metrics(result, 0.95) | calibration.calibration_metrics(measured)
     metrics |= {"baseline_accuracy": 0.8, "baseline_p_value": 0.031, "majority_accuracy": 0.3}
@@ -105,7 +105,7 @@ def findings(
         metrics=metrics,
         per_class=[dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in rows],
         confusion=result.confusion,
-        split={**SPLIT, "val": 0 if chosen_on_test else 56, "chosen_on_test": chosen_on_test}
+        split={**SPLIT, "val": 0 if selected_on_test else 56, "selected_on_test": selected_on_test}
         | (split or {}),
         training={"best_epoch": 1, "epochs": epochs, "parameters": 4321},
         history=history(epochs),

@@ -20,7 +20,8 @@ def train_params(**changes) -> Train:
         "batchnorm": "frozen",
         "head": "trained",
         "ridge": 0.3,
-        "views": 0,
+        "augmented_copies": 0,
+        "mirror_average": False,
         "head_epochs": 0,
         "head_learning_rate": 1e-2,
         "epochs": 2,
@@ -63,6 +64,6 @@ def schema(side: int = 16, **changes) -> records.Schema:
         "shards": {},
         "images": {},
         "sha256": {},
-        "chosen_on_test": False,
+        "selected_on_test": False,
     }
     return records.Schema(**values | changes)

@@ -37,7 +37,7 @@ def write(folder, shards, side=4, channels=1):
         shards={"train": names, "val": [], "test": []},
         images={"train": sum(len(shard[1]) for shard in shards), "val": 0, "test": 0},
         sha256={name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names},
-        chosen_on_test=True,
+        selected_on_test=True,
     )
     files.write_json(folder / records.SCHEMA, dataclasses.asdict(schema))
     return schema

@@ -106,7 +106,7 @@ def main() -> None:
         shards={},
         images={},
         sha256={},
-        chosen_on_test=False,
+        selected_on_test=False,
     )
     take_turns(answer_to, trains=args.variant == "step")
     train(params, schema, training, choosing)

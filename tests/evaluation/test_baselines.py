@@ -16,7 +16,7 @@ def test_hog_is_that_of_train_and_val_together():
     labels = np.concatenate([TRAIN.labels, VAL.labels])
     expected = hog.fit(hog.features(images), labels)(hog.features(TEST.images))
     assert (found.predicted == expected).all()
-    assert (found.learned_from, found.chosen_on) == (80, "none")
+    assert (found.learned_from, found.selected_on) == (80, "none")
     assert (found.predicted == TEST.labels).all()
 
 
@@ -62,10 +62,10 @@ def test_a_row_has_the_metrics_of_its_classifier():
     )
     assert (network["accuracy_low"], network["accuracy_high"]) == (interval.low, interval.high)
     assert (network["interval"], network["people"]) == ("Wilson over subjects", 3)
-    assert (network["learned_from"], network["chosen_on"]) == (None, "val")
+    assert (network["learned_from"], network["selected_on"]) == (None, "val")
     assert (network["p_value"], network["paired_test"]) == (None, None)
     assert majority["accuracy"] == pytest.approx(1 / 3)
-    assert (majority["learned_from"], majority["chosen_on"]) == (4, "none")
+    assert (majority["learned_from"], majority["selected_on"]) == (4, "none")
     assert {row["images"] for row in (network, majority)} == {6}
 
 

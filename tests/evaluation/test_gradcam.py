@@ -6,10 +6,7 @@ from networks import bars, train_params
 from ferpipe.evaluation import gradcam
 from ferpipe.model.backend import keras, prepare
 from ferpipe.model.network import build_model, with_probabilities
-from ferpipe.params.train import Augment
 from ferpipe.training.ridge_head import solve_head
-
-FLIP = Augment(flip=True, rotate=0.0, shift=0.0, zoom=0.0, contrast=0.0)
 
 
 def network(side=16, **changes):
@@ -49,7 +46,7 @@ def test_the_heads_kernel_is_the_gradient(backbone, size):
 
 
 def test_a_solved_heads_last_level_is_shown_and_both_sides_count():
-    model = network(side=48, head="solved", input_size=48, augment=FLIP)
+    model = network(side=48, head="solved", input_size=48, mirror_average=True)
     image = np.zeros((1, 48, 48, 1), np.uint8)
     image[0, 10:20, 6:16] = 255
     both = np.concatenate([image, image[:, :, ::-1]])
@@ -62,7 +59,9 @@ def test_a_solved_heads_last_level_is_shown_and_both_sides_count():
 
 
 def test_a_solved_head_on_means_is_shown_through_the_output():
-    model = network(side=48, head="solved", backbone="MobileNetV2", input_size=48, augment=FLIP)
+    model = network(
+        side=48, head="solved", backbone="MobileNetV2", input_size=48, mirror_average=True
+    )
     found = gradcam.heat_maps(model, bars(3, seed=2, side=48).images, np.array([0, 1, 2]))
     assert found.shape == (3, 48, 48)
     assert found.max() > 100

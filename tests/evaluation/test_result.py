@@ -17,13 +17,13 @@ LINE = "66.7% of 6 test images right (95% interval 30.0% to 90.3%, Wilson over i
 
 
 def result(
-    chosen_on_test=False, labels=(0, 0, 0, 1, 1, 2), guesses=(0, 0, 1, 1, 1, 0), subjects=()
+    selected_on_test=False, labels=(0, 0, 0, 1, 1, 2), guesses=(0, 0, 1, 1, 1, 0), subjects=()
 ):
     """Six images of three classes; nothing shows surprise."""
     probabilities = np.full((len(labels), 4), 0.1)
     probabilities[np.arange(len(labels)), guesses] = 0.7
     paths = [f"{CLASSES[label]}/{number}.png" for number, label in enumerate(labels)]
-    return Result(CLASSES, paths, np.array(labels), probabilities, chosen_on_test, subjects)
+    return Result(CLASSES, paths, np.array(labels), probabilities, selected_on_test, subjects)
 
 
 def test_the_headline_numbers_are_those_counted_by_hand():
@@ -37,7 +37,7 @@ def test_the_headline_numbers_are_those_counted_by_hand():
     assert numbers["macro_f1"] == pytest.approx((2 / 3 + 4 / 5 + 0) / 3)
     assert numbers["log_loss"] == pytest.approx(-(4 * np.log(0.7) + 2 * np.log(0.1)) / 6)
     assert numbers["images"] == 6
-    assert numbers["chosen_on_test"] is False
+    assert numbers["selected_on_test"] is False
 
 
 def test_where_subjects_are_known_the_intervals_are_over_them():
@@ -104,10 +104,10 @@ def test_the_headline_says_how_many_how_sure_and_of_what():
     assert headline(headline_metrics(result(), 0.95), 0.95) == LINE
 
 
-def test_what_was_chosen_on_test_says_so_in_every_table_and_line():
-    flagged = result(chosen_on_test=True)
-    assert headline_metrics(flagged, 0.95)["chosen_on_test"] is True
+def test_what_was_selected_on_test_says_so_in_every_table_and_line():
+    flagged = result(selected_on_test=True)
+    assert headline_metrics(flagged, 0.95)["selected_on_test"] is True
     assert "optimistic: selected on test" in headline(headline_metrics(flagged, 0.95), 0.95)
-    for found, chosen_on in ((flagged, "test"), (result(), "val")):
-        assert found.chosen_on == chosen_on
-        assert {row[-1] for row in per_class(found, 0.95)} == {chosen_on}
+    for found, selected_on in ((flagged, "test"), (result(), "val")):
+        assert found.selected_on == selected_on
+        assert {row[-1] for row in per_class(found, 0.95)} == {selected_on}

@@ -88,7 +88,7 @@ def test_every_image_is_predicted_once(finished):
 def test_the_summary_is_that_of_the_predictions(finished):
     found = finished.json("reports/cv/summary.json")
     assert found["images"] == 6 * 7 * 3
-    assert (found["folds"], found["seeds"], found["chosen_on_test"]) == (2, 1, False)
+    assert (found["folds"], found["seeds"], found["selected_on_test"]) == (2, 1, False)
     counts = rows(finished.path / "reports/cv/confusion.csv")
     right = sum(int(row["count"]) for row in counts if row["actual"] == row["predicted"])
     assert found["accuracy"] == pytest.approx(right / found["images"], abs=1e-6)

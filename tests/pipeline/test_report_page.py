@@ -10,7 +10,7 @@ pytestmark = pytest.mark.browser
 
 CASES = {
     "plain": {},
-    "hard": {"classes": HARD_CLASSES, "count": 200, "chosen_on_test": True, "temperature": 1.6,
+    "hard": {"classes": HARD_CLASSES, "count": 200, "selected_on_test": True, "temperature": 1.6,
              "split": {"held_out_sharing_subject": 0.996}},
 }  # fmt: skip
 SCREENS = [(1200, False), (1200, True), (390, False), (390, True)]

@@ -45,7 +45,7 @@ def test_a_run_writes_what_it_promises(finished):
         *("data/raw/images.zip", "data/raw/index.csv", "data/raw/skipped.csv", "data/split.csv"),
         *("data/records/schema.json", "models/model.keras", "reports/history.csv"),
         *("reports/metrics.json", "reports/predictions.csv", "reports/confusion.csv"),
-        *("reports/bars.csv", "reports/closest_pairs.csv"),
+        *("reports/baselines.csv", "reports/closest_pairs.csv"),
         *("reports/classification_report.txt", "reports/figures/confusion.png"),
         *("reports/figures/curves.png", "reports/figures/per_class.png"),
         *("reports/figures/reliability.png", "reports/figures/roc.png"),
@@ -56,7 +56,7 @@ def test_a_run_writes_what_it_promises(finished):
     index = files.read_csv(finished.path / paths.INDEX, paths.INDEX_HEADER)
     assert len(index) == 6 * 7 * 3
     predictions = (finished.path / "reports/predictions.csv").read_text().splitlines()
-    assert len(predictions) == 1 + finished.json("reports/split.json")["test"]
+    assert len(predictions) == 1 + finished.json("data/split_audit.json")["test"]
     # No temporary file or folder is left behind.
     assert not [path for path in finished.path.rglob(".*-*") if ".git" not in path.parts]
 
@@ -66,7 +66,7 @@ def test_git_stays_clean_after_a_run(finished):
 
 
 def test_the_stages_end_with_what_a_person_wants_and_where_to_look_next(finished):
-    numbers = finished.json("reports/metrics.json")
+    numbers = finished.json("reports/evaluation.json")
     output = finished.first_output
     assert f"evaluate: {numbers['accuracy']:.1%} of {numbers['images']} test images" in output
     assert "evaluate: worst class: " in output
@@ -75,13 +75,15 @@ def test_the_stages_end_with_what_a_person_wants_and_where_to_look_next(finished
 
 
 def test_train_facts_of_an_older_version_are_one_clear_line(repo):
-    path = repo.path / "reports/train.json"
+    path = repo.path / "models/training.json"
     facts = json.loads(path.read_text())
     facts.pop("temperature")
     path.write_text(json.dumps(facts))
     output = repo.run("python", "src/stage.py", "evaluate", check=False)
     assert repo.code == 1
-    assert output == ("evaluate: error: reports/train.json tells no temperature; run `dvc repro`\n")
+    assert output == (
+        "evaluate: error: models/training.json tells no temperature; run `dvc repro`\n"
+    )
 
 
 def test_faces_never_get_into_git(finished):
@@ -113,10 +115,23 @@ def test_metrics_are_shown(finished):
     assert list(shown) == ["reports/split.json", "reports/train.json", "reports/metrics.json"]
     numbers = shown["reports/metrics.json"]["data"]
     assert 0 <= numbers["accuracy_low"] <= numbers["accuracy"] <= numbers["accuracy_high"] <= 1
-    assert numbers["images"] == shown["reports/split.json"]["data"]["test"]
-    assert numbers["chosen_on_test"] is False
-    assert numbers["interval"] in ("bootstrap over subjects", "Wilson over subjects")
-    assert 0 <= numbers["majority_accuracy"] <= numbers["baseline_accuracy"] <= 1
+    assert 0 <= numbers["baseline_accuracy"] <= 1
+    whole = finished.json("reports/evaluation.json")
+    assert whole["images"] == finished.json("data/split_audit.json")["test"]
+    assert whole["selected_on_test"] is False
+    assert whole["interval"] in ("bootstrap over subjects", "Wilson over subjects")
+    assert 0 <= whole["majority_accuracy"] <= whole["baseline_accuracy"] <= 1
+
+
+def test_metrics_fit_a_terminal_of_160_columns(finished):
+    lines = finished.dvc("metrics", "show").splitlines()
+    assert len(lines[0].split()) <= 1 + 12
+    assert max(map(len, lines)) <= 160
+
+
+def test_experiments_show_validation_before_test(finished):
+    header, *_ = finished.dvc("exp", "show", "--csv").splitlines()
+    assert header.index("val_accuracy") < header.index(",accuracy")
 
 
 def test_a_cross_validation_that_has_not_run_is_not_missed(finished):
@@ -132,7 +147,7 @@ def test_a_change_of_evaluate_runs_evaluate_alone_and_shows_in_the_diffs(repo):
     assert repo.stages_run(repo.dvc("repro")) == ["evaluate"]
     changed = json.loads(repo.dvc("metrics", "diff", "--json"))["reports/metrics.json"]
     assert changed
-    assert set(changed) <= {"accuracy_low", "accuracy_high", "macro_f1_low", "macro_f1_high"}
+    assert set(changed) <= {"accuracy_low", "accuracy_high"}
 
 
 def test_the_plots_are_drawn_each_once(repo):
@@ -321,7 +336,7 @@ def test_local_images_are_a_params_change_and_their_change_runs_again(repo):
             (images / label / f"{number:02d}.png").write_bytes(png(seed + number))
     repo.set({"download": {"source": "local"}, "split": {"group_by": "none"}})
     assert repo.stages_run(repo.dvc("repro", "split")) == ["download", "split"]
-    assert repo.json("reports/split.json")["classes"] == 3
+    assert repo.json("data/split_audit.json")["classes"] == 3
     (images / "up" / "07.png").unlink()
     assert repo.stages_run(repo.dvc("repro", "split")) == ["download", "split"]
     for label in ("left", "right", "up"):

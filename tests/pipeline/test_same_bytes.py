@@ -112,7 +112,7 @@ def test_nothing_follows_place_language_time_umask_order_or_cores(plain, tmp_pat
 def test_a_solved_head_does_not_follow_the_number_of_cores(plain, tmp_path):
     other = Checkout(tmp_path / "repo")
     shutil.copytree(plain.path, other.path, symlinks=True)
-    solved = {"head": "solved", "epochs": 0, "warmup_epochs": 0, "views": 1}
+    solved = {"head": "solved", "epochs": 0, "warmup_epochs": 0, "augmented_copies": 1}
     other.set({"train": solved})
     found = []
     cores = os.sched_getaffinity(0)

@@ -64,7 +64,7 @@ rows = [
 ]
 folds = {(seed, fold): rows[fold::2] for seed in (1, 2) for fold in (0, 1)}
 scores = cross_validation.score(folds, [row["path"] for row in rows], names, subjects)
-print(cross_validation.summarise(scores, scores, 0.5, 700, 0.95, chosen_on_test=False))
+print(cross_validation.summarise(scores, scores, 0.5, 700, 0.95, selected_on_test=False))
 print(cross_validation.per_class(scores, scores, [100] * 7, names, "val", 0.95))
 pictures = rng.integers(0, 256, (60, 48, 48, 1), dtype=np.uint8)
 features = hog.features(pictures)

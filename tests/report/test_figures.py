@@ -33,7 +33,7 @@ def history(epochs, head=2):
     return [
         {"epoch": epoch, "phase": "head" if epoch <= head else "fine-tune", "learning_rate": 0.001,
          "loss": 2 / epoch, "accuracy": 1 - 0.8 / epoch,
-         "val_loss": 2.5 / epoch, "val_accuracy": 0.9 - 0.8 / epoch, "chosen_on": "val"}
+         "val_loss": 2.5 / epoch, "val_accuracy": 0.9 - 0.8 / epoch, "selected_on": "val"}
         for epoch in range(1, epochs + 1)
     ]  # fmt: skip
 

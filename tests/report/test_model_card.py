@@ -69,10 +69,10 @@ def test_strange_names_do_not_break_the_tables():
     assert "\x07" not in text
 
 
-@pytest.mark.parametrize("chosen_on_test", [True, False])
-def test_results_that_were_chosen_on_test_are_marked(chosen_on_test):
-    text = card(findings(chosen_on_test=chosen_on_test))
-    assert text.count("**(optimistic: selected on test)**") == 2 * chosen_on_test
+@pytest.mark.parametrize("selected_on_test", [True, False])
+def test_results_that_were_selected_on_test_are_marked(selected_on_test):
+    text = card(findings(selected_on_test=selected_on_test))
+    assert text.count("**(optimistic: selected on test)**") == 2 * selected_on_test
 
 
 def test_calibration_is_told_before_and_after_temperature():

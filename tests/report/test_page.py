@@ -14,7 +14,7 @@ from ferpipe.report import page
 from ferpipe.report.text import MISUSE, limits
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
-HARD = {"classes": HARD_CLASSES, "count": 200, "chosen_on_test": True, "temperature": 1.6}
+HARD = {"classes": HARD_CLASSES, "count": 200, "selected_on_test": True, "temperature": 1.6}
 
 
 def html(found=None, **changes):
@@ -138,7 +138,7 @@ def test_protocol_audit_limits_and_what_was_run_are_told():
 
 
 def test_each_table_and_figure_says_that_test_has_chosen():
-    parsed = Page(html(chosen_on_test=True))
+    parsed = Page(html(selected_on_test=True))
     flags = "".join(parsed.texts).count("optimistic: selected on test")
     # Header, baselines, confusion, classes, two curves, calibration's two panels and
     # table, two panels for each of three classes, mistakes, and the page's title.

@@ -35,7 +35,7 @@ def test_the_protocol_says_that_val_has_taught_too_where_it_has():
 
 
 def test_the_protocol_says_that_test_has_chosen_where_it_has():
-    told = " ".join(text.protocol(findings(chosen_on_test=True)))
+    told = " ".join(text.protocol(findings(selected_on_test=True)))
     assert "There is no validation split" in told
     assert "every metric here is optimistic" in told
 
@@ -98,7 +98,7 @@ def test_limits_name_what_is_missing_and_what_is_rare():
 
 
 def test_limits_repeat_what_spoils_the_numbers():
-    leaky = findings(chosen_on_test=True, split={"held_out_sharing_sequence": 0.96})
+    leaky = findings(selected_on_test=True, split={"held_out_sharing_sequence": 0.96})
     told = " ".join(text.limits(leaky))
     assert "test images also chose" in told
     assert "little about faces never seen" in told

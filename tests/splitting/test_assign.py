@@ -330,7 +330,7 @@ def test_the_summary_counts_what_training_knows():
         "held_out_sharing_subject": 0.5,
         "held_out_sharing_sequence": 0.25,
         "held_out_near_duplicates": 0.75,
-        "chosen_on_test": False,
+        "selected_on_test": False,
     }
 
 
@@ -344,7 +344,7 @@ def test_the_summary_says_nothing_about_groups_that_a_name_does_not_tell():
 
 def test_the_summary_says_when_test_also_chooses():
     facts = summary([row("a", "train"), row("b", "test")], pairs(False), {})
-    assert (facts["val"], facts["chosen_on_test"]) == (0, True)
+    assert (facts["val"], facts["selected_on_test"]) == (0, True)
     assert lines(facts, "none")[-1] == (
         "WARNING: val_size is 0, so test also chooses the epoch; its metrics will be optimistic"
     )
@@ -407,7 +407,12 @@ def test_the_stage_writes_rows_counts_and_summary(project, index, params, run_st
     assert (done.returncode, done.stderr) == (0, "")
     rows = assign(PATHS, params())
     facts = summary(rows, pairs(False), {})
-    assert files_under(project / "data") == ["raw/images.zip", "raw/index.csv", "split.csv"]
+    assert files_under(project / "data") == [
+        "raw/images.zip",
+        "raw/index.csv",
+        "split.csv",
+        "split_audit.json",
+    ]
     assert files_under(project / "reports") == [
         *("closest_pairs.csv", "split.json", "split_counts.csv"),
     ]
@@ -415,7 +420,9 @@ def test_the_stage_writes_rows_counts_and_summary(project, index, params, run_st
         header, *written = csv.reader(file)
     assert header == ["path", "label", "subject", "sequence", "split"]
     assert written == [[r.path, r.label, r.subject, r.sequence, r.split] for r in rows]
-    assert json.loads((project / "reports" / "split.json").read_text()) == facts
+    assert json.loads((project / "data/split_audit.json").read_text()) == facts
+    metrics = {"near_duplicates": facts["held_out_near_duplicates"]}
+    assert json.loads((project / "reports/split.json").read_text()) == metrics
     counts = (project / "reports" / "split_counts.csv").read_text().splitlines()
     assert counts[:4] == [
         "class,split,images",
@@ -457,7 +464,7 @@ def test_what_the_names_hide_the_stage_finds_in_the_pixels(project, write_params
     write_raw(project, tree)
     write_params({"split.group_by": "none", "split.name_pattern": ""})
     done = run_stage("split")
-    facts = json.loads((project / "reports/split.json").read_text())
+    facts = json.loads((project / "data/split_audit.json").read_text())
     assert facts["held_out_sharing_subject"] is None
     part = {row["path"]: row["split"] for row in files.read_csv(paths.SPLIT, paths.SPLIT_HEADER)}
     earlier = {"val": ("train",), "test": ("train", "val")}

@@ -27,7 +27,7 @@ def test_val_is_not_predicted_where_the_head_is_refit_on_it():
 def test_without_val_test_chooses_and_is_predicted_alone(capsys):
     nothing = records.Dataset(PARTS["val"].images[:0], PARTS["val"].labels[:0], [])
     parts = PARTS | {"val": nothing}
-    found = cv_fold.predict(train_params(epochs=1), schema(chosen_on_test=True), parts)
+    found = cv_fold.predict(train_params(epochs=1), schema(selected_on_test=True), parts)
     assert list(found) == ["test"]
     assert "test loss" in capsys.readouterr().out
 

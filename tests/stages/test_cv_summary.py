@@ -17,14 +17,14 @@ NETWORK = Scores({1: 0.9, 2: 0.7}, 0.1, np.array([[10, 2], [2, 6]]), np.array([2
 BASELINE = Scores({1: 0.8, 2: 0.8}, 0.05, np.array([[9, 3], [1, 7]]), np.array([2] * 6 + [1] * 4))
 
 
-def summary(val_accuracy=0.75, chosen_on_test=False):
+def summary(val_accuracy=0.75, selected_on_test=False):
     return cross_validation.summarise(
-        NETWORK, BASELINE, val_accuracy, 10, 0.95, chosen_on_test=chosen_on_test
+        NETWORK, BASELINE, val_accuracy, 10, 0.95, selected_on_test=selected_on_test
     )
 
 
-def per_class(chosen_on="val"):
-    return cross_validation.per_class(NETWORK, BASELINE, SUPPORT, CLASSES, chosen_on, 0.95)
+def per_class(selected_on="val"):
+    return cross_validation.per_class(NETWORK, BASELINE, SUPPORT, CLASSES, selected_on, 0.95)
 
 
 def test_the_headline_metrics_are_those_counted_by_hand():
@@ -34,7 +34,7 @@ def test_the_headline_metrics_are_those_counted_by_hand():
     assert found["macro_f1"] == pytest.approx((20 / 24 + 12 / 16) / 2)
     assert found["baseline_accuracy"] == pytest.approx(0.8)
     assert found["baseline_macro_f1"] == pytest.approx((18 / 22 + 14 / 18) / 2)
-    assert (found["val_accuracy"], found["chosen_on_test"]) == (0.75, False)
+    assert (found["val_accuracy"], found["selected_on_test"]) == (0.75, False)
     assert (found["images"], found["folds"], found["seeds"]) == (10, 10, 2)
 
 
@@ -59,7 +59,7 @@ def test_where_subjects_are_known_the_interval_is_over_them_however_many_seeds_t
     once = np.array([[[2, 0], [0, 1]], [[1, 1], [0, 1]], [[1, 0], [1, 0]], [[1, 0], [0, 1]]] * 2)
     network = dataclasses.replace(NETWORK, by_subject=2 * once)
     baseline = dataclasses.replace(BASELINE, by_subject=2 * once[:, ::-1])
-    found = cross_validation.summarise(network, baseline, 0.75, 10, 0.95, chosen_on_test=False)
+    found = cross_validation.summarise(network, baseline, 0.75, 10, 0.95, selected_on_test=False)
     of_one_seed = intervals.bootstrap(once, metrics.accuracy, 0.95)
     assert (found["accuracy_low"], found["accuracy_high"]) == (of_one_seed.low, of_one_seed.high)
     of_f1 = intervals.bootstrap(once, metrics.macro_f1, 0.95)
@@ -105,11 +105,11 @@ def test_a_row_of_a_class_has_every_column():
 
 
 def test_without_val_everything_says_that_test_has_chosen(values):
-    found = summary(val_accuracy=None, chosen_on_test=True)
-    assert found["chosen_on_test"] is True
+    found = summary(val_accuracy=None, selected_on_test=True)
+    assert found["selected_on_test"] is True
     assert found["val_accuracy"] is None
     rows = per_class("test")
-    assert {row["chosen_on"] for row in rows} == {"test"}
+    assert {row["selected_on"] for row in rows} == {"test"}
     lines = cv_summary.text(found, rows, Split(**values["split"]), 0.95)
     assert (
         lines[0]

@@ -139,10 +139,10 @@ def test_the_schema_counts_the_images_and_says_whether_there_is_a_val(run):
     tree = tree_of(10)
     _, with_val = run(tree)
     assert with_val.images == {"train": 4, "val": 3, "test": 3}
-    assert (with_val.classes, with_val.chosen_on_test) == (["angry", "happy"], False)
+    assert (with_val.classes, with_val.selected_on_test) == (["angry", "happy"], False)
     folder, without = run(tree, lambda n: ("train", "test")[n % 2])
     assert without.images == {"train": 5, "val": 0, "test": 5}
-    assert (without.shards["val"], without.chosen_on_test) == ([], True)
+    assert (without.shards["val"], without.selected_on_test) == ([], True)
     assert len(read_split(folder, without, "val").paths) == 0
 
 

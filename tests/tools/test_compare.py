@@ -9,7 +9,7 @@ from ferpipe.tools import compare
 from ferpipe.tools.compare import Revision
 
 
-def revision(name, predicted, actual=None, digests=None, subjects=None, chosen_on_test=False):
+def revision(name, predicted, actual=None, digests=None, subjects=None, selected_on_test=False):
     """Four images of two people, or what is given; `predicted` is a letter an image."""
     actual = actual or {"a/1": "a", "a/2": "a", "b/1": "b", "b/2": "b"}
     return Revision(
@@ -18,7 +18,7 @@ def revision(name, predicted, actual=None, digests=None, subjects=None, chosen_o
         predicted=dict(zip(actual, predicted, strict=True)),
         digests=digests or {path: path for path in actual},
         subjects=subjects or {path: f"S{path[-1]}" for path in actual},
-        chosen_on_test=chosen_on_test,
+        selected_on_test=selected_on_test,
     )
 
 
@@ -141,7 +141,7 @@ def test_other_test_sets_are_told_and_not_tested(changes, told):
 
 
 def test_the_whole_says_who_changed_sides_in_which_class():
-    old, new = revision("HEAD", "abba"), revision("my-experiment", "aaaa", chosen_on_test=True)
+    old, new = revision("HEAD", "abba"), revision("my-experiment", "aaaa", selected_on_test=True)
     assert compare.lines(old, new, 0.95) == [
         "HEAD: 2 of 4 test images right",
         "my-experiment: 2 of 4 test images right, optimistic: selected on test",

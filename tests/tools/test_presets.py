@@ -17,7 +17,7 @@ COMPACT = {
     "backbone": "compact",
     "input_size": 48,
     "batch_size": 32,
-    "views": 4,
+    "augmented_copies": 4,
     "learning_rate": 0.005,
     "schedule": "cosine",
     "optimizer": "adamw",
@@ -30,6 +30,7 @@ COMPACT = {
 }
 SOLVED = COMPACT | {
     "head": "solved",
+    "mirror_average": True,
     "epochs": 0,
     "warmup_epochs": 0,
     "weight_decay": 0.05,

@@ -187,11 +187,11 @@ def test_test_never_teaches_though_it_chooses():
     )
     wrong = records.Dataset(choosing.images, (choosing.labels + 1) % 3, choosing.paths)
     right = {}
-    for chosen_on_test in (False, True):
-        about = schema(chosen_on_test=chosen_on_test)
+    for selected_on_test in (False, True):
+        about = schema(selected_on_test=selected_on_test)
         model, _, _ = train(params, about, training, wrong)
         logits = saving.predict(model, judged.images, 8)
-        right[chosen_on_test] = np.mean(logits.argmax(axis=1) == judged.labels)
+        right[selected_on_test] = np.mean(logits.argmax(axis=1) == judged.labels)
     assert right[False] < 0.5
     assert right[True] > 0.9
 

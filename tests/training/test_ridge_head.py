@@ -90,16 +90,15 @@ def test_mirror_images_count_where_images_are_mirrored():
     assert not np.allclose(*kernels)
 
 
-def test_where_images_are_mirrored_a_face_and_its_mirror_image_get_the_same():
-    mirrored = NO_AUGMENT.model_copy(update={"flip": True})
-    model, _ = solved(augment=mirrored)
+def test_a_mirror_average_gives_a_face_and_its_mirror_image_the_same():
+    model, _ = solved(mirror_average=True)
     images = bars(6, seed=4).images
     there, back = (saving.predict(model, x, 8) for x in (images, images[:, :, ::-1]))
     np.testing.assert_allclose(there, back, atol=1e-4)
 
 
 def test_the_saved_model_needs_nothing_but_keras_and_gives_its_backbone(tmp_path):
-    model, _ = solved(augment=NO_AUGMENT.model_copy(update={"flip": True}))
+    model, _ = solved(mirror_average=True)
     path = tmp_path / "solved.keras"
     saving.save(with_probabilities(model), path, ["c0", "c1", "c2"])
     with zipfile.ZipFile(path) as zipped:
@@ -123,14 +122,18 @@ def test_a_solved_models_backbone_is_too_short_to_begin_a_whole_one(tmp_path):
 def test_views_are_the_images_their_mirror_images_and_changed_copies():
     turned = NO_AUGMENT.model_copy(update={"flip": True, "rotate": 20.0})
     images = bars(5, seed=1).images
-    first, second, *copies = views(images, train_params(head="solved", views=2, augment=turned))
+    first, second, *copies = views(
+        images, train_params(head="solved", augmented_copies=2, augment=turned)
+    )
     np.testing.assert_array_equal(first, images)
     np.testing.assert_array_equal(second, images[:, :, ::-1])
     assert [copy.shape for copy in copies] == [images.shape] * 2
     assert not np.array_equal(*copies)
-    again = list(views(images, train_params(head="solved", views=2, augment=turned)))
+    again = list(views(images, train_params(head="solved", augmented_copies=2, augment=turned)))
     np.testing.assert_array_equal(copies[1], again[3])
-    other = list(views(images, train_params(head="solved", views=2, augment=turned, seed=4)))
+    other = list(
+        views(images, train_params(head="solved", augmented_copies=2, augment=turned, seed=4))
+    )
     assert not np.array_equal(copies[1], other[3])
 
 
@@ -148,7 +151,7 @@ def heads(*choices):
 def test_copies_that_change_nothing_count_like_the_images():
     training = bars(50, seed=1)
     alone, copied = heads(
-        ({"ridge": 0.5}, training, False), ({"ridge": 1.0, "views": 1}, training, False)
+        ({"ridge": 0.5}, training, False), ({"ridge": 1.0, "augmented_copies": 1}, training, False)
     )
     np.testing.assert_allclose(alone[1], copied[1], atol=1e-4)
 

@@ -25,9 +25,15 @@ CLOSEST_PAIRS_HEADER = (
 HISTORY = REPORTS / "history.csv"
 HISTORY_HEADER = (
     *("epoch", "phase", "learning_rate", "loss", "accuracy", "val_loss", "val_accuracy"),
-    "chosen_on",
+    "selected_on",
 )
-TRAIN_FACTS = REPORTS / "train.json"
+# What stages tell each other; the metrics beside them are what `dvc metrics show` prints.
+SPLIT_AUDIT = Path("data/split_audit.json")
+SPLIT_METRICS = REPORTS / "split.json"
+TRAINING = Path("models/training.json")
+TRAIN_METRICS = REPORTS / "train.json"
+EVALUATION = REPORTS / "evaluation.json"
+METRICS = REPORTS / "metrics.json"
 CV = REPORTS / "cv"
 CV_FOLDS = Path("data/cv/folds")
 CV_RECORDS = Path("data/cv/records")

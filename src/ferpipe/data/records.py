@@ -30,7 +30,7 @@ class Schema:
         shards: the shard files of each split, in reading order.
         images: how many images each split has.
         sha256: SHA-256 of each shard, by its file name.
-        chosen_on_test: True when there is no val, so that test both chooses and judges.
+        selected_on_test: True when there is no val, so that test both chooses and judges.
     """
 
     image_size: int
@@ -39,7 +39,7 @@ class Schema:
     shards: dict[str, list[str]]
     images: dict[str, int]
     sha256: dict[str, str]
-    chosen_on_test: bool
+    selected_on_test: bool
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _is_schema(values: dict) -> bool:
         and values["channels"] in (1, 3)
         and texts(values["classes"])
         and all(whole(count) for count in images.values())
-        and isinstance(values["chosen_on_test"], bool)
+        and isinstance(values["selected_on_test"], bool)
         # No name leads out of the folder.
         and sorted(hashes) == sorted(name for names in shards.values() for name in names)
         and all(re.fullmatch(r"[a-z]+-\d+-of-\d+\.tfrecord", name) for name in hashes)

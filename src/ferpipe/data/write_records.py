@@ -120,7 +120,7 @@ def write_records(
         shards=shards,
         images={name: sizes[name] for name in splits},
         sha256={shard: digest.hexdigest() for shard, digest in hashes.items()},
-        chosen_on_test=sizes["val"] == 0,
+        selected_on_test=sizes["val"] == 0,
     )
     files.write_json(folder / records.SCHEMA, asdict(schema))
     return schema

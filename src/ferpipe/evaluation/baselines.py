@@ -17,7 +17,7 @@ from ferpipe.evaluation import hog, intervals, metrics, significance
 
 HEADER = (
     *("classifier", "accuracy", "accuracy_low", "accuracy_high", "interval", "people"),
-    *("macro_f1", "images", "p_value", "paired_test", "learned_from", "chosen_on"),
+    *("macro_f1", "images", "p_value", "paired_test", "learned_from", "selected_on"),
 )
 
 
@@ -29,13 +29,13 @@ class Predictions:
         classifier: its name.
         predicted: int (n,), class indices.
         learned_from: how many images it has learned from; None where that is not counted.
-        chosen_on: the split on which it was chosen: val, test or none.
+        selected_on: the split on which it was chosen: val, test or none.
     """
 
     classifier: str
     predicted: np.ndarray
     learned_from: int | None
-    chosen_on: str
+    selected_on: str
 
 
 def predict(
@@ -57,7 +57,7 @@ def predict(
         classifier="majority class",
         predicted=np.full(len(test.paths), np.bincount(labels).argmax()),
         learned_from=len(labels),
-        chosen_on="none",
+        selected_on="none",
     )
     subsample = hog.subsample(len(labels))  # before features are computed
     images, labels = images[subsample], labels[subsample]
@@ -66,7 +66,7 @@ def predict(
         classifier="HOG + kernel ridge",
         predicted=classify(hog.features(test.images)),
         learned_from=len(labels),
-        chosen_on="none",
+        selected_on="none",
     )
     return of_hog, majority
 
@@ -79,7 +79,7 @@ def rows(
     classes: int,
     confidence: float,
 ) -> list[dict[str, object]]:
-    """Rows of bars.csv: the network, then its baselines, each tested against the network.
+    """Rows of baselines.csv: the network, then its baselines, each tested against the network.
 
     Args:
         network: the predictions of the network.
@@ -114,20 +114,20 @@ def rows(
                 "p_value": paired.p_value if paired else None,
                 "paired_test": paired.method if paired else None,
                 "learned_from": each.learned_from,
-                "chosen_on": each.chosen_on,
+                "selected_on": each.selected_on,
             }
         )
     return table
 
 
 def comparison(row: Mapping[str, object]) -> str:
-    """The paired test of network and baseline in words, from the baseline's row of bars.csv."""
+    """The paired test of network and baseline in words, from a row of baselines.csv."""
     test = significance.PairedTest(row["p_value"], row["paired_test"])
     return f"network against {row['classifier']}: {test}"
 
 
 def lines(table: Sequence[Mapping[str, object]]) -> list[str]:
-    """The lines that the stage prints of the rows of bars.csv, below its headline."""
+    """The lines that the stage prints of the rows of baselines.csv, below its headline."""
     width = max(len(row["classifier"]) for row in table)
     accuracies = []
     for row in table:

@@ -15,7 +15,7 @@ from ferpipe.model.losses import log_loss, softmax
 BINS = 15
 RELIABILITY_HEADER = (
     *("scaling", "temperature", "bin_low", "bin_high", "confidence"),
-    *("accuracy", "accuracy_low", "accuracy_high", "interval", "people", "images", "chosen_on"),
+    *("accuracy", "accuracy_low", "accuracy_high", "interval", "people", "images", "selected_on"),
 )
 
 
@@ -155,19 +155,19 @@ def calibration_metrics(measured: Sequence[Calibration]) -> dict[str, object]:
     }
 
 
-def reliability_rows(measured: Sequence[Calibration], chosen_on: str) -> list[tuple[object, ...]]:
+def reliability_rows(measured: Sequence[Calibration], selected_on: str) -> list[tuple[object, ...]]:
     """Rows of reliability.csv; `scaling` is before or after temperature.
 
     Args:
         measured: as `before_and_after` gives it.
-        chosen_on: the split that chose the epoch, val or test.
+        selected_on: the split that chose the epoch, val or test.
     """
     return [
         (
             *("after" if index else "before", each.temperature),
             *(row.low, row.high, row.confidence),
             *(row.accuracy, row.interval.low, row.interval.high),
-            *(row.interval.method, row.interval.people, row.images, chosen_on),
+            *(row.interval.method, row.interval.people, row.images, selected_on),
         )
         for index, each in enumerate(measured)
         for row in each.bins

@@ -114,7 +114,7 @@ def score(
 
 PER_CLASS_HEADER = (
     *("class", "precision", "recall", "recall_low", "recall_high", "interval", "people", "f1"),
-    *("support", "chosen_on", "baseline_recall", "baseline_recall_low", "baseline_recall_high"),
+    *("support", "selected_on", "baseline_recall", "baseline_recall_low", "baseline_recall_high"),
     "baseline_interval",
 )
 
@@ -142,7 +142,7 @@ def summarise(
     images: int,
     confidence: float,
     *,
-    chosen_on_test: bool,
+    selected_on_test: bool,
 ) -> dict[str, object]:
     """The headline metrics, flat for `dvc metrics show`.
 
@@ -157,7 +157,7 @@ def summarise(
             the network has learned from it.
         images: how many there are.
         confidence: level of the intervals, such as 0.95.
-        chosen_on_test: whether there is no val.
+        selected_on_test: whether there is no val.
 
     Returns:
         Metrics by name. `people` is how many the intervals rest on, None where a subject is not
@@ -191,7 +191,7 @@ def summarise(
         "images": images,
         "folds": folds.FOLDS,
         "seeds": len(network.by_seed),
-        "chosen_on_test": chosen_on_test,
+        "selected_on_test": selected_on_test,
     }
 
 
@@ -200,7 +200,7 @@ def per_class(
     baseline: Scores,
     support: Sequence[int],
     classes: Sequence[str],
-    chosen_on: str,
+    selected_on: str,
     confidence: float,
 ) -> list[dict[str, object]]:
     """Rows of per_class.csv, with the columns PER_CLASS_HEADER.
@@ -213,7 +213,7 @@ def per_class(
         baseline: the scores of the baseline.
         support: how many images each class has.
         classes: class names.
-        chosen_on: the split that chose the epoch, val or test.
+        selected_on: the split that chose the epoch, val or test.
         confidence: level of the intervals, such as 0.95.
     """
     network_intervals, baseline_intervals = (
@@ -230,7 +230,7 @@ def per_class(
             "people": network_intervals[i].people,
             "f1": float(network.f1[i]),
             "support": support[i],
-            "chosen_on": chosen_on,
+            "selected_on": selected_on,
             "baseline_recall": float(baseline.recall[i]),
             "baseline_recall_low": baseline_intervals[i].low,
             "baseline_recall_high": baseline_intervals[i].high,

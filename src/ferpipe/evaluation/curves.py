@@ -15,8 +15,8 @@ from sklearn.metrics import (
 
 # Points of a curve that are kept; more cannot be seen, and git keeps the tables.
 POINTS = 100
-ROC_HEADER = ("class", "false_positive_rate", "true_positive_rate", "auc", "chosen_on")
-PRECISION_RECALL_HEADER = ("class", "recall", "precision", "average_precision", "chosen_on")
+ROC_HEADER = ("class", "false_positive_rate", "true_positive_rate", "auc", "selected_on")
+PRECISION_RECALL_HEADER = ("class", "recall", "precision", "average_precision", "selected_on")
 
 
 @dataclass(frozen=True)
@@ -79,17 +79,19 @@ def _thinned(points: np.ndarray) -> np.ndarray:
     return points[np.arange(POINTS) * (len(points) - 1) // (POINTS - 1)]
 
 
-def roc_rows(found: Sequence[Curves], chosen_on: str) -> list[tuple[object, ...]]:
+def roc_rows(found: Sequence[Curves], selected_on: str) -> list[tuple[object, ...]]:
     """Rows of roc.csv, class after class."""
     return [
-        (each.name, float(x), float(y), each.auc, chosen_on) for each in found for x, y in each.roc
+        (each.name, float(x), float(y), each.auc, selected_on)
+        for each in found
+        for x, y in each.roc
     ]
 
 
-def precision_recall_rows(found: Sequence[Curves], chosen_on: str) -> list[tuple[object, ...]]:
+def precision_recall_rows(found: Sequence[Curves], selected_on: str) -> list[tuple[object, ...]]:
     """Rows of precision_recall.csv, class after class."""
     return [
-        (each.name, float(x), float(y), each.average_precision, chosen_on)
+        (each.name, float(x), float(y), each.average_precision, selected_on)
         for each in found
         for x, y in each.precision_recall
     ]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-CONFUSION_HEADER = ("actual", "predicted", "count", "share", "chosen_on")
+CONFUSION_HEADER = ("actual", "predicted", "count", "share", "selected_on")
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -15,18 +15,18 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.nda
 
 
 def confusion_rows(
-    counts: np.ndarray, classes: Sequence[str], chosen_on: str
+    counts: np.ndarray, classes: Sequence[str], selected_on: str
 ) -> list[tuple[object, ...]]:
     """Rows of a confusion.csv; the share is of the actual class, 0..1.
 
     Args:
         counts: int (classes, classes), as `confusion` gives them.
         classes: class names.
-        chosen_on: the split that chose the epoch, val or test.
+        selected_on: the split that chose the epoch, val or test.
     """
     totals = np.maximum(counts.sum(axis=1), 1)
     return [
-        (actual, predicted, int(counts[i, j]), float(counts[i, j] / totals[i]), chosen_on)
+        (actual, predicted, int(counts[i, j]), float(counts[i, j] / totals[i]), selected_on)
         for i, actual in enumerate(classes)
         for j, predicted in enumerate(classes)
     ]

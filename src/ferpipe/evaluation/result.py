@@ -15,6 +15,12 @@ from sklearn.metrics import (
 from ferpipe.evaluation import intervals, metrics
 from ferpipe.model import losses
 
+# What `dvc metrics show` prints of them, so that all metric files together fit a terminal of 160
+# columns; the rest is in evaluation.json.
+METRICS = (
+    *("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss"),
+    "baseline_accuracy",
+)
 PER_CLASS_HEADER = (
     "class",
     "precision",
@@ -25,7 +31,7 @@ PER_CLASS_HEADER = (
     "people",
     "f1",
     "support",
-    "chosen_on",
+    "selected_on",
 )
 
 
@@ -38,7 +44,7 @@ class Result:
         paths: archive path of each image (n).
         labels: int (n,), the true class of each image.
         probabilities: float64 (n, classes), rows summing to 1.
-        chosen_on_test: whether test also chose the epoch.
+        selected_on_test: whether test also chose the epoch.
         subjects: who each image shows (n); nobody, or empty, where that is not known.
     """
 
@@ -46,13 +52,13 @@ class Result:
     paths: list[str]
     labels: np.ndarray
     probabilities: np.ndarray
-    chosen_on_test: bool
+    selected_on_test: bool
     subjects: Sequence[str] = ()
 
     @property
-    def chosen_on(self) -> str:
+    def selected_on(self) -> str:
         """The split that chose the epoch, as the tables and plots say it."""
-        return "test" if self.chosen_on_test else "val"
+        return "test" if self.selected_on_test else "val"
 
     @property
     def predicted(self) -> np.ndarray:
@@ -97,7 +103,7 @@ def headline_metrics(result: Result, confidence: float) -> dict[str, object]:
         "macro_f1_high": f1_interval.high if f1_interval else None,
         "log_loss": losses.log_loss(result.labels, result.probabilities),
         "images": len(result.labels),
-        "chosen_on_test": result.chosen_on_test,
+        "selected_on_test": result.selected_on_test,
     }
 
 
@@ -117,7 +123,7 @@ def per_class(result: Result, confidence: float) -> list[tuple[object, ...]]:
         rows.append(
             (
                 *(name, float(precision), float(recall), interval.low, interval.high),
-                *(interval.method, interval.people, float(f1), int(support), result.chosen_on),
+                *(interval.method, interval.people, float(f1), int(support), result.selected_on),
             )
         )
     return rows
@@ -125,7 +131,7 @@ def per_class(result: Result, confidence: float) -> list[tuple[object, ...]]:
 
 def headline(test_metrics: Mapping[str, object], confidence: float) -> str:
     """Accuracy with its interval and protocol, in a line."""
-    flag = ", optimistic: selected on test" if test_metrics["chosen_on_test"] else ""
+    flag = ", optimistic: selected on test" if test_metrics["selected_on_test"] else ""
     basis = intervals.basis(test_metrics["interval"], test_metrics["people"])
     return (
         f"{test_metrics['accuracy']:.1%} of {test_metrics['images']} test images right "

@@ -51,7 +51,7 @@ def build_model(params: Train, image_size: int, channels: int, classes: int) -> 
     Returns:
         A model from float (n, image_size, image_size, channels), values 0..255, to float32
         logits (n, classes). Its backbone is the layer "backbone"; under a solved head it lies in
-        the layer "features", which a mirrored image goes through as well if `augment.flip` is set.
+        the layer "features", through which a mirrored image goes too if `mirror_average` is set.
 
     Raises:
         PipelineError: see `backbones.build`.
@@ -72,7 +72,7 @@ def build_model(params: Train, image_size: int, channels: int, classes: int) -> 
     if params.head == "solved":
         features = keras.Model(image, _levels(backbone, row, x, image), name="features")
         x = features(image)
-        if params.augment.flip:
+        if params.mirror_average:
             # The head is linear, so the mean of both sides' features gives their mean logits.
             x = keras.layers.Average(name="sides")([x, features(image[:, :, ::-1])])
     else:

@@ -29,9 +29,7 @@ LEAST_INPUT = {"compact": 16, "InceptionV3": 75, "InceptionResNetV2": 75, "Xcept
 class Augment(Section):
     """Random augmentation of training images, drawn anew in every epoch."""
 
-    flip: bool = Field(
-        description="mirror images with probability 0.5; a solved head averages both sides"
-    )
+    flip: bool = Field(description="mirror images with probability 0.5")
     rotate: Annotated[float, Field(ge=0, le=180)] = Field(
         description="rotation in degrees, drawn from [-x, x]"
     )
@@ -73,8 +71,12 @@ class Train(Section):
     ridge: Annotated[float, Field(gt=0, le=1000)] = Field(
         description="L2 penalty on the weights of a solved head"
     )
-    views: Annotated[int, Field(ge=0, le=100)] = Field(
+    augmented_copies: Annotated[int, Field(ge=0, le=100)] = Field(
         description="augmented copies of each training image for a solved head"
+    )
+    mirror_average: bool = Field(
+        description="whether the saved network averages the features of an image and its mirror "
+        "image; with a solved head only"
     )
     head_epochs: Annotated[int, Field(ge=0, le=10_000)] = Field(
         description="epochs that train only the head, on a frozen backbone, before fine-tuning"

@@ -108,7 +108,7 @@ def draw_curves(
         entitle(accuracy, title, pad=26)
         page.legend(
             handles=[
-                Line2D([], [], color=BLUE, marker=".", label=history[0]["chosen_on"]),
+                Line2D([], [], color=BLUE, marker=".", label=history[0]["selected_on"]),
                 Line2D([], [], color=VERMILION, marker=".", linestyle=DASHES, label="train"),
                 Line2D([], [], label=f"chosen epoch ({best_epoch})", **CHOSEN),
             ],

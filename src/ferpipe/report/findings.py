@@ -39,17 +39,17 @@ class Findings:
         probabilities: float (n, classes), rows summing to 1.
         confidence: level of all intervals, such as 0.95.
         headline: accuracy with its interval and protocol, in a line.
-        metrics: as in reports/metrics.json, before rounding.
+        metrics: as in reports/evaluation.json, before rounding.
         per_class: a row a class, with the columns of reports/per_class.csv.
         confusion: int (classes, classes), rows the actual class.
-        split: as in reports/split.json.
-        training: as in reports/train.json.
+        split: as in data/split_audit.json.
+        training: as in models/training.json.
         history: as in reports/history.csv.
         calibration: without temperature, then with it; or the first alone.
         curves: ROC and precision-recall of each class.
         provenance: what it was made of.
         classifiers: the network and its baselines on the same images, a row each with the columns
-            of reports/bars.csv, the network first.
+            of reports/baselines.csv, the network first.
         closest_pairs: held-out images and those most like them in training, with `path`,
             `closest_path`, `similarity` and `shared`, the closest first.
     """
@@ -90,9 +90,9 @@ class Findings:
         return [baselines.comparison(row) for row in self.classifiers[1:]]
 
     @property
-    def chosen_on_test(self) -> bool:
+    def selected_on_test(self) -> bool:
         """Whether test also chose, so that every metric is optimistic."""
-        return bool(self.metrics["chosen_on_test"])
+        return bool(self.metrics["selected_on_test"])
 
     @property
     def recall_bases(self) -> list[tuple[str, int | None]]:

@@ -24,7 +24,7 @@ def card(found: Findings) -> str:
     """
     made = found.provenance
     train = made.params["train"]
-    flag = f" **({OPTIMISTIC})**" if found.chosen_on_test else ""
+    flag = f" **({OPTIMISTIC})**" if found.selected_on_test else ""
     blocks = [
         f"# Model card: {_safe(str(train['backbone']))} on {_safe(made.data.name)}",
         f"**{_safe(found.headline)}**",

@@ -87,7 +87,7 @@ def _trust(found: Findings) -> Child:
         )
         for each in audit(found.split)
     ]
-    if found.chosen_on_test:
+    if found.selected_on_test:
         warning = "Test has chosen as well as tested: every metric here is optimistic."
         checks.insert(0, element("li", warning, class_="doubt"))
     columns = element(
@@ -118,7 +118,7 @@ def _sentences(texts: Sequence[str]) -> list[Element]:
 
 def _training(found: Findings) -> Child:
     kept, of = found.training["best_epoch"], found.training["epochs"]
-    chooser = "test" if found.chosen_on_test else "val"
+    chooser = "test" if found.selected_on_test else "val"
     lead = f"Epoch {kept} of {of} was kept, chosen on {chooser}."
     if len(found.history) == 1 and found.provenance.params["train"]["head"] == "solved":
         lead = f"The head was solved at once; {chooser} chose how sure it says it is."

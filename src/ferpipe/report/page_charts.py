@@ -34,7 +34,7 @@ def key(*entries: tuple[str, str]) -> Element:
 
 def training(found: Findings) -> list[Element]:
     """Accuracy and loss over the epochs, train and the split that chose."""
-    chooser = "test" if found.chosen_on_test else "val"
+    chooser = "test" if found.selected_on_test else "val"
     best = int(found.training["best_epoch"])
     rows = found.history
     if len(rows) == 1:

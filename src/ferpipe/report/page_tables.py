@@ -20,7 +20,7 @@ TEXTS = ("class", "classifier", "", "held-out image", "most like it in training"
 
 def flag(found: Findings) -> Element | None:
     """What marks a table or figure whose numbers were chosen on test."""
-    return element("span", OPTIMISTIC, class_="flag") if found.chosen_on_test else None
+    return element("span", OPTIMISTIC, class_="flag") if found.selected_on_test else None
 
 
 def scroller(label: str, *children: Element) -> Element:

@@ -7,6 +7,7 @@ from sklearn.metrics import classification_report
 
 from ferpipe.core import files, paths
 from ferpipe.evaluation import calibration, curves, gradcam, metrics
+from ferpipe.evaluation.result import METRICS
 from ferpipe.model.backend import keras
 from ferpipe.report import figures, model_card, page, probability_figures
 from ferpipe.report.findings import Findings
@@ -18,8 +19,9 @@ MODEL_CARD = paths.REPORTS / "model_card.md"
 
 def write_tables(found: Findings) -> None:
     """Write metrics.json, predictions, the text report and the tables that DVC plots."""
-    chosen_on = "test" if found.chosen_on_test else "val"
-    files.write_json(paths.REPORTS / "metrics.json", found.metrics)
+    selected_on = "test" if found.selected_on_test else "val"
+    files.write_json(paths.EVALUATION, found.metrics)
+    files.write_json(paths.METRICS, {name: found.metrics[name] for name in METRICS})
     files.write_csv(
         paths.REPORTS / "per_class.csv",
         tuple(found.per_class[0]),
@@ -27,7 +29,7 @@ def write_tables(found: Findings) -> None:
     )
     files.write_text(paths.REPORTS / "classification_report.txt", text_report(found))
     tables = {
-        "bars": (
+        "baselines": (
             tuple(found.classifiers[0]),
             [tuple(row.values()) for row in found.classifiers],
         ),
@@ -37,16 +39,16 @@ def write_tables(found: Findings) -> None:
         ),
         "confusion": (
             metrics.CONFUSION_HEADER,
-            metrics.confusion_rows(found.confusion, found.classes, chosen_on),
+            metrics.confusion_rows(found.confusion, found.classes, selected_on),
         ),
         "reliability": (
             calibration.RELIABILITY_HEADER,
-            calibration.reliability_rows(found.calibration, chosen_on),
+            calibration.reliability_rows(found.calibration, selected_on),
         ),
-        "roc": (curves.ROC_HEADER, curves.roc_rows(found.curves, chosen_on)),
+        "roc": (curves.ROC_HEADER, curves.roc_rows(found.curves, selected_on)),
         "precision_recall": (
             curves.PRECISION_RECALL_HEADER,
-            curves.precision_recall_rows(found.curves, chosen_on),
+            curves.precision_recall_rows(found.curves, selected_on),
         ),
     }
     for name, (header, rows) in tables.items():
@@ -80,7 +82,7 @@ def draw_figures(found: Findings, dpi: int) -> None:
     """Draw the PNG figures, each under the headline that says how far to trust it."""
     title = found.headline
     best = int(found.training["best_epoch"])
-    chooser = "test" if found.chosen_on_test else "val"
+    chooser = "test" if found.selected_on_test else "val"
     kept = f"Epoch {best} of {len(found.history)} kept, chosen on {chooser}"
     figures.draw_confusion(found.confusion, found.classes, title, dpi, FIGURES / "confusion.png")
     figures.draw_curves(found.history, kept, dpi, FIGURES / "curves.png", best)

@@ -11,8 +11,8 @@ from ferpipe.report.findings import Findings
 OPTIMISTIC = "optimistic: selected on test"
 # A larger share of held-out images that training knows something of spoils what they say.
 LEAKS_ABOVE = 0.01
-# Keys of reports/split.json that are told elsewhere, or in sentences of their own.
-_TOLD = ("train", "val", "test", "classes", "chosen_on_test")
+# Keys of data/split_audit.json that are told elsewhere, or in sentences of their own.
+_TOLD = ("train", "val", "test", "classes", "selected_on_test")
 _GROUPED = {
     "subject": "People were kept apart: all images of a person are in one split.",
     "sequence": (
@@ -22,7 +22,7 @@ _GROUPED = {
         "Single images were dealt, whoever they show: frames of one recording can be on both sides."
     ),
 }
-# key of reports/split.json -> what is so of none, of a share, and where nobody can tell.
+# key of data/split_audit.json -> what is so of none, of a share, and where nobody can tell.
 _AUDITED = {
     "held_out_sharing_subject": (
         "No held-out image shows a person of the training images.",
@@ -78,7 +78,7 @@ def protocol(found: Findings) -> list[str]:
     """How the images were used, in sentences."""
     train, val, test = (int(found.split[name]) for name in ("train", "val", "test"))
     params = found.provenance.params
-    if found.chosen_on_test:
+    if found.selected_on_test:
         used = (
             f"{train:,} images taught the network. There is no validation split: the {test:,} test "
             "images both chose and tested, so every metric here is optimistic."
@@ -104,7 +104,7 @@ def audit(split: Mapping[str, object]) -> list[Finding]:
     """What the leak audit found, in sentences.
 
     Args:
-        split: as in reports/split.json; a key without words of its own is told by its name.
+        split: as in data/split_audit.json; a key without words of its own is told by its name.
     """
     found = []
     for key, value in split.items():
@@ -154,7 +154,7 @@ def limits(found: Findings) -> list[str]:
             f"The rarest class is {rarest}: {count:,} of {total:,} images{of}. What is said of it "
             "is the least certain."
         )
-    if found.chosen_on_test:
+    if found.selected_on_test:
         told.append("The test images also chose, so every metric here is optimistic.")
     if any(each.doubt for each in audit(found.split)):
         told.append("The leak audit has doubts: the numbers may say little about faces never seen.")

@@ -42,7 +42,7 @@ def summary(
         "held_out_sharing_subject": audit.share(table, "subject"),
         "held_out_sharing_sequence": audit.share(table, "sequence"),
         "held_out_near_duplicates": sum(pair.near for pair in pairs) / len(pairs),
-        "chosen_on_test": sizes["val"] == 0,
+        "selected_on_test": sizes["val"] == 0,
     }
 
 
@@ -73,7 +73,7 @@ def lines(facts: Mapping[str, object], group_by: str) -> list[str]:
             "WARNING: training knows who or what the held-out images show, so accuracy on them "
             "will say little about people never seen"
         )
-    if facts["chosen_on_test"]:
+    if facts["selected_on_test"]:
         told.append(
             "WARNING: val_size is 0, so test also chooses the epoch; its metrics will be optimistic"
         )

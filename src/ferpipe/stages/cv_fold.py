@@ -51,7 +51,7 @@ def predict(
     from ferpipe.model.losses import softmax
     from ferpipe.training.loop import refits_on_val, train
 
-    chooser = "test" if schema.chosen_on_test else "val"
+    chooser = "test" if schema.selected_on_test else "val"
     model, _, _ = train(params, schema, parts["train"], parts[chooser])
     return {
         name: softmax(saving.predict(model, parts[name].images, params.batch_size))
@@ -97,7 +97,7 @@ def main(seed: int, fold: int) -> None:
     if not 0 <= fold < folds.FOLDS:
         raise PipelineError(f"--fold {fold}: the folds are 0 to {folds.FOLDS - 1}")
     parts = parts_of(everything, table.splits[fold])
-    schema = replace(schema, chosen_on_test=not parts["val"].paths)
+    schema = replace(schema, selected_on_test=not parts["val"].paths)
 
     sizes = ", ".join(f"{name} {len(part.paths)}" for name, part in parts.items())
     print(f"cv_fold: seed {seed}, fold {fold} (0 to {folds.FOLDS - 1}): {sizes}", flush=True)
@@ -112,5 +112,5 @@ def main(seed: int, fold: int) -> None:
     ]
     files.write_csv(path, folds.predictions_header(schema.classes), lines)
     right = int((predicted["test"].argmax(axis=1) == parts["test"].labels).sum())
-    flag = ", optimistic: selected on test" if schema.chosen_on_test else ""
+    flag = ", optimistic: selected on test" if schema.selected_on_test else ""
     print(f"cv_fold: {right} of {len(parts['test'].paths)} test images right{flag}; all in {path}")

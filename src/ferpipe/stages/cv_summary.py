@@ -52,7 +52,7 @@ def text(
         params: the section `split`.
         confidence: level of the intervals, such as 0.95.
     """
-    flag = "; optimistic: selected on test" if summary["chosen_on_test"] else ""
+    flag = "; optimistic: selected on test" if summary["selected_on_test"] else ""
     basis = intervals.basis(summary["interval"], summary["people"])
     test = PairedTest(summary["baseline_p_value"], summary["baseline_test"])
     lines = [
@@ -89,7 +89,7 @@ def main() -> None:
         "train": read_section(paths.PARAMS, "train", Train),
     }
     confidence = read_section(paths.PARAMS, "evaluate", Evaluate).confidence
-    seeds, chosen_on_test = sections["cv"].seeds, sections["split"].val_size == 0
+    seeds, selected_on_test = sections["cv"].seeds, sections["split"].val_size == 0
     table = folds.read_folds(folds.folds_path(seeds[0]))
     images = Counter(table.labels)
     classes = sorted(images)
@@ -115,17 +115,17 @@ def main() -> None:
         fmean(val) if val else None,
         len(table.paths),
         confidence,
-        chosen_on_test=chosen_on_test,
+        selected_on_test=selected_on_test,
     )
     summary["params_sha256"] = fingerprint(sections, paths.INDEX.read_bytes())
-    chosen_on = "test" if chosen_on_test else "val"
+    selected_on = "test" if selected_on_test else "val"
     support = [images[name] for name in classes]
-    recalls = per_class(network, baseline, support, classes, chosen_on, confidence)
+    recalls = per_class(network, baseline, support, classes, selected_on, confidence)
     files.write_json(paths.CV / "summary.json", summary)
     files.write_csv(
         paths.CV / "per_class.csv", PER_CLASS_HEADER, [tuple(row.values()) for row in recalls]
     )
-    confusions = metrics.confusion_rows(network.confusion, classes, chosen_on)
+    confusions = metrics.confusion_rows(network.confusion, classes, selected_on)
     files.write_csv(paths.CV / "confusion.csv", metrics.CONFUSION_HEADER, confusions)
     print("cv_summary: " + "\n  ".join(text(summary, recalls, sections["split"], confidence)))
     print(f"cv_summary: all of it in {paths.CV}")

@@ -54,9 +54,9 @@ def main() -> None:
     schema = records.read_schema(paths.RECORDS)
     test = records.read_split(paths.RECORDS, schema, "test")
     subjects = subjects_of(test.paths)
-    facts = files.read_json(paths.TRAIN_FACTS)
+    facts = files.read_json(paths.TRAINING)
     if "temperature" not in facts:
-        raise PipelineError(f"{paths.TRAIN_FACTS} tells no temperature; run `dvc repro`")
+        raise PipelineError(f"{paths.TRAINING} tells no temperature; run `dvc repro`")
 
     prepare()
     model = saving.load(paths.MODEL, test.images.shape[1:], schema.classes)
@@ -66,7 +66,7 @@ def main() -> None:
         paths=test.paths,
         labels=test.labels,
         probabilities=probabilities,
-        chosen_on_test=schema.chosen_on_test,
+        selected_on_test=schema.selected_on_test,
         subjects=subjects,
     )
 
@@ -74,7 +74,7 @@ def main() -> None:
         test.labels, probabilities, facts["temperature"], params.confidence, subjects
     )
     learned = [records.read_split(paths.RECORDS, schema, name) for name in ("train", "val")]
-    network = baselines.Predictions("network", result.predicted, None, result.chosen_on)
+    network = baselines.Predictions("network", result.predicted, None, result.selected_on)
     classifiers = baselines.rows(
         network,
         baselines.predict(learned, test),
@@ -103,7 +103,7 @@ def main() -> None:
         metrics=test_metrics,
         per_class=[dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in recalls],
         confusion=result.confusion,
-        split=files.read_json(paths.REPORTS / "split.json"),
+        split=files.read_json(paths.SPLIT_AUDIT),
         training=facts,
         history=files.read_csv(paths.HISTORY, paths.HISTORY_HEADER),
         calibration=measured,

@@ -36,7 +36,8 @@ def main() -> None:
         for name in paths.SPLITS
     ]
     files.write_csv(paths.SPLIT, paths.SPLIT_HEADER, map(astuple, rows))
-    files.write_json(paths.REPORTS / "split.json", facts)
+    files.write_json(paths.SPLIT_AUDIT, facts)
+    files.write_json(paths.SPLIT_METRICS, {"near_duplicates": facts["held_out_near_duplicates"]})
     files.write_csv(paths.REPORTS / "split_counts.csv", ("class", "split", "images"), table)
     listed = audit.pair_rows(pairs[:LISTED], [asdict(row) for row in rows])
     files.write_csv(paths.CLOSEST_PAIRS, paths.CLOSEST_PAIRS_HEADER, listed)

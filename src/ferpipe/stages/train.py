@@ -27,7 +27,7 @@ def main() -> None:
 
     schema = records.read_schema(paths.RECORDS)
     training = records.read_split(paths.RECORDS, schema, "train")
-    chooser = "test" if schema.chosen_on_test else "val"
+    chooser = "test" if schema.selected_on_test else "val"
     choosing = records.read_split(paths.RECORDS, schema, chooser)
 
     device = f"{NAME} on {', '.join(GPUS) or 'the CPU'}"
@@ -45,14 +45,14 @@ def main() -> None:
         "best_epoch": best_epoch,
         "epochs": len(history),
         "parameters": model.count_params(),
-        "val_accuracy": best.val_accuracy,
-        "val_loss": best.val_loss,
         "temperature": temperature,
-        "chosen_on_test": schema.chosen_on_test,
+        "selected_on_test": schema.selected_on_test,
     }
-    files.write_json(paths.TRAIN_FACTS, facts)
+    files.write_json(paths.TRAINING, facts)
+    validation = {"val_accuracy": best.val_accuracy, "val_loss": best.val_loss}
+    files.write_json(paths.TRAIN_METRICS, validation)
     checkpoints.remove()
-    flag = ", optimistic: selected on test" if schema.chosen_on_test else ""
+    flag = ", optimistic: selected on test" if schema.selected_on_test else ""
     print(
         f"train: epoch {best_epoch} of {len(history)} kept, accuracy {best.val_accuracy:.2%} on "
         f"{len(choosing.labels)} {chooser} images{flag}; model in {paths.MODEL}"

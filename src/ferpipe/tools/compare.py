@@ -33,7 +33,7 @@ class Revision:
         predicted: the class that it was taken for.
         digests: SHA-256 of each image's file.
         subjects: who each image shows; empty where its name does not tell.
-        chosen_on_test: whether it has no val, so that test has chosen the epoch.
+        selected_on_test: whether it has no val, so that test has chosen the epoch.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Revision:
     predicted: Mapping[str, str]
     digests: Mapping[str, str]
     subjects: Mapping[str, str]
-    chosen_on_test: bool
+    selected_on_test: bool
 
     def right(self, path: str) -> bool:
         """Whether an image was taken for what it is."""
@@ -135,7 +135,7 @@ def _revision(name: str, text: Callable[[Path], str]) -> Revision:
         predicted={row["path"]: row["predicted"] for row in predictions},
         digests={row["path"]: row["sha256"] for row in index},
         subjects={row["path"]: row["subject"] for row in split},
-        chosen_on_test=not any(row["split"] == "val" for row in split),
+        selected_on_test=not any(row["split"] == "val" for row in split),
     )
 
 
@@ -165,7 +165,7 @@ def lines(old: Revision, new: Revision, confidence: float) -> list[str]:
     """
     told = [
         f"{revision.name}: {sum(map(revision.right, revision.actual))} of {len(revision.actual)} "
-        f"test images right{', optimistic: selected on test' if revision.chosen_on_test else ''}"
+        f"test images right{', optimistic: selected on test' if revision.selected_on_test else ''}"
         for revision in (old, new)
     ]
     differing = differing_tests(old, new)

@@ -42,7 +42,7 @@ def phases(params: Train) -> list[Phase]:
 
 def refits_on_val(params: Train, schema: records.Schema) -> bool:
     """Whether the solved head is refit on train + val: no epochs follow for val to choose from."""
-    return params.head == "solved" and not phases(params) and not schema.chosen_on_test
+    return params.head == "solved" and not phases(params) and not schema.selected_on_test
 
 
 def train(
@@ -70,7 +70,7 @@ def train(
     """
     model = initial_model(params, schema, len(training.labels))
     rank = RANKS[params.monitor]
-    chooser = "test" if schema.chosen_on_test else "val"
+    chooser = "test" if schema.selected_on_test else "val"
     state = checkpoints.load() if checkpoints else None
     history = state.history if state else []
     best_weights = state.best_weights if state else []

@@ -100,7 +100,7 @@ def views(images: np.ndarray, params: Train) -> Iterator[np.ndarray]:
     yield images
     if params.augment.flip:
         yield images[:, :, ::-1]
-    for number in range(params.views):
+    for number in range(params.augmented_copies):
         # The last 1 keeps this stream apart from those of an epoch's order and augmentation.
         rng = np.random.default_rng([params.seed, number, 0, 1])
         batches = np.array_split(images, -(-len(images) // VIEW_BATCH))
