@@ -168,7 +168,7 @@ PEOPLE = [
     for frame in range(2)
 ]
 INDEX = (
-    ",".join(paths.INDEX_HEADER)
+    ",".join(paths.INDEX_COLUMNS)
     + "\n"
     + "".join(f"{path},{path.split('/')[0]},48,48,L,{'0' * 64}\n" for path in PEOPLE)
 )
@@ -206,7 +206,7 @@ def packed(tmp_path_factory):
         f"{image.path},{image.label},,,{paths.SPLITS[n % 3]}\n"
         for n, image in enumerate(contents.images)
     ]
-    return folder / "images.zip", ",".join(paths.SPLIT_HEADER) + "\n" + "".join(rows)
+    return folder / "images.zip", ",".join(paths.SPLIT_COLUMNS) + "\n" + "".join(rows)
 
 
 @generated("split")
@@ -216,7 +216,7 @@ def test_any_split_makes_whole_records_or_is_told(tmp_path, packed, changes):
     (tmp_path / "split.csv").write_bytes(edited(text.encode(), changes))
     params = Preprocess(**VALUES["preprocess"] | {"image_size": 8})
     with ends_in_one_line():
-        rows = files.read_csv(tmp_path / "split.csv", paths.SPLIT_HEADER)
+        rows = files.read_csv(tmp_path / "split.csv", paths.SPLIT_COLUMNS)
         schema = write_records(rows, zipped, params, tmp_path, workers=1)
         read = [read_split(tmp_path, schema, name) for name in paths.SPLITS]
         assert sum(len(part.paths) for part in read) == len(rows) == 8
@@ -289,8 +289,8 @@ def check(source, folder):
             label, name = path.split("/")
             assert path.isprintable() and ".." not in (label, name)
             assert images.decode(data).mode in ("L", "RGB")
-        files.write_csv(folder / "skipped.csv", paths.SKIPPED_HEADER, contents.skipped)
-        assert len(files.read_csv(folder / "skipped.csv", paths.SKIPPED_HEADER)) == len(
+        files.write_csv(folder / "skipped.csv", paths.SKIPPED_COLUMNS, contents.skipped)
+        assert len(files.read_csv(folder / "skipped.csv", paths.SKIPPED_COLUMNS)) == len(
             contents.skipped
         )
         (folder / "skipped.csv").unlink()

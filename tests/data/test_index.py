@@ -11,7 +11,7 @@ ROWS = [
 
 
 def written(folder, rows):
-    files.write_csv(folder / "index.csv", paths.INDEX_HEADER, rows)
+    files.write_csv(folder / "index.csv", paths.INDEX_COLUMNS, rows)
     return folder / "index.csv"
 
 

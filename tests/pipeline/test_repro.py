@@ -53,7 +53,7 @@ def test_a_run_writes_what_it_promises(finished):
         *("reports/reliability.csv", "reports/roc.csv", "reports/precision_recall.csv"),
     ):
         assert (finished.path / name).stat().st_size > 0, name
-    index = files.read_csv(finished.path / paths.INDEX, paths.INDEX_HEADER)
+    index = files.read_csv(finished.path / paths.INDEX, paths.INDEX_COLUMNS)
     assert len(index) == 6 * 7 * 3
     predictions = (finished.path / "reports/predictions.csv").read_text().splitlines()
     assert len(predictions) == 1 + finished.json("data/split_audit.json")["test"]

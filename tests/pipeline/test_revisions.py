@@ -31,9 +31,9 @@ def write_tables(checkout, wrong, images=PATHS, digest="0" * 64):
     files.write_csv(folder / "reports/predictions.csv", header, predicted)
     split = [(path, label[path], path.split("/")[1][:4], "", "test") for path in images]
     split.append(("happy/S999_001_1.png", "happy", "S999", "", "val"))
-    files.write_csv(folder / paths.SPLIT, paths.SPLIT_HEADER, split)
+    files.write_csv(folder / paths.SPLIT, paths.SPLIT_COLUMNS, split)
     index = [(path, label[path], 12, 10, "L", digest) for path in images]
-    files.write_csv(folder / paths.INDEX, paths.INDEX_HEADER, index)
+    files.write_csv(folder / paths.INDEX, paths.INDEX_COLUMNS, index)
 
 
 @pytest.fixture(scope="module")

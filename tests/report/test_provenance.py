@@ -23,12 +23,12 @@ def run(project):
 
     def write(known=True):
         index = [(i.path, i.label, i.width, i.height, i.mode, i.sha256) for i in IMAGES]
-        files.write_csv(paths.INDEX, paths.INDEX_HEADER, index)
+        files.write_csv(paths.INDEX, paths.INDEX_COLUMNS, index)
         split = [
             (i.path, i.label, *((i.path[6:10], i.path[6:14]) if known else ("", "")), "train")
             for i in IMAGES
         ]
-        files.write_csv(paths.SPLIT, paths.SPLIT_HEADER, split)
+        files.write_csv(paths.SPLIT, paths.SPLIT_COLUMNS, split)
         files.write_bytes(paths.MODEL, b"weights")
 
     write()

@@ -392,7 +392,7 @@ def write_raw(project, tree):
     """data/raw/ of a tree."""
     source = write_folder(project / "source", tree)
     contents = repacking.repack(source, paths.IMAGES, None, 0.0)
-    files.write_csv(paths.INDEX, paths.INDEX_HEADER, map(astuple, contents.images))
+    files.write_csv(paths.INDEX, paths.INDEX_COLUMNS, map(astuple, contents.images))
     return project / paths.INDEX
 
 
@@ -432,7 +432,7 @@ def test_the_stage_writes_rows_counts_and_summary(project, index, params, run_st
         ),
     ]
     assert len(counts) == 1 + 3 * len(CLASSES)
-    listed = files.read_csv(paths.REPORTS / "closest_pairs.csv", paths.CLOSEST_PAIRS_HEADER)
+    listed = files.read_csv(paths.REPORTS / "closest_pairs.csv", paths.CLOSEST_PAIRS_COLUMNS)
     assert len(listed) == 100
     assert {line["shared"] for line in listed} == {"neither"}
     assert done.stdout.splitlines() == [
@@ -466,7 +466,7 @@ def test_what_the_names_hide_the_stage_finds_in_the_pixels(project, write_params
     done = run_stage("split")
     facts = json.loads((project / "data/split_audit.json").read_text())
     assert facts["held_out_sharing_subject"] is None
-    part = {row["path"]: row["split"] for row in files.read_csv(paths.SPLIT, paths.SPLIT_HEADER)}
+    part = {row["path"]: row["split"] for row in files.read_csv(paths.SPLIT, paths.SPLIT_COLUMNS)}
     earlier = {"val": ("train",), "test": ("train", "val")}
     copies = list(zip(list(tree)[::2], list(tree)[1::2], strict=True))
     known = [

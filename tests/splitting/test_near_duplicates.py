@@ -9,7 +9,7 @@ from faces import encoded, noise, png, write_folder
 from PIL import Image, ImageOps
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.core.paths import CLOSEST_PAIRS_HEADER, IMAGES
+from ferpipe.core.paths import CLOSEST_PAIRS_COLUMNS, IMAGES
 from ferpipe.sources.intake import repacking
 from ferpipe.sources.sample.people import PROTOTYPES, draw_subject
 from ferpipe.splitting import audit, near_duplicates
@@ -321,4 +321,4 @@ def test_a_row_of_the_table_says_what_the_names_tell_of_a_pair():
     assert [line[-1] for line in table] == ["sequence", "subject", "neither", "unknown"]
     assert [line[7] for line in table] == ["false", "true", "false", "false"]
     near = audit.pair_rows([near_duplicates.Pair(1, 0, near_duplicates.NEAR, False)], rows)
-    assert near[0][CLOSEST_PAIRS_HEADER.index("near_duplicate")] == "true"
+    assert near[0][list(CLOSEST_PAIRS_COLUMNS).index("near_duplicate")] == "true"

@@ -19,12 +19,12 @@ def read_index(path: Path) -> list[dict[str, str]]:
         path: the file.
 
     Returns:
-        One dict an image, with the columns of `paths.INDEX_HEADER`, in the archive's order.
+        One dict an image, with the columns of `paths.INDEX_COLUMNS`, in the archive's order.
 
     Raises:
         PipelineError: the file is missing, empty, or not what `download` writes.
     """
-    rows = files.read_csv(path, paths.INDEX_HEADER)
+    rows = files.read_csv(path, paths.INDEX_COLUMNS)
     if not rows:
         raise PipelineError(f"{path} names no image; run `dvc repro --force`")
     before = ""

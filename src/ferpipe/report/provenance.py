@@ -64,7 +64,7 @@ def read() -> Provenance:
         "evaluate": read_section(paths.PARAMS, "evaluate", Evaluate),
     }
     index = read_index(paths.INDEX)
-    rows = files.read_csv(paths.SPLIT, paths.SPLIT_HEADER)
+    rows = files.read_csv(paths.SPLIT, paths.SPLIT_COLUMNS)
     content = content_digest((row["path"], row["sha256"]) for row in index)
     counts = Counter(row["label"] for row in index)
     recordings: dict[str, set[str]] = defaultdict(set)

@@ -48,7 +48,7 @@ def main() -> None:
     everything = records.read_split(paths.CV_RECORDS, schema, ALL)
     tables = {seed: folds.read_folds(folds.folds_path(seed)) for seed in seeds}
     rows = list(predict(everything, schema.classes, tables))
-    files.write_csv(paths.CV_BASELINE, paths.CV_BASELINE_HEADER, rows)
+    files.write_csv(paths.CV_BASELINE, paths.CV_BASELINE_COLUMNS, rows)
     right = sum(actual == predicted for *_, actual, predicted in rows)
     fewest = min(sum(name != "test" for name in t.splits[0]) for t in tables.values())
     some = f", learned from {hog.MOST_IMAGES} images of a fold" if fewest > hog.MOST_IMAGES else ""

@@ -103,7 +103,7 @@ def main() -> None:
             tests[seed, fold] = [row for row in rows if row["split"] == "test"]
             val += [row["actual"] == row["predicted"] for row in rows if row["split"] == "val"]
     baseline_tests: dict[tuple[int, int], list[dict[str, str]]] = defaultdict(list)
-    for row in files.read_csv(paths.CV_BASELINE, paths.CV_BASELINE_HEADER):
+    for row in files.read_csv(paths.CV_BASELINE, paths.CV_BASELINE_COLUMNS):
         baseline_tests[int(row["seed"]), int(row["fold"])].append(row)
 
     network, baseline = (

@@ -44,8 +44,8 @@ def main() -> None:
     params = read_section(paths.PARAMS, "download", Download)
     run = read_section(paths.PARAMS, "run", Run)
     contents = download(params, run, paths.IMAGES)
-    files.write_csv(paths.INDEX, paths.INDEX_HEADER, map(astuple, contents.images))
-    files.write_csv(paths.SKIPPED, paths.SKIPPED_HEADER, contents.skipped)
+    files.write_csv(paths.INDEX, paths.INDEX_COLUMNS, map(astuple, contents.images))
+    files.write_csv(paths.SKIPPED, paths.SKIPPED_COLUMNS, contents.skipped)
 
     counts = ", ".join(f"{label} {count}" for label, count in contents.class_counts.items())
     print(f"download: {len(contents.images)} images from {params.source}: {counts}")

@@ -35,7 +35,7 @@ def subjects_of(images: Sequence[str]) -> list[str]:
         PipelineError: split.csv does not name an image.
     """
     subjects = {
-        row["path"]: row["subject"] for row in files.read_csv(paths.SPLIT, paths.SPLIT_HEADER)
+        row["path"]: row["subject"] for row in files.read_csv(paths.SPLIT, paths.SPLIT_COLUMNS)
     }
     missing = [path for path in images if path not in subjects]
     if missing:
@@ -105,12 +105,12 @@ def main() -> None:
         confusion=result.confusion,
         split=files.read_json(paths.SPLIT_AUDIT),
         training=facts,
-        history=files.read_csv(paths.HISTORY, paths.HISTORY_HEADER),
+        history=files.read_csv(paths.HISTORY, paths.HISTORY_COLUMNS),
         calibration=measured,
         curves=curves.curves(test.labels, probabilities, schema.classes),
         provenance=made_with,
         classifiers=classifiers,
-        closest_pairs=files.read_csv(paths.CLOSEST_PAIRS, paths.CLOSEST_PAIRS_HEADER),
+        closest_pairs=files.read_csv(paths.CLOSEST_PAIRS, paths.CLOSEST_PAIRS_COLUMNS),
     )
     publish.write_tables(found)
     publish.draw_figures(found, params.figure_dpi)

@@ -16,7 +16,7 @@ def main() -> None:
     """Read params and split, write data/records/ in one go."""
     params = read_section(paths.PARAMS, "preprocess", Preprocess)
     run = read_section(paths.PARAMS, "run", Run)
-    rows = files.read_csv(paths.SPLIT, paths.SPLIT_HEADER)
+    rows = files.read_csv(paths.SPLIT, paths.SPLIT_COLUMNS)
     schema = replace_records(rows, params, run.workers, paths.RECORDS)
     shards = sum(map(len, schema.shards.values()))
     side = f"{schema.image_size}x{schema.image_size}x{schema.channels}"

@@ -35,11 +35,11 @@ def main() -> None:
         for label in sorted({r.label for r in rows})
         for name in paths.SPLITS
     ]
-    files.write_csv(paths.SPLIT, paths.SPLIT_HEADER, map(astuple, rows))
+    files.write_csv(paths.SPLIT, paths.SPLIT_COLUMNS, map(astuple, rows))
     files.write_json(paths.SPLIT_AUDIT, facts)
     files.write_json(paths.SPLIT_METRICS, {"near_duplicates": facts["held_out_near_duplicates"]})
     files.write_csv(paths.REPORTS / "split_counts.csv", ("class", "split", "images"), table)
     listed = audit.pair_rows(pairs[:LISTED], [asdict(row) for row in rows])
-    files.write_csv(paths.CLOSEST_PAIRS, paths.CLOSEST_PAIRS_HEADER, listed)
+    files.write_csv(paths.CLOSEST_PAIRS, paths.CLOSEST_PAIRS_COLUMNS, listed)
     for line in lines(facts, params.group_by):
         print(f"split: {line}")

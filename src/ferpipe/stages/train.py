@@ -40,7 +40,7 @@ def main() -> None:
     temperature = calibrated(model, params, schema, choosing)
     saving.save(with_probabilities(model, temperature), paths.MODEL, schema.classes)
     rows = ((*astuple(row), chooser) for row in history)
-    files.write_csv(paths.HISTORY, paths.HISTORY_HEADER, rows)
+    files.write_csv(paths.HISTORY, paths.HISTORY_COLUMNS, rows)
     facts = {
         "best_epoch": best_epoch,
         "epochs": len(history),

@@ -127,8 +127,8 @@ def _revision(name: str, text: Callable[[Path], str]) -> Revision:
         return rows
 
     predictions = table(PREDICTIONS, "path", "actual", "predicted")
-    split = table(paths.SPLIT, *paths.SPLIT_HEADER)
-    index = table(paths.INDEX, *paths.INDEX_HEADER)
+    split = table(paths.SPLIT, *paths.SPLIT_COLUMNS)
+    index = table(paths.INDEX, *paths.INDEX_COLUMNS)
     return Revision(
         name=name,
         actual={row["path"]: row["actual"] for row in predictions},

@@ -167,7 +167,7 @@ def _check_bad_fraction(refused: list[tuple[str, str]], total: int, allowed: flo
     most = int(allowed * total + 1e-9)  # 0.29 * 100 is 28.999999999999996
     if len(refused) <= most:
         return
-    files.write_csv(REFUSED, paths.SKIPPED_HEADER, refused)
+    files.write_csv(REFUSED, paths.SKIPPED_COLUMNS, refused)
     path, reason = refused[0]
     raise PipelineError(
         f"{len(refused)} of {total} images cannot be used, download.max_bad_fraction = {allowed:g} "
