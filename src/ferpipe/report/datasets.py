@@ -1,24 +1,17 @@
-"""What is known of the data sets that this project knows, for the report and the model card."""
+"""Descriptions of the data sets that this project knows, for the report and the model card."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# Of CK+'s 981 images as Kaggle has them; see `data.index.content_digest`.
+# Content digest of the 981 images of CK+ on Kaggle; see `data.index.content_digest`.
 CKPLUS_DIGEST = "f1a98e6ff65b106445585013177f9651d198e2a1e23107a63e4f9ddfb305392d"
 CKPLUS_NAME = "shawon10/ckplus"
 
 
 @dataclass(frozen=True)
 class KnownData:
-    """A data set.
-
-    Args:
-        name: what to call it.
-        description: a sentence or two on what it shows and where it is from.
-        limits: what a model learned from it cannot be, in whole sentences.
-        terms: under which the images may be used, in a sentence.
-    """
+    """A data set: its name, description, limits and terms of use, in whole sentences."""
 
     name: str
     description: str
@@ -28,57 +21,46 @@ class KnownData:
 
 CKPLUS = KnownData(
     "CK+",
-    "The Extended Cohn-Kanade data set (Lucey et al. 2010), as Kaggle has it: three neighbouring "
-    "frames of each recording, cut to the face, 48x48 pixels, gray.",
+    "The Extended Cohn-Kanade data set (Lucey et al. 2010), as on Kaggle: three neighbouring "
+    "frames of each recording, cropped to the face, 48x48 pixels, grayscale.",
     (
-        "The expressions are posed in a laboratory: people moved the muscles that they were told "
-        "to. The model says what a face shows, not what anybody feels.",
-        "The faces look straight into the camera, in good light. Nothing was measured on others.",
-        "The files say nothing of age, sex or origin, so accuracy cannot be compared between "
+        "The expressions were posed in a laboratory on instruction. The model names what a face "
+        "shows, not what a person feels.",
+        "All faces are frontal and well lit. Other conditions were not measured.",
+        "The files do not state age, sex or origin, so accuracy cannot be compared between "
         "groups. The publications describe adults, about two thirds of them women.",
     ),
-    "The licence is for research and forbids redistribution of the images.",
+    "The licence permits research and forbids redistribution of the images.",
 )
 DRAWN = KnownData(
     "drawn faces",
-    "Faces that this package draws from facial action units (FACS), an expression being the "
-    "action units that EMFACS names for it. They show nobody.",
+    "Faces that this package draws from facial action units (FACS); each expression has the "
+    "action units that EMFACS lists for it. They show no real person.",
     (
-        "These are drawings: each expression is a textbook prototype. What is measured here says "
-        "nothing of photographs of people.",
-        "The drawn people have no age, sex or origin, so nothing can be said of groups.",
+        "The faces are drawings of textbook prototypes. These metrics do not carry over to "
+        "photographs of people.",
+        "The drawn people have no age, sex or origin, so groups cannot be compared.",
     ),
-    "The drawings are made by this package and show nobody; anyone may use them.",
+    "This package makes the drawings; anyone may use them.",
 )
 
 
-def unknown(source: str) -> KnownData:
-    """What can be said of any other data set: that nothing is known.
-
-    Args:
-        source: what to call it.
-    """
+def unknown(name: str) -> KnownData:
+    """The description of any other data set."""
     return KnownData(
-        source,
-        "A data set that this project knows nothing about.",
+        name,
+        "This project has no description of the data set.",
         (
-            "Whether the expressions are posed or felt is not known here. The model says what a "
-            "face shows, not what anybody feels.",
-            "Age, sex and origin of the people are not known here, so accuracy was not compared "
-            "between groups.",
+            "It is not known whether the expressions are posed or spontaneous. The model names "
+            "what a face shows, not what a person feels.",
+            "Age, sex and origin of the people are not known, so groups were not compared.",
         ),
-        "Its terms are not known here; whoever uses it has to know them.",
+        "The terms of use are not known here; check them before you use the images.",
     )
 
 
 def recognise(digest: str, source: str, dataset: str) -> KnownData:
-    """Tell which data set was used.
-
-    Args:
-        digest: of the content, see `data.index.content_digest`.
-        source: `download.source`.
-        dataset: `download.kaggle.dataset`.
-    """
+    """Find the description by content digest, `download.source` and `download.kaggle.dataset`."""
     if source == "sample":
         return DRAWN
     if digest == CKPLUS_DIGEST or (source == "kaggle" and dataset == CKPLUS_NAME):

@@ -1,187 +1,239 @@
-"""The PNG figures of what was decided: confusion matrix, training curves, recall per class."""
+"""The figures: each is drawn once, written as PNG, and embedded as SVG in the report."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from ferpipe.evaluation import intervals
-from ferpipe.report.style import (
-    BLUE,
-    EDGE,
-    GREEN,
-    INK,
-    QUIET,
-    SKY,
-    VERMILION,
-    drawable,
-    entitle,
-    escape_note,
-    figure,
-    readable_on,
-)
+from ferpipe.evaluation.calibration import accuracy_by_coverage
+from ferpipe.report import style
+from ferpipe.report.findings import Findings
+from ferpipe.report.style import BLUE, EDGE, GREEN, INK, QUIET, SKY, VERMILION, drawable, grid
 
 DASHES = (0, (4, 2))
+GUESS = {"color": QUIET, "linestyle": ":", "linewidth": 1.2}
+# A ring, so that the point inside stays visible.
+SELECTED = {"color": GREEN, "marker": "o", "markersize": 10, "markerfacecolor": "none"}
 
-# A ring, so that the point within stays in sight.
-CHOSEN = {"color": GREEN, "marker": "o", "markersize": 10, "markerfacecolor": "none"}
+
+def draw(findings: Findings) -> dict[str, Figure]:
+    """Draw every figure; a name is that of its PNG and of its SVG in the template."""
+    with style.applied():
+        return {
+            "confusion": confusion(findings),
+            "curves": curves(findings),
+            "per_class": per_class(findings),
+            "reliability": reliability(findings),
+            "coverage": coverage(findings),
+            "roc": roc(findings),
+            "precision_recall": precision_recall(findings),
+        }
 
 
-def draw_confusion(
-    counts: np.ndarray, classes: Sequence[str], title: str, dpi: int, path: Path
-) -> None:
-    """Draw a confusion matrix: rows actual, columns predicted, in the order given.
-
-    Each cell holds the number of images and their share of the row. A class without images has a
-    row of zeros.
-
-    Args:
-        counts: integers of shape (k, k), `counts[actual, predicted]`.
-        classes: the k names.
-        title: stands above the matrix.
-        dpi: pixels per inch.
-        path: the PNG to write.
-    """
+def confusion(findings: Findings) -> Figure:
+    """Confusion matrix: rows actual, columns predicted; counts and fractions of the row."""
+    classes, counts = findings.result.classes, findings.result.confusion
     size = len(classes)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    colours = matplotlib.colormaps["Blues"](shares)
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    colours = matplotlib.colormaps["Blues"](fractions)
     names = [drawable(name) for name in classes]
-    with figure(0.66 * size, 0.66 * size, dpi, path) as page:
-        axes = page.add_axes((0, 0, 1, 1))
-        axes.imshow(colours)
-        middle = {"ha": "center", "va": "center"}
-        for (row, column), count in np.ndenumerate(counts):
-            if not count:
-                axes.text(column, row, "0", size=9, color=QUIET, **middle)
-                continue
-            ink = readable_on(colours[row, column])
-            share = shares[row, column]
-            percent = "<1%" if share < 0.005 else f"{share:.0%}"
-            axes.text(column, row - 0.12, f"{count:,}", size=11, weight="bold", color=ink, **middle)
-            axes.text(column, row + 0.22, percent, size=8, color=ink, **middle)
-        axes.set_xticks(range(size), names, rotation=40, ha="right", rotation_mode="anchor")
-        axes.set_yticks(range(size), names)
-        axes.set_xlabel(f"predicted\n{escape_note(classes)}".rstrip(), labelpad=8)
-        axes.set_ylabel("actual", labelpad=8)
-        axes.tick_params(length=0)
-        axes.spines[:].set(visible=True, color=EDGE)
-        # Lines between the cells instead of through them.
-        axes.grid(visible=False)
-        axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
-        axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
-        axes.grid(visible=True, which="minor", linewidth=1)
-        axes.tick_params(which="minor", length=0)
-        entitle(axes, title)
+    figure, (axes,) = grid(1, 0.66 * size, 0.66 * size, columns=1, title=findings.headline, lines=0)
+    axes.imshow(colours)
+    for (row, column), count in np.ndenumerate(counts):
+        text = {"x": column, "ha": "center", "va": "center"}
+        if not count:
+            axes.text(y=row, s="0", size=9, color=QUIET, **text)
+            continue
+        text["color"] = style.readable_on(colours[row, column])
+        fraction = fractions[row, column]
+        axes.text(y=row - 0.12, s=f"{count:,}", size=11, weight="bold", **text)
+        axes.text(y=row + 0.22, s="<1%" if fraction < 0.005 else f"{fraction:.0%}", size=8, **text)
+    axes.set_xticks(range(size), names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(size), names)
+    axes.set_xlabel(f"predicted\n{style.escape_note(classes)}".rstrip(), labelpad=8)
+    axes.set_ylabel("actual", labelpad=8)
+    axes.spines[:].set(visible=True, color=EDGE)
+    # Grid lines between the cells instead of through them.
+    axes.grid(visible=False)
+    axes.set_xticks(np.arange(size + 1) - 0.5, minor=True)
+    axes.set_yticks(np.arange(size + 1) - 0.5, minor=True)
+    axes.grid(visible=True, which="minor", linewidth=1)
+    axes.tick_params(which="both", length=0)
+    return figure
 
 
-def draw_curves(
-    history: Sequence[Mapping[str, object]], title: str, dpi: int, path: Path, best_epoch: int
-) -> None:
-    """Draw accuracy and loss per epoch, train and the split that chose the epoch together.
+def curves(findings: Findings) -> Figure:
+    """Accuracy and loss per epoch, on train and on the split that selected the epoch."""
+    history, best = findings.history, int(findings.training["best_epoch"])
+    selected_on = findings.result.selected_on
+    title = f"Epoch {best} of {len(history)} kept, selected on {selected_on}"
+    figure, panels = grid(2, 4.4, 3.2, columns=2, title=title)
+    tuned = history.loc[history["phase"] == "fine-tune", "epoch"]
+    for axes, metric in zip(panels, ("accuracy", "loss"), strict=True):
+        axes.axvline(best, color=GREEN, linewidth=1.2)
+        train = {"color": VERMILION, "linestyle": DASHES, "marker": "."}
+        axes.plot(history["epoch"], history[metric], **train)
+        axes.plot(history["epoch"], history[f"val_{metric}"], color=BLUE, marker=".")
+        axes.plot(best, history[f"val_{metric}"].iloc[best - 1], **SELECTED)
+        if len(tuned) and tuned.iloc[0] > history["epoch"].iloc[0]:
+            border = tuned.iloc[0] - 0.5
+            axes.axvline(border, color=QUIET, linestyle=":", linewidth=1.5)
+            # y in heights of the panel: the names of the phases are at its top, back to back.
+            text = {"y": 1.02, "size": 9, "color": QUIET, "transform": axes.get_xaxis_transform()}
+            axes.text(border, s="head ", ha="right", **text)
+            axes.text(border, s=" fine-tune", ha="left", **text)
+        axes.set_xlim(history["epoch"].iloc[0] - 0.5, history["epoch"].iloc[-1] + 0.5)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.set_xlabel("epoch")
+        axes.set_title(metric)
+    accuracy, loss = panels
+    accuracy.set_ylim(0, 1.03)
+    accuracy.yaxis.set_major_formatter(PercentFormatter(1))
+    # Zero counts before the upper limit is computed: a single epoch has no range of its own.
+    loss.update_datalim([(best, 0)])
+    loss.autoscale_view(scalex=False)
+    loss.set_ylim(bottom=0)
+    style.legend(
+        figure,
+        [
+            Line2D([], [], color=BLUE, marker=".", label=selected_on),
+            Line2D([], [], color=VERMILION, marker=".", linestyle=DASHES, label="train"),
+            Line2D([], [], label=f"selected epoch ({best})", **SELECTED),
+        ],
+    )
+    return figure
 
-    Args:
-        history: one mapping an epoch, in order, with the columns of reports/history.csv; numbers
-            may be text.
-        title: stands above both panels.
-        dpi: pixels per inch.
-        path: the PNG to write.
-        best_epoch: the epoch whose weights were kept; both panels mark it.
-    """
-    with figure(10, 3.6, dpi, path) as page:
-        # Each panel 4.5 inches wide, with an inch between them.
-        accuracy, loss = (page.add_axes((left, 0, 0.45, 1)) for left in (0, 0.55))
-        _draw_measure(accuracy, history, "accuracy", best_epoch)
-        _draw_measure(loss, history, "loss", best_epoch)
-        accuracy.set_ylim(0, 1.03)
-        accuracy.yaxis.set_major_formatter(PercentFormatter(1))
-        # Zero belongs to the picture before its upper end is chosen: one epoch alone has no range.
-        loss.update_datalim([(best_epoch, 0)])
-        loss.autoscale_view(scalex=False)
-        loss.set_ylim(bottom=0)
-        entitle(accuracy, title, pad=26)
-        page.legend(
-            handles=[
-                Line2D([], [], color=BLUE, marker=".", label=history[0]["selected_on"]),
-                Line2D([], [], color=VERMILION, marker=".", linestyle=DASHES, label="train"),
-                Line2D([], [], label=f"chosen epoch ({best_epoch})", **CHOSEN),
-            ],
-            loc="upper center",
-            bbox_to_anchor=(0.5, -0.15),
-            ncols=3,
-            frameon=False,
+
+def per_class(findings: Findings) -> Figure:
+    """Recall of each class with its interval and the number of images and people."""
+    table = findings.per_class
+    names = [drawable(name) for name in table["class"]]
+    title = findings.headline
+    figure, (axes,) = grid(1, 5, 0.36 * len(table) + 0.1, columns=1, title=title, lines=0)
+    for position, row in enumerate(table.to_dict("records")):
+        note = "no images (n = 0)"
+        if row["support"]:
+            low, high = row["recall_low"], row["recall_high"]
+            axes.barh(position, row["recall"], height=0.7, color=SKY)
+            axes.errorbar((low + high) / 2, position, xerr=(high - low) / 2, color=INK, capsize=3)
+            people = "" if row["people"] is None else f", {row['people']:,} people"
+            note = f"{row['recall']:.0%} (n = {row['support']:,}{people})"
+        # x in widths of the panel: the notes are in a column of their own.
+        axes.text(
+            1.03, position, note, color=QUIET, va="center", transform=axes.get_yaxis_transform()
         )
+    axes.set_xlim(0, 1)
+    axes.set_ylim(len(table) - 0.5, -0.5)
+    axes.set_yticks(range(len(table)), names)
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    shown = table[table["support"] > 0]
+    note = intervals.note(zip(shown["interval"], shown["people"], strict=True))
+    label = ("recall", textwrap.fill(note, 62), style.escape_note(table["class"]))
+    axes.set_xlabel("\n".join(filter(None, label)))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+    axes.grid(visible=True, axis="x")
+    return figure
 
 
-def draw_per_class(rows: Sequence[Mapping[str, object]], title: str, dpi: int, path: Path) -> None:
-    """Draw the recall of each class with its interval and the number of images behind it.
+def reliability(findings: Findings) -> Figure:
+    """Accuracy against confidence, and the number of images in each bin."""
+    figure, (axes, counts) = grid(2, 3.6, 3.2, columns=2, title=findings.headline)
+    axes.plot([0, 1], [0, 1], **GUESS)
+    handles = [Line2D([], [], label="perfectly calibrated", **GUESS)]
+    looks = [(VERMILION, DASHES), (BLUE, "-")][-len(findings.calibration) :]
+    for row, (colour, line) in zip(findings.calibration, looks, strict=True):
+        name = "no temperature" if row.temperature == 1.0 else f"temperature {row.temperature:.2f}"
+        label = f"{name}: ECE {row.error:.3f}, log loss {row.log_loss:.3f}"
+        drawn = {"color": colour, "linestyle": line, "marker": "o", "markersize": 4}
+        handles += axes.plot(row.bins["confidence"], row.bins["accuracy"], label=label, **drawn)
+    bins = findings.calibration[-1].bins
+    axes.vlines(bins["confidence"], bins["accuracy_low"], bins["accuracy_high"], BLUE, lw=1)
+    note = intervals.note(zip(bins["interval"], bins["people"], strict=True))
+    handles.append(Line2D([], [], color=BLUE, lw=1, label=textwrap.fill(note, 90)))
+    widths = bins["bin_high"] - bins["bin_low"]
+    counts.bar(bins["bin_low"], bins["images"], width=widths * 0.96, align="edge", color=SKY)
+    for panel, caption in ((axes, "accuracy"), (counts, "images")):
+        panel.set_title(caption)
+        _percent_axes(panel, x="confidence: probability of the predicted class")
+    counts.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
+    counts.yaxis.set_major_formatter("{x:,.0f}")
+    counts.set_ylim(0, 1.03 * bins["images"].max())
+    style.legend(figure, handles)
+    return figure
 
-    Args:
-        rows: one mapping a class, in order, with the columns of reports/per_class.csv; numbers may
-            be text, but not `people`. A class whose support is 0 has no recall and no bar.
-        title: stands above.
-        dpi: pixels per inch.
-        path: the PNG to write.
+
+def coverage(findings: Findings) -> Figure:
+    """Accuracy of the most confident images against the fraction of images kept.
+
+    After El-Yaniv and Wiener 2010, https://jmlr.org/papers/v11/el-yaniv10a.html.
     """
-    with figure(5, 0.36 * len(rows) + 0.1, dpi, path) as page:
-        axes = page.add_axes((0, 0, 1, 1))
-        for position, row in enumerate(rows):
-            support = int(row["support"])
-            note = f"no images (n = {support})"
-            if support:
-                recall, low, high = (
-                    float(row[column]) for column in ("recall", "recall_low", "recall_high")
-                )
-                axes.barh(position, recall, height=0.7, color=SKY)
-                axes.errorbar(
-                    (low + high) / 2, position, xerr=(high - low) / 2, color=INK, capsize=3
-                )
-                people = "" if row["people"] is None else f", {row['people']:,} people"
-                note = f"{recall:.0%} (n = {support:,}{people})"
-            # x in widths of the panel: the notes stand in a column of their own.
-            axes.text(
-                1.03, position, note, color=QUIET, va="center", transform=axes.get_yaxis_transform()
-            )
-        axes.set_xlim(0, 1)
-        axes.set_ylim(len(rows) - 0.5, -0.5)
-        axes.set_yticks(range(len(rows)), [drawable(str(row["class"])) for row in rows])
-        axes.xaxis.set_major_formatter(PercentFormatter(1))
-        note = escape_note([str(row["class"]) for row in rows])
-        shown = [(str(row["interval"]), row["people"]) for row in rows if int(row["support"])]
-        axes.set_xlabel(
-            "\n".join(filter(None, ("recall", textwrap.fill(intervals.note(shown), 62), note)))
-        )
-        axes.tick_params(axis="y", length=0)
-        axes.grid(visible=False, axis="y")
-        entitle(axes, title)
+    table = accuracy_by_coverage(findings.result.labels, findings.result.probabilities)
+    figure, (axes,) = grid(1, 4.4, 3.2, columns=1, title=findings.headline, lines=0)
+    whole = findings.metrics["accuracy"]
+    axes.axhline(whole, **GUESS)
+    axes.step(table["coverage"], table["accuracy"], where="pre", color=BLUE, linewidth=1.8)
+    axes.set_xlim(0, 1)
+    axes.text(0.01, whole, f"all images: {whole:.1%}", color=QUIET, va="bottom")
+    axes.xaxis.set_major_formatter(PercentFormatter(1))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    axes.set_xlabel("coverage: fraction of images kept, most confident first")
+    axes.set_title("accuracy of the most confident images")
+    margin = max(0.07 * (1 - table["accuracy"].min()), 0.001)
+    axes.set_ylim(table["accuracy"].min() - margin, 1 + margin)
+    return figure
 
 
-def _draw_measure(
-    axes: Axes, history: Sequence[Mapping[str, object]], measure: str, best_epoch: int
-) -> None:
-    """Draw a measure on train and val, the chosen epoch and the border between the phases."""
-    epochs = [int(row["epoch"]) for row in history]
-    train = [float(row[measure]) for row in history]
-    val = [float(row[f"val_{measure}"]) for row in history]
-    axes.axvline(best_epoch, color=GREEN, linewidth=1.2)
-    axes.plot(epochs, train, color=VERMILION, linestyle=DASHES, marker=".")
-    axes.plot(epochs, val, color=BLUE, marker=".")
-    axes.plot(best_epoch, val[epochs.index(best_epoch)], **CHOSEN)
-    tuned = [int(row["epoch"]) for row in history if row["phase"] == "fine-tune"]
-    if tuned and tuned[0] > epochs[0]:
-        border = tuned[0] - 0.5
-        axes.axvline(border, color=QUIET, linestyle=":", linewidth=1.5)
-        # y in heights of the panel: the names of the phases stand above it, back to back.
-        above = {"y": 1.02, "size": 9, "color": QUIET, "transform": axes.get_xaxis_transform()}
-        axes.text(border, s="head ", ha="right", **above)
-        axes.text(border, s=" fine-tune", ha="left", **above)
-    axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set_xlabel("epoch")
-    axes.set_ylabel(measure)
+def roc(findings: Findings) -> Figure:
+    """True against false positive rate, one panel for each class against all others."""
+    figure, panels = _class_panels(findings, [("AUC", curve.auc) for curve in findings.curves])
+    for axes, curve in zip(panels, findings.curves, strict=True):
+        axes.plot([0, 1], [0, 1], **GUESS)
+        axes.plot(*curve.roc.T, color=BLUE, linewidth=1.8, clip_on=False)
+        _percent_axes(axes, "false positive rate", "true positive rate")
+    return figure
+
+
+def precision_recall(findings: Findings) -> Figure:
+    """Precision against recall, one panel for each class against all others."""
+    areas = [("AP", curve.average_precision) for curve in findings.curves]
+    figure, panels = _class_panels(findings, areas)
+    for axes, curve in zip(panels, findings.curves, strict=True):
+        axes.axhline(curve.images / len(findings.result.labels), **GUESS)
+        line = {"color": BLUE, "linewidth": 1.8, "clip_on": False}
+        axes.step(*curve.precision_recall.T, where="pre", **line)
+        _percent_axes(axes, "recall", "precision")
+    return figure
+
+
+def _class_panels(
+    findings: Findings, areas: list[tuple[str, float | None]]
+) -> tuple[Figure, list[Axes]]:
+    """A small square panel for each class, under its name and the area under its curve."""
+    names = [textwrap.wrap(drawable(curve.name), 22) for curve in findings.curves]
+    lines = 1 + max(map(len, names))
+    figure, panels = grid(len(names), 1.6, 1.6, columns=4, title=findings.headline, lines=lines)
+    for axes, name, (metric, area) in zip(panels, names, areas, strict=True):
+        value = "no images" if area is None else f"{metric} {area:.3f}"
+        axes.set_title("\n".join([*name, value]), size=9)
+        axes.tick_params(labelsize=9, length=2)
+    handles = [Line2D([], [], label="random guess", **GUESS)]
+    style.legend(figure, handles, [curve.name for curve in findings.curves])
+    return figure, panels
+
+
+def _percent_axes(axes: Axes, x: str, y: str = "") -> None:
+    """Label both axes, from 0 to 100% with three ticks."""
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_ticks([0, 0.5, 1], ["0", "50%", "100%"])
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1)
+    axes.set_xlabel(x, size=9)
+    axes.set_ylabel(y, size=9)

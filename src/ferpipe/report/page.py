@@ -1,222 +1,176 @@
-"""The report: one HTML file that holds all it shows and asks the network for nothing."""
+"""The report: one HTML file that contains everything it shows and requests nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import jinja2
 import numpy as np
+import pandas as pd
+from markupsafe import Markup, escape
+from matplotlib.figure import Figure
 
-from ferpipe.report import charts, page_charts, page_confusion, page_faces, page_header, page_tables
-from ferpipe.report.findings import HITS, MISTAKES, Findings
-from ferpipe.report.markup import Child, Element, document, element
-from ferpipe.report.text import MISUSE, audit, limits, protocol, summary
+from ferpipe.evaluation import baselines, intervals
+from ferpipe.report import faces, style, text
+from ferpipe.report.findings import Findings
 
-CSS = Path(__file__).with_suffix(".css")
-# Mistakes that are shown with what spoke for both classes.
-EXPLAINED = 6
+TEMPLATES = Path(__file__).with_name("templates")
+# Numbers of faces, pairs of confused classes and pairs of similar images that are shown.
+HITS, MISTAKES, EXPLAINED, CONFUSIONS, PAIRS = 14, 12, 6, 6, 8
+# With more classes or longer names the column heads of the confusion matrix are upright.
+FLAT_CLASSES, FLAT_LETTERS = 8, 10
+# Background and hues of correct and confused cells, light and dark: blue and vermilion of Okabe and
+# Ito, 2008, the blue darker so that white letters are readable on it.
+CELL_COLOURS = {
+    "light": ((255, 255, 255), (0, 92, 150), (213, 94, 0)),
+    "dark": ((22, 27, 36), (86, 180, 233), (240, 150, 70)),
+}
 
 
-def looked_at(found: Findings) -> list[tuple[int, int]]:
-    """The (number of a test image, class) pairs that the page shows a heat map of."""
-    predicted = found.predicted
-    pairs = [(int(number), int(predicted[number])) for number in found.hits[:HITS]]
-    for number in found.mistakes[:EXPLAINED]:
-        pairs += [(int(number), int(predicted[number])), (int(number), int(found.labels[number]))]
+def explained(findings: Findings) -> list[tuple[int, int]]:
+    """The (index of a test image, class) pairs that the page shows a heat map of."""
+    result = findings.result
+    pairs = [(int(image), int(result.predicted[image])) for image in findings.hits[:HITS]]
+    for image in map(int, findings.mistakes[:EXPLAINED]):
+        pairs += [(image, int(result.predicted[image])), (image, int(result.labels[image]))]
     return pairs
 
 
-def page(found: Findings, heat_maps: Mapping[tuple[int, int], np.ndarray]) -> str:
+def page(
+    findings: Findings,
+    figures: Mapping[str, Figure],
+    heat_maps: Mapping[tuple[int, int], np.ndarray],
+) -> str:
     """Write the report.
 
     Args:
-        found: what the model did and is.
-        heat_maps: uint8 (side, side) for each pair of `looked_at`.
+        findings: what it shows.
+        figures: as `figures.draw` gives them; they are changed.
+        heat_maps: uint8 (side, side) for each pair of `explained`.
 
     Returns:
-        HTML, the same for the same findings.
+        HTML; the same findings give the same text.
     """
-    sections = [
-        ("trust", "Protocol and leak audit", _trust(found)),
-        ("baselines", "Baselines", _baselines(found)),
-        ("confusion", "Confusion matrix", page_confusion.confusion(found)),
-        ("classes", "Per class", page_tables.per_class(found)),
-        ("training", "Training curves", _training(found)),
-        ("calibration", "Calibration", _calibration(found)),
-        ("thresholds", "ROC and precision-recall", _thresholds(found)),
-        ("mistakes", "Most confident mistakes", _mistakes(found)),
-        ("heat", "Grad-CAM: where it looked", _heat(found, heat_maps)),
-        ("limits", "Limits", _limits(found)),
-        ("run", "What was run", _run(found)),
-    ]
-    links = [element("li", element("a", title, href=f"#{name}")) for name, title, _ in sections]
-    root = element(
-        "html",
-        element(
-            "head",
-            element("meta", charset="utf-8"),
-            element("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            element("meta", name="color-scheme", content="light dark"),
-            element("title", f"ferpipe: {found.headline}"),
-            element("style", CSS.read_text(encoding="utf-8") + charts.tint_styles()),
-        ),
-        element(
-            "body",
-            page_header.header(found),
-            element("nav", element("ul", links), aria_label="Sections"),
-            element(
-                "main",
-                [
-                    element("section", element("h2", title, id=name), body, aria_labelledby=name)
-                    for name, title, body in sections
-                ],
-            ),
-        ),
-        lang="en",
+    result = findings.result
+    upright = len(result.classes) > FLAT_CLASSES or max(map(len, result.classes)) > FLAT_LETTERS
+    sections = findings.provenance.params.items()
+    return environment(html=True).get_template("report.html").render(
+        f=findings,
+        result=result,
+        metrics=findings.metrics,
+        provenance=findings.provenance,
+        upright=upright,
+        note=note,
+        figure=lambda name: style.panels_as_svg(figures[name], name),
+        hits=[_face(findings, image) for image in findings.hits[:HITS]],
+        mistakes=[_face(findings, image) for image in findings.mistakes[:MISTAKES]],
+        heat_maps=heat_maps,
+        # The longest last, so that two columns come out alike.
+        params=sorted(sections, key=lambda section: section[0] == "train"),
+        confusions=findings.confusions.head(CONFUSIONS).to_dict("records"),
+        EXPLAINED=EXPLAINED, PAIRS=PAIRS,
+    )  # fmt: skip
+
+
+def environment(*, html: bool, mask: Callable[[str], str] | None = None) -> jinja2.Environment:
+    """Templates, with every value in them escaped.
+
+    Args:
+        html: whether values are escaped for HTML.
+        mask: escapes text in another way, after control characters.
+    """
+
+    def printable_text(value: object) -> object:
+        if not isinstance(value, str) or hasattr(value, "__html__"):
+            return value
+        return mask(printable(value)) if mask else printable(value)
+
+    templates = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        autoescape=html,
+        undefined=jinja2.StrictUndefined,
+        finalize=printable_text,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-    return document(root)
+    templates.filters |= {
+        "percent": text.percent, "listed": text.listed, "count": count, "yaml": yaml,
+        "data_uri": faces.data_uri, "cell_style": cell_style, "rows": rows,
+        "svg": svg, "zip": zip,
+        "capitalised": lambda sentence: sentence[:1].upper() + sentence[1:],
+    }  # fmt: skip
+    templates.globals |= {
+        "audit": text.audit, "protocol": text.protocol, "limits": text.limits,
+        "most_confused": text.most_confused, "comparison": baselines.comparison,
+        "overlay": faces.overlay, "MISUSE": text.MISUSE, "OPTIMISTIC": text.OPTIMISTIC,
+    }  # fmt: skip
+    return templates
 
 
-def _trust(found: Findings) -> Child:
-    checks = [
-        element(
-            "li",
-            element("span", "doubt: " if each.doubt else "good: ", class_="unseen"),
-            each.text,
-            class_="doubt" if each.doubt else "good",
-        )
-        for each in audit(found.split)
-    ]
-    if found.selected_on_test:
-        warning = "Test has chosen as well as tested: every metric here is optimistic."
-        checks.insert(0, element("li", warning, class_="doubt"))
-    columns = element(
-        "div",
-        element("div", element("h3", "Protocol"), _sentences(protocol(found))),
-        element("div", element("h3", "Leak audit"), element("ul", checks, class_="checks")),
-        class_="columns",
-    )
-    return [columns, page_tables.closest_pairs(found)]
-
-
-def _baselines(found: Findings) -> Child:
-    lead = (
-        "On the same test images, fitted on train and val. A network that does not beat these has "
-        "not earned its cost."
-    )
-    tests = [element("li", sentence) for sentence in found.comparisons]
-    return [
-        element("p", lead),
-        page_tables.baselines(found),
-        element("ul", tests, class_="plain tests"),
-    ]
-
-
-def _sentences(texts: Sequence[str]) -> list[Element]:
-    return [element("p", text) for text in texts]
-
-
-def _training(found: Findings) -> Child:
-    kept, of = found.training["best_epoch"], found.training["epochs"]
-    chooser = "test" if found.selected_on_test else "val"
-    lead = f"Epoch {kept} of {of} was kept, chosen on {chooser}."
-    if len(found.history) == 1 and found.provenance.params["train"]["head"] == "solved":
-        lead = f"The head was solved at once; {chooser} chose how sure it says it is."
-    return [element("p", lead), page_charts.training(found)]
-
-
-def _calibration(found: Findings) -> Child:
-    lead = (
-        "Of the images that it is 80% sure of, 80% should be right. Points over the diagonal: "
-        "surer than it says; under it: not as sure. Lines are intervals; bins with few images have "
-        "long ones. ECE: expected calibration error in 15 bins of equal width (Guo et al. 2017)."
-    )
-    return [element("p", lead), *page_charts.reliability(found)]
-
-
-def _thresholds(found: Findings) -> Child:
-    lead = (
-        "Each class against all others: what is found and what is falsely named as the threshold "
-        "on its probability falls. Dotted: what guessing gives."
-    )
-    return [
-        element("p", lead),
-        element("h3", "ROC: true over false positive rate"),
-        page_charts.rocs(found),
-        element("h3", "Precision over recall"),
-        page_charts.precision_recalls(found),
-    ]
-
-
-def _mistakes(found: Findings) -> Child:
-    if not len(found.mistakes):
-        return element("p", "There are none: every test image was right. ", page_tables.flag(found))
-    shown = min(MISTAKES, len(found.mistakes))
-    lead = f"{shown} of {len(found.mistakes)} mistakes, the most confident first. "
-    mixed = summary(found)[-1]
-    return [
-        element("p", lead, f"{mixed[0].upper()}{mixed[1:]}. ", page_tables.flag(found)),
-        page_faces.mistakes(found, MISTAKES),
-    ]
-
-
-def _heat(found: Findings, heat_maps: Mapping[tuple[int, int], np.ndarray]) -> Child:
-    solved = found.provenance.params["train"]["head"] == "solved"
-    left_out = (
-        " The head also sees gradients and maybe finer features, which these pictures leave out."
-        if solved
-        else ""
-    )
-    parts: list[Child] = [
-        element(
-            "p",
-            "Orange is where the backbone's last feature map speaks for a class, each picture "
-            "scaled to its own hottest place; gradients keep their places (Draelos & Carin 2020)."
-            f"{left_out} It shows what counted, not why.",
-        ),
-        element("h3", "The most confident hit of each class"),
-        page_faces.heat(found, found.hits[:HITS], heat_maps),
-    ]
-    if len(found.mistakes):
-        parts += [
-            element("h3", "The most confident mistakes"),
-            page_faces.heat(found, found.mistakes[:EXPLAINED], heat_maps),
-        ]
-    return parts
-
-
-def _limits(found: Findings) -> Child:
-    return element(
-        "div",
-        element("div", element("h3", "What the numbers do not say"), _sentences(limits(found))),
-        element("div", element("h3", "What it must not be used for"), _sentences(MISUSE)),
-        class_="columns",
+def printable(value: str) -> str:
+    """Escape what no page may contain, such as control characters in the name of a class."""
+    return "".join(
+        letter
+        if letter.isprintable() or letter == "\n"
+        else letter.encode("unicode_escape").decode("ascii")
+        for letter in value
     )
 
 
-def _run(found: Findings) -> Child:
-    made = found.provenance
-    used = [element("p", made.data.description), element("p", made.data.terms)]
-    # The longest last, so that two columns come out alike.
-    sections = sorted(made.params.items(), key=lambda section: section[0] == "train")
-    tables = [_facts("package versions", made.versions)] + [
-        _facts(f"params: {name}", {key: _yaml(value) for key, value in values.items()})
-        for name, values in sections
-    ]
-    digests = element("div", _facts("SHA-256", made.digests), class_="digests")
-    return [used, digests, element("div", tables, class_="facts")]
+def rows(table: pd.DataFrame) -> list[dict[str, object]]:
+    """The rows of a table, with None for missing values."""
+    return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
-def _facts(title: str, values: Mapping[str, str]) -> Element:
-    rows = [
-        element("tr", element("th", name, scope="row"), element("td", value))
-        for name, value in values.items()
-    ]
-    return element("table", element("caption", title), element("tbody", rows))
+def count(value: int | None) -> str:
+    """Format an integer; nothing if it is not known."""
+    return "" if value is None else f"{value:,}"
 
 
-def _yaml(value: object) -> str:
-    """A value as params.yaml has it."""
+def note(table: pd.DataFrame) -> str:
+    """The methods of the intervals of a table; classes without images have none."""
+    shown = table[table["support"] > 0] if "support" in table else table
+    return intervals.note(list(zip(shown["interval"], shown["people"], strict=True)))
+
+
+def svg(drawing: str, alt: str) -> Markup:
+    """A drawing of `style.panels_as_svg` with its alternative text."""
+    label = escape(printable(alt))
+    return Markup(drawing.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))
+
+
+def yaml(value: object) -> str:
+    """Format a value as in params.yaml."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def cell_style(fraction: float, *, right: bool) -> str:
+    """CSS variables of a cell of the confusion matrix: background and text, light and dark."""
+    variables = []
+    for scheme, (paper, *hues) in CELL_COLOURS.items():
+        strength = 0.1 + 0.9 * fraction  # the weakest cell is visible too
+        colour = np.rint(np.add(np.multiply(paper, 1 - strength),
+                                np.multiply(hues[not right], strength)))  # fmt: skip
+        channels = "".join(f"{int(channel):02x}" for channel in colour)
+        variables.append(f"--{scheme}:#{channels};--on-{scheme}:{style.readable_on(colour / 255)}")
+    return ";".join(variables)
+
+
+def _face(findings: Findings, image: int) -> dict[str, object]:
+    """A test image with its classes and its confidence."""
+    result = findings.result
+    predicted = int(result.predicted[image])
+    return {
+        "index": int(image),
+        "pixels": findings.images[image],
+        "file": result.paths[image].rpartition("/")[2],
+        "wrong": predicted != result.labels[image],
+        "actual": result.classes[result.labels[image]],
+        "predicted": result.classes[predicted],
+        "confidence": float(result.probabilities[image, predicted]),
+        "shown": dict.fromkeys((predicted, int(result.labels[image]))),
+    }

@@ -1,44 +1,38 @@
-"""What a result was made of: data, params, digests and package versions; no date, path or machine.
-
-The report and the model card tell it.
-"""
+"""What a result was made from: data, params, digests and versions; no date, path or host."""
 
 from __future__ import annotations
 
 import hashlib
 import platform
-from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from ferpipe.core import files, paths
+from ferpipe.core import paths
+from ferpipe.core.tables import read_table
 from ferpipe.data.index import content_digest, read_index
-from ferpipe.params.download import Download
-from ferpipe.params.evaluate import Evaluate
-from ferpipe.params.preprocess import Preprocess
-from ferpipe.params.reader import Section, read_section
-from ferpipe.params.split import Split
-from ferpipe.params.train import Train
+from ferpipe.params.experiment import Experiment, read_experiment
+from ferpipe.params.reader import Section
 from ferpipe.report.datasets import KnownData, recognise
 
-# What a result can depend on, beside the code.
+# Packages that a result can depend on.
 PACKAGES = ("keras", "matplotlib", "numpy", "pillow", "scikit-learn", "tensorflow")
+STAGES = ("split", "preprocess", "train", "evaluate")
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a result was made of.
+    """What a result was made from.
 
     Args:
-        data: what is known of the data set.
-        images: images of each class, in all splits.
-        subjects: how many people they show; None where the names do not tell.
-        sequences: recordings of each class; None where the names do not tell.
-        params: section -> key (`augment.flip`) -> value, without what says where files lie.
-        digests: what -> SHA-256.
-        versions: package -> version, of the environment that judged.
+        data: the description of the data set.
+        images: class -> number of images in all splits.
+        subjects: number of people; None if some file name does not state the person.
+        sequences: class -> number of recordings; None if some name does not state the recording.
+        params: section -> key, such as `augment.flip`, -> value; without paths of images.
+        digests: file -> SHA-256.
+        versions: package -> version.
     """
 
     data: KnownData
@@ -51,38 +45,25 @@ class Provenance:
 
 
 def read() -> Provenance:
-    """Read params.yaml, the index, the split and the model file of this run.
+    """Read params.yaml, the index, the split and the model file.
 
     Raises:
         PipelineError: a file is missing or damaged, or a value of params.yaml is not allowed.
     """
-    download = read_section(paths.PARAMS, "download", Download)
-    sections: dict[str, Section] = {
-        "split": read_section(paths.PARAMS, "split", Split),
-        "preprocess": read_section(paths.PARAMS, "preprocess", Preprocess),
-        "train": read_section(paths.PARAMS, "train", Train),
-        "evaluate": read_section(paths.PARAMS, "evaluate", Evaluate),
-    }
+    experiment = read_experiment(paths.PARAMS)
     index = read_index(paths.INDEX)
-    rows = files.read_csv(paths.SPLIT, paths.SPLIT_COLUMNS)
-    content = content_digest((row["path"], row["sha256"]) for row in index)
-    counts = Counter(row["label"] for row in index)
-    recordings: dict[str, set[str]] = defaultdict(set)
-    for row in rows:
-        recordings[row["label"]].add(row["sequence"])
-    told = {key: all(row[key] for row in rows) for key in ("subject", "sequence")}
+    split = read_table(paths.SPLIT, paths.SPLIT_COLUMNS)
+    content = content_digest(zip(index["path"], index["sha256"], strict=True))
+    known = {key: bool((split[key] != "").all()) for key in ("subject", "sequence")}
+    sequences = split.groupby("label")["sequence"].nunique().to_dict()
     return Provenance(
-        data=recognise(content, download.source, download.kaggle.dataset),
-        images={name: counts[name] for name in sorted(counts)},
-        subjects=len({row["subject"] for row in rows}) if told["subject"] else None,
-        sequences=(
-            {name: len(recordings[name]) for name in sorted(recordings)}
-            if told["sequence"]
-            else None
-        ),
+        data=recognise(content, experiment.download.source, experiment.download.kaggle.dataset),
+        images=index["label"].value_counts().sort_index().to_dict(),
+        subjects=split["subject"].nunique() if known["subject"] else None,
+        sequences=sequences if known["sequence"] else None,
         params={
-            "download": _source(download),
-            **{name: dict(_leaves(section)) for name, section in sections.items()},
+            "download": _source(experiment),
+            **{name: dict(_leaves(getattr(experiment, name))) for name in STAGES},
         },
         digests={
             "images (content)": content,
@@ -101,17 +82,18 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _source(params: Download) -> dict[str, object]:
-    """What `download` says of the images themselves, not of where they lay."""
-    told: dict[str, object] = {"source": params.source}
-    if params.source != "local":
-        used = getattr(params, params.source)
-        told |= {f"{params.source}.{key}": value for key, value in _leaves(used)}
-    return told
+def _source(experiment: Experiment) -> dict[str, object]:
+    """The params of the source in use; a local path says nothing about the images."""
+    source = experiment.download.source
+    params: dict[str, object] = {"source": source}
+    if source != "local":
+        section = getattr(experiment.download, source)
+        params |= {f"{source}.{key}": value for key, value in _leaves(section)}
+    return params
 
 
 def _leaves(section: Section) -> Iterator[tuple[str, object]]:
-    """Every key of a section with its value; of a weights file the name alone."""
+    """Every key of a section with its value; of a weights file only the name."""
     for key in type(section).model_fields:
         value = getattr(section, key)
         if isinstance(value, Section):

@@ -1,15 +1,20 @@
-"""Writing the outputs of `evaluate`: tables, figures, the report and the model card."""
+"""Writes the outputs of `evaluate`: metrics, tables, figures, the report and the model card."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
 from sklearn.metrics import classification_report
 
 from ferpipe.core import files, paths
-from ferpipe.evaluation import calibration, curves, gradcam, metrics
+from ferpipe.core.tables import write_table
+from ferpipe.evaluation import calibration, curves, gradcam
+from ferpipe.evaluation.metrics import confusion_table
 from ferpipe.evaluation.result import METRICS
 from ferpipe.model.backend import keras
-from ferpipe.report import figures, model_card, page, probability_figures
+from ferpipe.report import figures as drawings
+from ferpipe.report import model_card, page, style
 from ferpipe.report.findings import Findings
 
 FIGURES = paths.REPORTS / "figures"
@@ -17,92 +22,73 @@ REPORT = paths.REPORTS / "report.html"
 MODEL_CARD = paths.REPORTS / "model_card.md"
 
 
-def write_tables(found: Findings) -> None:
-    """Write metrics.json, predictions, the text report and the tables that DVC plots."""
-    selected_on = "test" if found.selected_on_test else "val"
-    files.write_json(paths.EVALUATION, found.metrics)
-    files.write_json(paths.METRICS, {name: found.metrics[name] for name in METRICS})
-    files.write_csv(
-        paths.REPORTS / "per_class.csv",
-        tuple(found.per_class[0]),
-        [tuple(row.values()) for row in found.per_class],
-    )
-    files.write_text(paths.REPORTS / "classification_report.txt", text_report(found))
+def publish(findings: Findings, model: keras.Model, dpi: int) -> None:
+    """Write everything.
+
+    Args:
+        findings: what to write.
+        model: for the heat maps.
+        dpi: dots per inch of the PNG figures.
+    """
+    write_tables(findings)
+    figures = drawings.draw(findings)
+    for name, figure in figures.items():
+        style.write_png(figure, FIGURES / f"{name}.png", dpi)
+    write_pages(findings, model, figures)
+
+
+def write_tables(findings: Findings) -> None:
+    """Write metrics and predictions, and the tables that DVC plots."""
+    result, selected_on = findings.result, findings.result.selected_on
+    files.write_json(paths.EVALUATION, findings.metrics)
+    files.write_json(paths.METRICS, {name: findings.metrics[name] for name in METRICS})
+    files.write_text(paths.REPORTS / "classification_report.txt", text_report(findings))
     tables = {
-        "baselines": (
-            tuple(found.classifiers[0]),
-            [tuple(row.values()) for row in found.classifiers],
-        ),
-        "predictions": (
-            ("path", "actual", "predicted", *(f"p_{name}" for name in found.classes)),
-            prediction_rows(found),
-        ),
-        "confusion": (
-            metrics.CONFUSION_HEADER,
-            metrics.confusion_rows(found.confusion, found.classes, selected_on),
-        ),
-        "reliability": (
-            calibration.RELIABILITY_HEADER,
-            calibration.reliability_rows(found.calibration, selected_on),
-        ),
-        "roc": (curves.ROC_HEADER, curves.roc_rows(found.curves, selected_on)),
-        "precision_recall": (
-            curves.PRECISION_RECALL_HEADER,
-            curves.precision_recall_rows(found.curves, selected_on),
-        ),
+        "baselines": findings.baselines,
+        "confusion": confusion_table(result.confusion, result.classes, selected_on),
+        "per_class": findings.per_class,
+        "predictions": predictions(findings),
+        "reliability": calibration.reliability_table(findings.calibration, selected_on),
+        "roc": curves.roc_table(findings.curves, selected_on),
+        "precision_recall": curves.precision_recall_table(findings.curves, selected_on),
     }
-    for name, (header, rows) in tables.items():
-        files.write_csv(paths.REPORTS / f"{name}.csv", header, rows)
+    for name, table in tables.items():
+        write_table(paths.REPORTS / f"{name}.csv", table)
 
 
-def prediction_rows(found: Findings) -> list[tuple[object, ...]]:
-    """Rows of predictions.csv: path, actual, predicted, and the probability of each class."""
-    return [
-        (path, found.classes[label], found.classes[guess], *(f"{p:.6f}" for p in row))
-        for path, label, guess, row in zip(
-            found.paths, found.labels, found.predicted, found.probabilities, strict=True
-        )
-    ]
+def predictions(findings: Findings) -> pd.DataFrame:
+    """predictions.csv: path, actual, predicted, and the probability of each class."""
+    result = findings.result
+    names = np.asarray(result.classes, dtype=object)
+    table = {
+        "path": result.paths,
+        "actual": names[result.labels],
+        "predicted": names[result.predicted],
+    }
+    for name, column in zip(result.classes, result.probabilities.T, strict=True):
+        table[f"p_{name}"] = [f"{probability:.6f}" for probability in column]
+    return pd.DataFrame(table)
 
 
-def text_report(found: Findings) -> str:
-    """The familiar classification report, under the headline that says what it is of."""
+def text_report(findings: Findings) -> str:
+    """scikit-learn's classification report, under the headline."""
+    result = findings.result
     table = classification_report(
-        found.labels,
-        found.predicted,
-        labels=range(len(found.classes)),
-        target_names=found.classes,
+        result.labels,
+        result.predicted,
+        labels=range(len(result.classes)),
+        target_names=result.classes,
         digits=4,
         zero_division=0,
     )
-    return f"{found.headline}\n\n{table}"
+    return f"{findings.headline}\n\n{table}"
 
 
-def draw_figures(found: Findings, dpi: int) -> None:
-    """Draw the PNG figures, each under the headline that says how far to trust it."""
-    title = found.headline
-    best = int(found.training["best_epoch"])
-    chooser = "test" if found.selected_on_test else "val"
-    kept = f"Epoch {best} of {len(found.history)} kept, chosen on {chooser}"
-    figures.draw_confusion(found.confusion, found.classes, title, dpi, FIGURES / "confusion.png")
-    figures.draw_curves(found.history, kept, dpi, FIGURES / "curves.png", best)
-    figures.draw_per_class(found.per_class, title, dpi, FIGURES / "per_class.png")
-    probability_figures.draw_reliability(found.calibration, title, dpi, FIGURES / "reliability.png")
-    probability_figures.draw_roc(found.curves, title, dpi, FIGURES / "roc.png")
-    probability_figures.draw_precision_recall(
-        found.curves, title, dpi, FIGURES / "precision_recall.png"
-    )
-
-
-def write_pages(found: Findings, model: keras.Model) -> None:
-    """Write the report and the model card.
-
-    Args:
-        found: what the model did and is.
-        model: the model, for its heat maps.
-    """
-    pairs = page.looked_at(found)
-    numbers, classes = np.array(pairs, int).reshape(-1, 2).T
-    maps = gradcam.heat_maps(model, found.images[numbers], classes)
-    files.write_text(REPORT, page.page(found, dict(zip(pairs, maps, strict=True))))
-    files.write_text(MODEL_CARD, model_card.card(found))
+def write_pages(findings: Findings, model: keras.Model, figures: dict[str, Figure]) -> None:
+    """Write the report and the model card."""
+    pairs = page.explained(findings)
+    images, classes = np.array(pairs, int).reshape(-1, 2).T
+    maps = gradcam.heat_maps(model, findings.images[images], classes)
+    heat_maps = dict(zip(pairs, maps, strict=True))
+    files.write_text(REPORT, page.page(findings, figures, heat_maps))
+    files.write_text(MODEL_CARD, model_card.card(findings))

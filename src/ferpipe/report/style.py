@@ -1,14 +1,15 @@
-"""What all PNG figures share: palette, font, size, and how they are written.
+"""Palette, fonts and files of all figures.
 
-The same numbers give the same bytes: the fonts are those that come with matplotlib, the settings
-its defaults whatever the user's `matplotlibrc` says, and the file names no software and no date.
-Plots are laid out in inches and the file is cut to what they hold, so a figure grows with the
-number of classes and with long names instead of clipping them.
+The same values give the same bytes: fonts and defaults are matplotlib's own, whatever the user's
+`matplotlibrc` says, and files contain no date and no version. Files are cropped to their content,
+so a figure grows with the number of classes and with long names.
 """
 
 from __future__ import annotations
 
 import functools
+import io
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,40 +25,148 @@ from matplotlib.ft2font import FT2Font
 
 from ferpipe.core.files import replacing
 
-# Okabe and Ito, Color Universal Design, 2008, https://jfly.uni-koeln.de/color/: people with every
-# common kind of colour vision can tell these apart.
-BLUE, SKY, VERMILION, GREEN = "#0072B2", "#56B4E9", "#D55E00", "#009E73"
+# Okabe and Ito, Color Universal Design, 2008, https://jfly.uni-koeln.de/color/: distinguishable
+# with every common kind of colour vision.
+BLUE, SKY, VERMILION, GREEN = "#0072b2", "#56b4e9", "#d55e00", "#009e73"
 INK, QUIET, EDGE = "#1f2430", "#5b6372", "#dfe2e8"
-DASHES = (0, (4, 2))
+# The CSS variables of templates/page.css that replace these colours in the report.
+VARIABLES = {
+    BLUE: "--first", VERMILION: "--second", GREEN: "--selected", SKY: "--fill",
+    INK: "--ink", QUIET: "--quiet", EDGE: "--edge",
+}  # fmt: skip
 STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
-    # A class may be called "$5 $6": no name is a formula.
-    "text.parse_math": False,
+    "text.parse_math": False,  # a class may be called "$5 $6"
     "text.color": INK,
     "axes.edgecolor": QUIET,
     "axes.labelcolor": INK,
+    "axes.grid.axis": "y",
+    "axes.spines.left": False,
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.grid": True,
     "axes.axisbelow": True,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
     "grid.color": EDGE,
+    "legend.frameon": False,
     "xtick.color": INK,
+    "ytick.major.size": 0,
     "ytick.color": INK,
+    "svg.fonttype": "none",  # text stays text
 }
 
 
-def drawable(text: str) -> str:
-    """Replace what the font cannot draw by its escape, as in `\\u6012`.
+@contextmanager
+def applied(**settings: object) -> Iterator[None]:
+    """Use the project's settings, and these, instead of the user's while the block runs."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(STYLE | settings)
+        yield
 
-    A box for every Chinese or Japanese letter would make such names alike, and matplotlib would
-    warn of each.
+
+def write_png(figure: Figure, path: Path, dpi: int) -> None:
+    """Write a figure, cropped to its content."""
+    with applied(), replacing(path) as file:
+        figure.savefig(
+            file, format="png", dpi=dpi, bbox_inches="tight", pad_inches=0.2,
+            metadata={"Software": None},
+        )  # fmt: skip
+
+
+def panels_as_svg(figure: Figure, name: str) -> list[str]:
+    """Each panel of a figure as inline SVG, without the titles and the legend around it.
 
     Args:
-        text: any text, such as the name of a class.
+        figure: the figure; it is changed.
+        name: keeps the ids within apart from those of other figures in the same page.
 
     Returns:
-        The text with control characters and letters that DejaVu Sans lacks escaped as Python does.
+        One `<svg>` element a panel, whose colours are CSS variables.
+    """
+    for artist in (figure._suptitle, *figure.legends):
+        if artist is not None:
+            artist.set_visible(False)
+    for axes in figure.axes:
+        axes.set_title("", loc="left")
+    drawings = []
+    for number, shown in enumerate(figure.axes):
+        for axes in figure.axes:
+            axes.set_visible(axes is shown)
+        text = io.StringIO()
+        with applied(**{"svg.hashsalt": f"{name}-{number}"}):
+            figure.savefig(
+                text, format="svg", bbox_inches="tight", pad_inches=0.02, transparent=True,
+                metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")),
+            )  # fmt: skip
+        drawings.append(_inline(text.getvalue()))
+    return drawings
+
+
+def _inline(text: str) -> str:
+    """What a page needs of an SVG file: no prologue, no metadata, no unused id, no fixed colour."""
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<svg [^>]*?) (?:width|height)="[^"]*"', r"\1", text)
+    text = re.sub(r'(<svg [^>]*?) (?:width|height)="[^"]*"', r"\1", text)
+    used = set(re.findall(r'#([\w-]+)["\)]', text))
+    text = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", text)
+    for colour, variable in VARIABLES.items():
+        text = text.replace(colour, f"var({variable})")
+    return re.sub(r"\s*\n\s*", " ", text).strip()
+
+
+def grid(
+    count: int, width: float, height: float, *, columns: int, title: str, lines: int = 1
+) -> tuple[Figure, list[Axes]]:
+    """Make a figure of equal panels.
+
+    Args:
+        count: number of panels.
+        width: of a panel, in inches.
+        height: of a panel, in inches.
+        columns: panels in a row, at most.
+        title: above all of them; wrapped.
+        lines: lines of text above a panel.
+    """
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    across, down = width + 0.75, height + 0.55 + 0.17 * lines
+    whole = (columns * across - 0.75, rows * down)
+    figure = Figure(figsize=whole)
+    panels = []
+    for position in range(count):
+        row, column = divmod(position, columns)
+        left, bottom = column * across / whole[0], 1 - (row * down + height) / whole[1]
+        panels.append(figure.add_axes((left, bottom, width / whole[0], height / whole[1])))
+    # Eight bold letters of this size take about an inch.
+    wrapped = textwrap.wrap(drawable(title), max(40, round(8.5 * whole[0])))
+    figure.suptitle(
+        "\n".join(wrapped), x=0, y=1 + (0.2 + 0.17 * lines) / whole[1], ha="left", va="bottom",
+        size=13, weight="bold",
+    )  # fmt: skip
+    return figure, panels
+
+
+def legend(figure: Figure, handles: Sequence[object], names: Sequence[str] = ()) -> None:
+    """Put a legend, and a note on escaped letters, under a figure."""
+    labels = [handle.get_label() for handle in handles]
+    if note := escape_note(names):
+        handles, labels = [*handles, matplotlib.lines.Line2D([], [], linestyle="none")], [
+            *labels, note,
+        ]  # fmt: skip
+    figure.legend(
+        handles, labels, loc="upper left", fontsize=9, borderaxespad=0,
+        bbox_to_anchor=(0, 0.1 / figure.get_figheight()),
+    )  # fmt: skip
+
+
+def drawable(text: str) -> str:
+    """Escape control characters and letters that DejaVu Sans lacks, as in `\\u6012`.
+
+    matplotlib would draw the same box for each of them.
     """
     letters = _letters()
     return "".join(
@@ -70,7 +179,7 @@ def drawable(text: str) -> str:
 
 @functools.cache
 def _letters() -> frozenset[int]:
-    """The code points that DejaVu Sans can draw, both plain and bold."""
+    """The code points that DejaVu Sans has, both plain and bold."""
     plain, bold = (
         FT2Font(font_manager.findfont(FontProperties(family=STYLE["font.family"], weight=weight)))
         for weight in ("normal", "bold")
@@ -78,38 +187,11 @@ def _letters() -> frozenset[int]:
     return frozenset(plain.get_charmap()) & frozenset(bold.get_charmap())
 
 
-@contextmanager
-def figure(width: float, height: float, dpi: int, path: Path) -> Iterator[Figure]:
-    """Yield a figure of so many inches and write it, cut to its content, when the block ends."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        made = Figure(figsize=(width, height))
-        yield made
-        with replacing(path) as file:
-            made.savefig(
-                file,
-                format="png",
-                dpi=dpi,
-                bbox_inches="tight",
-                pad_inches=0.2,
-                metadata={"Software": None},
-            )
-
-
-def entitle(axes: Axes, title: str, pad: float = 12) -> None:
-    """Put the title above, in as many lines as keep it about as wide as what it is above."""
-    inches = axes.get_position().width * axes.figure.get_figwidth()
-    # Eight bold letters of this size take about an inch.
-    lines = textwrap.wrap(drawable(title), max(24, round(8.5 * inches)), break_long_words=False)
-    axes.set_title("\n".join(lines), loc="left", size=13, weight="bold", pad=pad)
-
-
 def escape_note(names: Sequence[str]) -> str:
-    """What to say under a figure where `drawable` has escaped a letter; empty where it has not."""
+    """A note for figures in which `drawable` has escaped a letter of these names; or nothing."""
     if all(drawable(name) == name for name in names):
         return ""
-    return "\\u... and \\x... stand for letters that this font lacks"
+    return "\\u... and \\x... are letters that this font lacks"
 
 
 def readable_on(colour: np.ndarray) -> str:

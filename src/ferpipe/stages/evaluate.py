@@ -1,4 +1,4 @@
-"""Stage `evaluate`: test the model once, on test, and compare it with its baselines."""
+"""Stage `evaluate`: predict test once, and report the metrics of the model and its baselines."""
 
 from __future__ import annotations
 
@@ -8,15 +8,10 @@ import numpy as np
 
 from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError, exits_cleanly
+from ferpipe.core.tables import read_table
 from ferpipe.data import records
 from ferpipe.evaluation import baselines, calibration, curves
-from ferpipe.evaluation.result import (
-    PER_CLASS_HEADER,
-    Result,
-    headline,
-    headline_metrics,
-    per_class,
-)
+from ferpipe.evaluation.result import Result, headline_metrics, per_class
 from ferpipe.model import saving
 from ferpipe.model.backend import prepare
 from ferpipe.params.evaluate import Evaluate
@@ -29,92 +24,74 @@ BATCH_SIZE = 64
 
 
 def subjects_of(images: Sequence[str]) -> list[str]:
-    """Who the images show, from split.csv; empty where their names do not tell.
+    """The subject of each image, from split.csv; "" if its name does not state one.
 
     Raises:
-        PipelineError: split.csv does not name an image.
+        PipelineError: split.csv does not list an image.
     """
-    subjects = {
-        row["path"]: row["subject"] for row in files.read_csv(paths.SPLIT, paths.SPLIT_COLUMNS)
-    }
-    missing = [path for path in images if path not in subjects]
+    split = read_table(paths.SPLIT, paths.SPLIT_COLUMNS).set_index("path")
+    missing = [path for path in images if path not in split.index]
     if missing:
         raise PipelineError(
-            f"{paths.SPLIT} does not name {missing[0]}, which is in {paths.RECORDS}; "
+            f"{paths.SPLIT} does not list {missing[0]}, which is in {paths.RECORDS}; "
             "run `dvc repro`"
         )
-    return [subjects[path] for path in images]
+    return split["subject"].loc[images].tolist()
 
 
 @exits_cleanly("evaluate")
 def main() -> None:
-    """Load model and records, predict test once, write metrics, tables, figures and pages."""
+    """Load model and records, predict test, write metrics, tables, figures and pages."""
     params = read_section(paths.PARAMS, "evaluate", Evaluate)
-    made_with = provenance.read()
+    made_from = provenance.read()
     schema = records.read_schema(paths.RECORDS)
-    test = records.read_split(paths.RECORDS, schema, "test")
+    train, val, test = (records.read_split(paths.RECORDS, schema, name) for name in paths.SPLITS)
     subjects = subjects_of(test.paths)
-    facts = files.read_json(paths.TRAINING)
-    if "temperature" not in facts:
-        raise PipelineError(f"{paths.TRAINING} tells no temperature; run `dvc repro`")
+    training = files.read_json(paths.TRAINING)
+    if "temperature" not in training:
+        raise PipelineError(f"{paths.TRAINING} has no temperature; run `dvc repro`")
 
     prepare()
     model = saving.load(paths.MODEL, test.images.shape[1:], schema.classes)
-    probabilities = saving.predict(model, test.images, BATCH_SIZE).astype(np.float64)
     result = Result(
         classes=schema.classes,
         paths=test.paths,
         labels=test.labels,
-        probabilities=probabilities,
+        probabilities=saving.predict(model, test.images, BATCH_SIZE).astype(np.float64),
         selected_on_test=schema.selected_on_test,
         subjects=subjects,
     )
-
-    measured = calibration.before_and_after(
-        test.labels, probabilities, facts["temperature"], params.confidence, subjects
+    calibrations = calibration.before_and_after(
+        test.labels, result.probabilities, training["temperature"], params.confidence, subjects
     )
-    learned = [records.read_split(paths.RECORDS, schema, name) for name in ("train", "val")]
-    network = baselines.Predictions("network", result.predicted, None, result.selected_on)
-    classifiers = baselines.rows(
-        network,
-        baselines.predict(learned, test),
+    compared = baselines.compare(
+        baselines.Predictions("network", result.predicted, None, result.selected_on),
+        baselines.predict([train, val], test),
         labels=test.labels,
         subjects=subjects,
         classes=len(schema.classes),
         confidence=params.confidence,
     )
-    _, hog, majority = classifiers
-    test_metrics = headline_metrics(result, params.confidence)
-    test_metrics |= calibration.calibration_metrics(measured)
-    test_metrics |= {
-        "baseline_accuracy": hog["accuracy"],
-        "baseline_p_value": hog["p_value"],
-        "majority_accuracy": majority["accuracy"],
-    }
-    recalls = per_class(result, params.confidence)
-    found = Findings(
-        classes=schema.classes,
-        paths=test.paths,
+    findings = Findings(
+        result=result,
         images=test.images,
-        labels=test.labels,
-        probabilities=probabilities,
         confidence=params.confidence,
-        headline=headline(test_metrics, params.confidence),
-        metrics=test_metrics,
-        per_class=[dict(zip(PER_CLASS_HEADER, row, strict=True)) for row in recalls],
-        confusion=result.confusion,
-        split=files.read_json(paths.SPLIT_AUDIT),
-        training=facts,
-        history=files.read_csv(paths.HISTORY, paths.HISTORY_COLUMNS),
-        calibration=measured,
-        curves=curves.curves(test.labels, probabilities, schema.classes),
-        provenance=made_with,
-        classifiers=classifiers,
-        closest_pairs=files.read_csv(paths.CLOSEST_PAIRS, paths.CLOSEST_PAIRS_COLUMNS),
+        metrics={
+            **headline_metrics(result, params.confidence),
+            **calibration.calibration_metrics(calibrations),
+            **baselines.baseline_metrics(compared),
+        },
+        per_class=per_class(result, params.confidence),
+        baselines=compared,
+        calibration=calibrations,
+        curves=curves.curves(test.labels, result.probabilities, schema.classes),
+        audit=files.read_json(paths.SPLIT_AUDIT),
+        training=training,
+        history=read_table(paths.HISTORY, paths.HISTORY_COLUMNS),
+        closest_pairs=read_table(paths.CLOSEST_PAIRS, paths.CLOSEST_PAIRS_COLUMNS),
+        provenance=made_from,
     )
-    publish.write_tables(found)
-    publish.draw_figures(found, params.figure_dpi)
-    publish.write_pages(found, model)
-    for line in (*summary(found), *baselines.lines(classifiers)):
+    publish.publish(findings, model, params.figure_dpi)
+    for line in (*summary(findings), *baselines.lines(compared)):
         print(f"evaluate: {line}")
     print(f"evaluate: open {publish.REPORT} in a browser; the model card is {publish.MODEL_CARD}")
