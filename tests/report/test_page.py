@@ -1,4 +1,3 @@
-import dataclasses
 import itertools
 import re
 import subprocess
@@ -8,18 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from judged import HARD_CLASSES, findings, heat_maps
+from example_findings import HARD, findings, report
 
 from ferpipe.report import page
 from ferpipe.report.text import MISUSE, limits
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
-HARD = {"classes": HARD_CLASSES, "count": 200, "selected_on_test": True, "temperature": 1.6}
-
-
-def html(found=None, **changes):
-    found = found or findings(**changes)
-    return page.page(found, heat_maps(found, page.looked_at(found)))
 
 
 class Page(HTMLParser):
@@ -31,6 +24,7 @@ class Page(HTMLParser):
         self.feed(text)
         self.close()
         assert self.open == []
+        self.text = re.sub(r"\s+", " ", "".join(self.texts))
 
     def handle_starttag(self, tag, attributes):
         self.elements.append((tag, dict(attributes)))
@@ -38,6 +32,9 @@ class Page(HTMLParser):
             self.open.append(tag)
         if re.fullmatch("h[1-6]", tag):
             self.headings.append([int(tag[1]), ""])
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
@@ -51,19 +48,25 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-@pytest.fixture(params=[{}, HARD], ids=["plain", "hard"])
+@pytest.fixture(scope="module")
+def plain():
+    return report()
+
+
+@pytest.fixture(scope="module")
+def hard():
+    return report(**HARD)
+
+
+@pytest.fixture(params=["plain", "hard"])
 def parsed(request):
-    return Page(html(**request.param))
+    return Page(request.getfixturevalue(request.param))
 
 
-def test_the_same_findings_give_the_same_page():
-    assert html() == html()
-
-
-def test_the_page_is_the_same_in_another_process_and_locale():
+def test_the_page_is_the_same_in_another_process_and_locale(plain):
     code = (
-        "import sys; sys.path[:0] = ['tests', 'tests/report']; from test_page import html;"
-        "sys.stdout.buffer.write(html().encode())"
+        "import sys; sys.path[:0] = ['tests']; from example_findings import report;"
+        "sys.stdout.buffer.write(report().encode())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -73,7 +76,7 @@ def test_the_page_is_the_same_in_another_process_and_locale():
         capture_output=True,
         check=True,
     )  # fmt: skip
-    assert done.stdout.decode() == html()
+    assert done.stdout.decode() == plain == report()
 
 
 def test_nothing_is_fetched_and_nothing_is_run(parsed):
@@ -81,27 +84,34 @@ def test_nothing_is_fetched_and_nothing_is_run(parsed):
     assert not tags & {"script", "link", "iframe", "object", "embed", "video", "audio", "source"}
     for _, attributes in parsed.elements:
         assert not any(name.startswith("on") for name in attributes)
-        assert attributes.get("src", "data:").startswith("data:image/png;base64,"[:5])
+        assert attributes.get("src", "data:image/png;base64,").startswith("data:image/png;base64,")
         assert attributes.get("href", "#").startswith("#")
-    css = page.CSS.read_text(encoding="utf-8")
+        assert attributes.get("xlink:href", "#").startswith("#")
+    css = (page.TEMPLATES / "page.css").read_text(encoding="utf-8")
     assert "url(" not in css
     assert "@import" not in css
 
 
-def test_headings_are_in_order_and_links_lead_to_them(parsed):
+def test_ids_are_unique_and_links_lead_to_them(parsed):
+    ids = [attributes["id"] for _, attributes in parsed.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {link["href"][1:] for link in parsed.of("a")} <= set(ids)
+    assert {use["xlink:href"][1:] for use in parsed.of("use")} <= set(ids)
+
+
+def test_headings_are_in_order(parsed):
     levels = [level for level, _ in parsed.headings]
     assert levels[0] == 1
     assert levels.count(1) == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
-    ids = {attributes["id"] for _, attributes in parsed.elements if "id" in attributes}
-    assert {link["href"] for link in parsed.of("a")} <= {f"#{name}" for name in ids}
     assert parsed.of("html") == [{"lang": "en"}]
 
 
-def test_everything_that_is_seen_is_said(parsed):
+def test_every_picture_and_table_has_a_text_alternative(parsed):
     pictures = parsed.of("img")
     assert len(pictures) > 8
     assert all(picture["alt"] for picture in pictures)
+    assert len(parsed.of("svg")) > 8
     assert all(svg["aria-label"] and svg["role"] == "img" for svg in parsed.of("svg"))
     scrolling = [each for each in parsed.of("div") if each.get("class") == "scroller"]
     assert all(each["aria-label"] and each["tabindex"] == "0" for each in scrolling)
@@ -109,127 +119,143 @@ def test_everything_that_is_seen_is_said(parsed):
     assert len(parsed.of("caption")) == len(parsed.of("table"))
 
 
-def test_the_numbers_are_those_of_the_findings():
-    found = findings(skill=1.5)
-    texts = Page(html(found)).texts
-    joined = "".join(texts)
-    assert f"{found.metrics['accuracy']:.1%}" in texts
-    assert f"95% interval {found.metrics['accuracy_low']:.1%} to" in joined
-    for row in found.per_class:
-        assert f"{row['recall_low']:.1%} to {row['recall_high']:.1%}" in texts
-    for count in found.confusion.flat:
-        assert str(count) in texts
-    assert f"{found.calibration[0].error:.3f}" in texts
-    for curves in found.curves:
-        assert f"{curves.name} AUC {curves.auc:.3f}" in joined
-        assert f"{curves.name} AP {curves.average_precision:.3f}" in joined
+def test_every_colour_of_a_drawing_follows_the_colour_scheme(plain):
+    drawings = re.findall(r"<svg.*?</svg>", plain, re.DOTALL)
+    assert drawings
+    for drawing in drawings:
+        assert not re.findall(r"#[0-9a-fA-F]{6}\b", drawing.replace("#000000", ""))
+        assert "var(--" in drawing
+    css = (page.TEMPLATES / "page.css").read_text(encoding="utf-8")
+    assert set(re.findall(r"var\((--[\w-]+)\)", plain)) <= set(re.findall(r"(--[\w-]+):", plain))
+    assert css.count("--first:") == 2
 
 
-def test_protocol_audit_limits_and_what_was_run_are_told():
-    found = findings(split={"held_out_sharing_sequence": 0.956})
-    joined = "".join(Page(html(found)).texts)
-    assert "56 (val) chose which epoch was kept" in joined
-    assert "95.6% of the held-out images are from a recording" in joined
-    assert all(sentence in joined for sentence in (*limits(found), *MISUSE))
-    assert "augment.fliptrue" in joined
-    assert "weights_sha256null" in joined
-    assert "0" * 64 in joined
-    assert "keras3.15.0" in joined
+def test_the_metrics_are_those_of_the_findings():
+    shown = findings(skill=1.5)
+    parsed = Page(report(shown))
+    assert f"{shown.metrics['accuracy']:.1%} of 90 test images" in parsed.text
+    assert f"MCC {shown.metrics['mcc']:.3f}" in parsed.text
+    bounds = f"{shown.metrics['accuracy_low']:.1%} to {shown.metrics['accuracy_high']:.1%}"
+    assert f"95% interval {bounds}, Wilson over images." in parsed.text
+    assert parsed.text.count("Intervals: Wilson over images.") == 2  # recalls and reliability
+    for row in shown.per_class.itertuples():
+        assert f"{row.recall_low:.1%} to {row.recall_high:.1%}" in parsed.text
+    for count in shown.result.confusion.flat:
+        assert str(count) in parsed.texts
+    assert f"{shown.calibration[0].error:.3f}" in parsed.texts
+    for curve in shown.curves:
+        assert f"{curve.name} AUC {curve.auc:.3f}" in parsed.text
+        assert f"{curve.name} AP {curve.average_precision:.3f}" in parsed.text
 
 
-def test_each_table_and_figure_says_that_test_has_chosen():
-    parsed = Page(html(selected_on_test=True))
-    flags = "".join(parsed.texts).count("optimistic: selected on test")
-    # Header, baselines, confusion, classes, two curves, calibration's two panels and
-    # table, two panels for each of three classes, mistakes, and the page's title.
-    assert flags == 17
-    assert "optimistic" not in "".join(Page(html()).texts)
+def test_protocol_audit_limits_and_params_are_shown():
+    shown = findings(audit={"held_out_sharing_sequence": 0.956})
+    text = Page(report(shown)).text
+    assert "56 validation images, which selected the epoch" in text
+    assert "95.6% of the held-out images are from a recording" in text
+    assert all(sentence in text for sentence in (*limits(shown), *MISUSE))
+    for fact in ("augment.fliptrue", "weights_sha256null", "0" * 64, "keras3.15.0"):
+        assert fact in text
 
 
-def test_the_baselines_have_intervals_and_are_tested_against_the_network():
-    parsed = Page(html())
-    joined = "".join(parsed.texts)
-    assert [text for _, text in parsed.headings].index("Baselines") > 1
-    assert "HOG + kernel ridge80.0%70.0% to 85.0%120.7800.031" in joined
+def test_each_table_and_figure_says_that_test_selected(plain):
+    flags = Page(report(selected_on_test=True)).text.count("optimistic: selected on test")
+    # Title, lead, baselines, confusion, classes, two curves, two panels of calibration, coverage
+    # and a table, two panels for each of three classes, mistakes.
+    assert flags == 18
+    assert "optimistic" not in Page(plain).text
+
+
+def test_the_baselines_have_intervals_and_are_tested_against_the_network(plain):
+    text = Page(plain).text
+    assert re.search(r"HOG \+ kernel ridge 80\.0% 70\.0% to 85\.0% 12\s?0\.780\s?0\.031", text)
     assert (
-        "network against HOG + kernel ridge: p = 0.031, exact sign-flip test over 12 people"
-        in joined
+        "network against HOG + kernel ridge: p = 0.031, exact sign-flip test over 12 people" in text
     )
-
-
-def test_the_only_majority_is_that_of_train_and_val():
-    joined = "".join(Page(html()).texts)
-    # A third of the test images show the most frequent class of test.
-    assert "majority class: 30%" in joined
-    assert "commonest" not in joined
-    assert "the majority class of train and val would give 30.0%" in html()
+    # The majority class of train and val; a third of the test images show that of test.
+    assert "majority class: 30%" in text
+    assert "the majority class would give 30.0%" in plain
 
 
 @pytest.mark.parametrize(("people", "few"), [(10, True), (40, False)])
-def test_intervals_over_people_say_how_many_and_are_cautious_where_they_are_few(people, few):
-    found = findings(people=people, skill=1.5, count=240)
-    joined = "".join(Page(html(found)).texts)
-    caution = "; caution: fewer than 30 people, so it may be too narrow"
-    assert (f"bootstrap over subjects, {people} people{caution}. " in joined) == few
-    assert (f"bootstrap over subjects, {people} people. " in joined) == (not few)
-    # The recalls: everybody shows each class.
-    of_recalls = f"Intervals: bootstrap over subjects, {people} people{caution if few else ''}."
-    assert of_recalls in joined
+def test_intervals_over_few_people_have_a_caution(people, few):
+    text = Page(report(people=people, skill=1.5, count=240)).text
+    assert f"bootstrap over subjects, {people} people" in text
+    assert ("fewer than 30 people" in text.partition("Per class")[2]) == few
 
 
-def test_the_closest_pairs_are_listed():
-    joined = "".join(Page(html()).texts)
-    assert "anger/60.pngfear/x.png0.960sequence" in joined
-    assert joined.count("fear/x.png") == 8
+def test_the_most_similar_pairs_are_listed(plain):
+    text = Page(plain).text
+    assert "anger/60.pngfear/x.png0.9600sequence" in text
+    assert text.count("fear/x.png") == page.PAIRS
 
 
-def test_the_interval_is_shown_with_its_method():
-    found = findings()
-    bounds = f"{found.metrics['accuracy_low']:.1%} to {found.metrics['accuracy_high']:.1%}"
-    joined = "".join(Page(html(found)).texts)
-    assert f"{bounds}, Wilson over images. " in joined
-    assert joined.count("Intervals: Wilson over images.") == 2  # recalls and reliability
+def test_mistakes_are_shown_with_their_images_and_both_classes():
+    shown = findings(skill=1.0)
+    text = report(shown)
+    first = shown.mistakes[0]
+    actual, predicted = (
+        shown.result.classes[labels[first]]
+        for labels in (shown.result.labels, shown.result.predicted)
+    )
+    assert f'alt="A face that shows {actual}, classified as {predicted}"' in text
+    assert shown.result.paths[first].split("/")[1] in text
 
 
-def test_mistakes_are_shown_with_their_images_and_what_they_were_taken_for():
-    found = findings(skill=1.0)
-    text = html(found)
-    first = found.mistakes[0]
-    actual = found.classes[found.labels[first]]
-    taken = found.classes[found.predicted[first]]
-    assert f'alt="A face that shows {actual} and was taken for {taken}"' in text
-    assert found.paths[first].split("/")[1] in text
+def test_a_model_without_mistakes_and_one_without_curves_have_a_page_too():
+    assert "None: every test image was classified correctly." in Page(report(skill=99.0)).text
+    text = Page(report(epochs=1)).text
+    assert "One epoch, so there is no curve." in text
+    assert "epoch 1, kept" not in text
 
 
-def test_a_model_without_mistakes_has_a_page_too():
-    joined = "".join(Page(html(skill=99.0)).texts)
-    assert "There are none: every test image was right." in joined
-
-
-def test_a_fit_without_epochs_is_a_table_instead_of_a_curve():
-    joined = "".join(Page(html(epochs=1)).texts)
-    assert "One fit, so there is no curve to draw." in joined
-    assert "epoch 1, kept" not in joined
-
-
-def test_heat_is_asked_for_hits_and_for_both_classes_of_mistakes():
-    found = findings(skill=1.0)
-    pairs = page.looked_at(found)
-    assert pairs[:3] == [(int(n), int(found.labels[n])) for n in found.hits]
-    first = int(found.mistakes[0])
-    assert pairs[3:5] == [(first, found.predicted[first]), (first, found.labels[first])]
+def test_heat_maps_are_of_hits_and_of_both_classes_of_mistakes():
+    shown = findings(skill=1.0)
+    labels, predicted = shown.result.labels, shown.result.predicted
+    pairs = page.explained(shown)
+    assert pairs[:3] == [(int(n), int(labels[n])) for n in shown.hits]
+    first = int(shown.mistakes[0])
+    assert pairs[3:5] == [(first, predicted[first]), (first, labels[first])]
     assert len(pairs) == 3 + 2 * page.EXPLAINED
 
 
-def test_images_in_colour_are_shown_in_colour():
-    gray = findings()
-    colour = dataclasses.replace(gray, images=np.repeat(gray.images, 3, axis=3))
-    assert len(Page(html(colour)).of("img")) == len(Page(html(gray)).of("img"))
+def test_rgb_images_are_shown_too(plain):
+    assert len(Page(report(channels=3)).of("img")) == len(Page(plain).of("img"))
 
 
-def test_strange_names_stay_text():
-    text = html(**HARD)
-    assert "<b>bold</b> &amp;" not in text
-    assert "&lt;b&gt;bold&lt;/b&gt; &amp; | `x`" in text
-    assert "bell\\x07" in text
-    assert "怒り" in text
+def test_strange_names_stay_text(hard):
+    assert "<b>bold</b> &amp;" not in hard
+    assert "&lt;b&gt;bold&lt;/b&gt; &amp; | `x`" in hard
+    assert "bell\\x07" in hard
+    assert "怒り" in hard
+
+
+@pytest.mark.parametrize("letter", ["\x00", "\x07", "\x1b", "\ud800", "\u2028"])
+def test_letters_that_no_page_may_contain_are_escaped(letter):
+    text = report(classes=(f"a{letter}b", "c", "d"))
+    assert letter not in text
+    text.encode("utf-8")
+
+
+def luminance(colour):
+    channels = [int(colour[start : start + 2], 16) / 255 for start in (0, 2, 4)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return np.dot((0.2126, 0.7152, 0.0722), linear)
+
+
+@pytest.mark.parametrize("right", [True, False])
+@pytest.mark.parametrize("fraction", np.linspace(0.001, 1, 23))
+def test_text_is_readable_on_every_cell_of_the_confusion_matrix(fraction, right):
+    style = page.cell_style(fraction, right=right)
+    found = re.findall(r"--(light|dark):#(\w{6});--on-\1:(black|white)", style)
+    assert len(found) == 2
+    for _, colour, ink in found:
+        low, high = sorted((luminance(colour), float(ink == "white")))
+        assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+def test_a_larger_fraction_has_a_stronger_colour_and_the_smallest_has_one():
+    weak, middle, full = (
+        luminance(page.cell_style(fraction, right=False)[9:15]) for fraction in (0.001, 0.5, 1.0)
+    )
+    assert full < middle < weak < 0.95
