@@ -1,1 +1,1 @@
-"""Numbers: metrics, intervals, calibration, curves, baselines, cross-validation, Grad-CAM."""
+"""Metrics, intervals, calibration, curves, baselines, cross-validation and Grad-CAM."""

@@ -1,8 +1,7 @@
 """Baselines: classifiers without a network, on the same test images.
 
 HOG features with kernel ridge (`hog`), and the majority class. Both learn from train and val: they
-choose nothing on val, and a baseline should be as good as it can be. The network has had both too,
-val to choose with or to learn from.
+select nothing on val, and the network may use val as well, to select its epoch or to learn from.
 """
 
 from __future__ import annotations
@@ -11,14 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from ferpipe.data import records
 from ferpipe.evaluation import hog, intervals, metrics, significance
-
-HEADER = (
-    *("classifier", "accuracy", "accuracy_low", "accuracy_high", "interval", "people"),
-    *("macro_f1", "images", "p_value", "paired_test", "learned_from", "selected_on"),
-)
 
 
 @dataclass(frozen=True)
@@ -29,7 +24,7 @@ class Predictions:
         classifier: its name.
         predicted: int (n,), class indices.
         learned_from: how many images it has learned from; None where that is not counted.
-        selected_on: the split on which it was chosen: val, test or none.
+        selected_on: the split on which it was selected: val, test or none.
     """
 
     classifier: str
@@ -49,75 +44,60 @@ def predict(
 
     Returns:
         HOG with kernel ridge, which learns from a subsample of many images (`hog.subsample`), and
-        the majority class of all images to learn from, the first of several that are as large.
+        the majority class, the first of several that are as large.
     """
-    images = np.concatenate([part.images for part in learned if part.paths])
-    labels = np.concatenate([part.labels for part in learned if part.paths])
-    majority = Predictions(
-        classifier="majority class",
-        predicted=np.full(len(test.paths), np.bincount(labels).argmax()),
-        learned_from=len(labels),
-        selected_on="none",
-    )
+    images = np.concatenate([split.images for split in learned if split.paths])
+    labels = np.concatenate([split.labels for split in learned if split.paths])
+    majority = np.full(len(test.paths), np.bincount(labels).argmax())
     subsample = hog.subsample(len(labels))  # before features are computed
-    images, labels = images[subsample], labels[subsample]
-    classify = hog.fit(hog.features(images), labels)
-    of_hog = Predictions(
-        classifier="HOG + kernel ridge",
-        predicted=classify(hog.features(test.images)),
-        learned_from=len(labels),
-        selected_on="none",
+    classify = hog.fit(hog.features(images[subsample]), labels[subsample])
+    predicted = classify(hog.features(test.images))
+    return (
+        Predictions("HOG + kernel ridge", predicted, len(subsample), "none"),
+        Predictions("majority class", majority, len(labels), "none"),
     )
-    return of_hog, majority
 
 
-def rows(
+def compare(
     network: Predictions,
-    baselines: Sequence[Predictions],
+    predictions: Sequence[Predictions],
+    *,
     labels: np.ndarray,
     subjects: Sequence[str],
     classes: int,
     confidence: float,
-) -> list[dict[str, object]]:
-    """Rows of baselines.csv: the network, then its baselines, each tested against the network.
+) -> pd.DataFrame:
+    """The table baselines.csv: the network, then its baselines, each tested against the network.
 
     Args:
         network: the predictions of the network.
-        baselines: those of its baselines.
+        predictions: those of its baselines.
         labels: int (n,), the true classes.
-        subjects: who each image shows; empty where that is not known.
+        subjects: of each image (n); none, or an empty one, where it is not known.
         classes: how many classes there are.
-        confidence: level of the intervals around accuracy.
+        confidence: level of the intervals of accuracy.
 
     Returns:
-        A row each with the columns HEADER; the network has no `p_value` and no `paired_test`.
+        A row for each classifier; the network has no `p_value` and no `paired_test`.
     """
-    table = []
-    for each in (network, *baselines):
-        counts = metrics.confusion(labels, each.predicted, classes)[np.newaxis]
-        interval = intervals.of_accuracy(labels, each.predicted, subjects, classes, confidence)
-        paired = None
-        if each is not network:
-            paired = significance.compare_predictions(
-                network.predicted == labels, each.predicted == labels, subjects
-            )
-        table.append(
-            {
-                "classifier": each.classifier,
-                "accuracy": float(metrics.accuracy(counts)[0]),
-                "accuracy_low": interval.low,
-                "accuracy_high": interval.high,
-                "interval": interval.method,
-                "people": interval.people,
-                "macro_f1": float(metrics.macro_f1(counts)[0]),
-                "images": len(labels),
-                "p_value": paired.p_value if paired else None,
-                "paired_test": paired.method if paired else None,
-                "learned_from": each.learned_from,
-                "selected_on": each.selected_on,
-            }
-        )
-    return table
+    classifiers = (network, *predictions)
+    rights = [classifier.predicted == labels for classifier in classifiers]
+    confusions = np.stack([metrics.confusion(labels, c.predicted, classes) for c in classifiers])
+    tests = [significance.compare_predictions(rights[0], right, subjects) for right in rights[1:]]
+    accuracy_intervals = [intervals.of_accuracy(right, subjects, confidence) for right in rights]
+    return pd.DataFrame(
+        {
+            "classifier": [classifier.classifier for classifier in classifiers],
+            "accuracy": metrics.accuracy(confusions),
+            **intervals.columns(accuracy_intervals, "accuracy"),
+            "macro_f1": metrics.macro_f1(confusions),
+            "images": len(labels),
+            "p_value": [None, *(test.p_value for test in tests)],
+            "paired_test": [None, *(test.method for test in tests)],
+            "learned_from": pd.array([c.learned_from for c in classifiers], dtype="Int64"),
+            "selected_on": [classifier.selected_on for classifier in classifiers],
+        }
+    )
 
 
 def comparison(row: Mapping[str, object]) -> str:
@@ -126,15 +106,14 @@ def comparison(row: Mapping[str, object]) -> str:
     return f"network against {row['classifier']}: {test}"
 
 
-def lines(table: Sequence[Mapping[str, object]]) -> list[str]:
-    """The lines that the stage prints of the rows of baselines.csv, below its headline."""
-    width = max(len(row["classifier"]) for row in table)
-    accuracies = []
-    for row in table:
-        # The headline gives the caution, for the same people.
-        basis = intervals.basis(row["interval"], row["people"], caution=False)
-        accuracies.append(
-            f"{row['classifier']:{width}}  {row['accuracy']:6.1%}  ({row['accuracy_low']:.1%} to "
-            f"{row['accuracy_high']:.1%}, {basis}), macro-F1 {row['macro_f1']:.3f}"
-        )
-    return [*accuracies, *map(comparison, table[1:])]
+def lines(table: pd.DataFrame) -> list[str]:
+    """The lines that the stage prints of baselines.csv."""
+    rows = table.to_dict("records")
+    width = max(len(row["classifier"]) for row in rows)
+    accuracies = [
+        f"{row['classifier']:{width}}  {row['accuracy']:6.1%}  ({row['accuracy_low']:.1%} to "
+        f"{row['accuracy_high']:.1%}, {intervals.basis(row['interval'], row['people'])}), "
+        f"macro-F1 {row['macro_f1']:.3f}"
+        for row in rows
+    ]
+    return [*accuracies, *map(comparison, rows[1:])]

@@ -1,72 +1,41 @@
-"""Calibration: whether what is called 90% sure is right nine times in ten."""
+"""Calibration: whether 90% of the images predicted with a probability of 0.9 are right."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
-from ferpipe.evaluation.intervals import Interval, of_shares
+from ferpipe.evaluation import intervals
 from ferpipe.model.losses import log_loss, softmax
 
-# As in Guo et al. 2017, so that a number can be held against published ones.
+# As in Guo et al. 2017, so that the error compares with published ones.
 BINS = 15
-RELIABILITY_HEADER = (
-    *("scaling", "temperature", "bin_low", "bin_high", "confidence"),
-    *("accuracy", "accuracy_low", "accuracy_high", "interval", "people", "images", "selected_on"),
-)
-
-
-@dataclass(frozen=True)
-class Bin:
-    """The images whose most probable class has a probability above `low`, up to `high`.
-
-    Args:
-        low: exclusive.
-        high: inclusive.
-        confidence: mean of those probabilities, 0..1.
-        accuracy: share of these images that are right, 0..1.
-        interval: of the accuracy.
-        images: how many, 1 or more.
-    """
-
-    low: float
-    high: float
-    confidence: float
-    accuracy: float
-    interval: Interval
-    images: int
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """How far probabilities can be taken at their word, at one temperature.
+    """The calibration of probabilities at one temperature.
 
     Args:
         temperature: what the logits were divided by; 1: nothing.
-        log_loss: mean of -ln(probability of the true class).
         error: the expected calibration error, 0..1.
-        bins: the reliability curve; bins without images are left out.
+        log_loss: mean of -ln(probability of the true class).
+        bins: the reliability curve, a row for each bin with images: bin_low (exclusive), bin_high
+            (inclusive), mean confidence, accuracy, accuracy_low, accuracy_high, interval, people
+            and images.
     """
 
     temperature: float
-    log_loss: float
     error: float
-    bins: tuple[Bin, ...]
+    log_loss: float
+    bins: pd.DataFrame
 
 
 def uncalibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Take a temperature back: softmax(logits / T) becomes softmax(logits).
-
-    Args:
-        probabilities: float (n, classes), rows summing to 1, at that temperature.
-        temperature: above 0.
-
-    Returns:
-        float64 (n, classes), rows summing to 1.
-    """
+    """Undo a temperature: softmax(logits / T) becomes softmax(logits)."""
     if temperature == 1.0:
         return probabilities
     smallest = np.finfo(np.float32).tiny  # the model's probabilities are float32, some of them 0
@@ -82,44 +51,41 @@ def calibration(
 ) -> Calibration:
     """Measure calibration in 15 bins of equal width.
 
-    The expected calibration error is the mean distance of confidence and accuracy, bins weighed by
-    their images (Guo et al. 2017, https://arxiv.org/abs/1706.04599). Few images make it larger than
-    it is: even perfect probabilities do not give 0.
+    The expected calibration error is the mean distance of confidence and accuracy, weighted by the
+    images of a bin (Guo et al. 2017, https://arxiv.org/abs/1706.04599). It is biased upwards for
+    few images: even perfect probabilities do not give 0.
 
     Args:
         labels: int (n,), class indices.
-        probabilities: float (n, classes), rows summing to 1.
-        confidence: level of the intervals around accuracies.
-        temperature: at which the probabilities are.
-        subjects: who each image shows (n); nobody, or an empty one, where that is not known.
+        probabilities: float (n, classes), rows summing to 1, at `temperature`.
+        confidence: level of the intervals of the accuracies.
+        temperature: what the logits were divided by.
+        subjects: of each image (n); none, or an empty one, where it is not known.
     """
-    sure = probabilities.max(axis=1)
+    confidences = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     edges = np.arange(BINS + 1) / BINS
-    # The first bin holds 0 as well; rounding may take a probability past 1.
-    bin_of = np.clip(np.searchsorted(edges, sure, side="left") - 1, 0, BINS - 1)
-    intervals = of_shares(right, bin_of, BINS, subjects, confidence)
-    bins = []
-    for index in np.unique(bin_of):
-        within = bin_of == index
-        images = int(within.sum())
-        bins.append(
-            Bin(
-                low=float(edges[index]),
-                high=float(edges[index + 1]),
-                confidence=float(sure[within].mean()),
-                accuracy=int(right[within].sum()) / images,
-                interval=intervals[index],
-                images=images,
-            )
-        )
-    # Not `sum`, which rounds otherwise from Python 3.12 on.
-    error = math.fsum(each.images * abs(each.accuracy - each.confidence) for each in bins)
+    # The first bin includes 0; rounding may give a probability above 1.
+    bin_of = np.clip(np.searchsorted(edges, confidences, side="left") - 1, 0, BINS - 1)
+    grouped = pd.DataFrame({"confidence": confidences, "accuracy": right}).groupby(bin_of)
+    means, images = grouped.mean(), grouped.size()
+    accuracy_intervals = intervals.of_shares(right, bin_of, BINS, subjects, confidence)
+    bins = pd.DataFrame(
+        {
+            "bin_low": edges[means.index],
+            "bin_high": edges[means.index + 1],
+            "confidence": means["confidence"].to_numpy(),
+            "accuracy": means["accuracy"].to_numpy(),
+            **intervals.columns([accuracy_intervals[i] for i in means.index], "accuracy"),
+            "images": images.to_numpy(),
+        }
+    )
+    distances = (bins["accuracy"] - bins["confidence"]).abs()
     return Calibration(
         temperature=temperature,
+        error=float((bins["images"] * distances).sum() / len(labels)),
         log_loss=log_loss(labels, probabilities),
-        error=error / len(labels),
-        bins=tuple(bins),
+        bins=bins,
     )
 
 
@@ -134,13 +100,13 @@ def before_and_after(
 
     Args:
         labels: int (n,), class indices.
-        probabilities: float (n, classes), of the model, its temperature within.
-        temperature: the model's own.
-        confidence: level of the intervals around accuracies.
-        subjects: who each image shows (n); nobody, or an empty one, where that is not known.
+        probabilities: float (n, classes), of the model, its temperature included.
+        temperature: the model's.
+        confidence: level of the intervals of the accuracies.
+        subjects: of each image (n); none, or an empty one, where it is not known.
     """
-    as_trained = uncalibrated(probabilities, temperature)
-    measured = [calibration(labels, as_trained, confidence, subjects=subjects)]
+    before = uncalibrated(probabilities, temperature)
+    measured = [calibration(labels, before, confidence, subjects=subjects)]
     if temperature != 1.0:
         measured.append(calibration(labels, probabilities, confidence, temperature, subjects))
     return measured
@@ -155,20 +121,30 @@ def calibration_metrics(measured: Sequence[Calibration]) -> dict[str, object]:
     }
 
 
-def reliability_rows(measured: Sequence[Calibration], selected_on: str) -> list[tuple[object, ...]]:
-    """Rows of reliability.csv; `scaling` is before or after temperature.
-
-    Args:
-        measured: as `before_and_after` gives it.
-        selected_on: the split that chose the epoch, val or test.
-    """
-    return [
-        (
-            *("after" if index else "before", each.temperature),
-            *(row.low, row.high, row.confidence),
-            *(row.accuracy, row.interval.low, row.interval.high),
-            *(row.interval.method, row.interval.people, row.images, selected_on),
-        )
-        for index, each in enumerate(measured)
-        for row in each.bins
+def reliability_table(measured: Sequence[Calibration], selected_on: str) -> pd.DataFrame:
+    """The table reliability.csv: the bins `before` and `after` temperature scaling."""
+    tables = [
+        one.bins.assign(scaling=scaling, temperature=one.temperature, selected_on=selected_on)
+        for one, scaling in zip(measured, ("before", "after"), strict=False)
     ]
+    bin_columns = measured[0].bins.columns
+    table = pd.concat(tables, ignore_index=True)
+    return table[["scaling", "temperature", *bin_columns, "selected_on"]]
+
+
+def accuracy_by_coverage(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """Accuracy of the most confident images, for every fraction of images that can be kept.
+
+    The risk-coverage curve of selective classification (El-Yaniv & Wiener 2010,
+    https://jmlr.org/papers/v11/el-yaniv10a.html), with accuracy = 1 - risk. Images of equal
+    confidence are kept together.
+
+    Returns:
+        Columns coverage, ascending up to 1, and accuracy, 0..1.
+    """
+    right = pd.Series(probabilities.argmax(axis=1) == labels)
+    by_confidence = right.groupby(probabilities.max(axis=1)).agg(["sum", "size"])
+    kept = by_confidence.sort_index(ascending=False).cumsum().reset_index(drop=True)
+    return pd.DataFrame(
+        {"coverage": kept["size"] / len(labels), "accuracy": kept["sum"] / kept["size"]}
+    )

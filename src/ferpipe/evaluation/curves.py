@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from sklearn.metrics import (
     average_precision_score,
     precision_recall_curve,
@@ -15,13 +16,11 @@ from sklearn.metrics import (
 
 # Points of a curve that are kept; more cannot be seen, and git keeps the tables.
 POINTS = 100
-ROC_HEADER = ("class", "false_positive_rate", "true_positive_rate", "auc", "selected_on")
-PRECISION_RECALL_HEADER = ("class", "recall", "precision", "average_precision", "selected_on")
 
 
 @dataclass(frozen=True)
 class Curves:
-    """Both curves of a class; without images of it, or of others, there are none.
+    """Both curves of a class, empty where none or all of the images show it.
 
     Args:
         name: the class.
@@ -29,7 +28,8 @@ class Curves:
         roc: float (points, 2), false and true positive rates, 0..1, from (0, 0) to (1, 1).
         precision_recall: float (points, 2), recalls and precisions, 0..1, from recall 0 on.
         auc: the area under the ROC curve, 0..1; None without a curve.
-        average_precision: the area under the other in steps, 0..1; None without a curve.
+        average_precision: the mean precision, weighted by the gain in recall, 0..1; None without a
+            curve.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Curves:
 
 
 def curves(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> list[Curves]:
-    """Make the curves of every class, in their order.
+    """Compute the curves of every class.
 
     Args:
         labels: int (n,), class indices.
@@ -49,49 +49,50 @@ def curves(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]
         classes: class names.
     """
     return [
-        _of_class(labels == number, probabilities[:, number], name)
-        for number, name in enumerate(classes)
+        _curves(name, labels == index, probabilities[:, index])
+        for index, name in enumerate(classes)
     ]
 
 
-def _of_class(shows: np.ndarray, scores: np.ndarray, name: str) -> Curves:
-    images = int(shows.sum())
-    if images in (0, len(shows)):
-        nothing = np.empty((0, 2))
-        return Curves(name, images, nothing, nothing, None, None)
-    false_rates, true_rates, _ = roc_curve(shows, scores)
-    precisions, recalls, _ = precision_recall_curve(shows, scores, drop_intermediate=True)
+def _curves(name: str, positive: np.ndarray, scores: np.ndarray) -> Curves:
+    images = int(positive.sum())
+    if images in (0, len(positive)):
+        return Curves(name, images, np.empty((0, 2)), np.empty((0, 2)), None, None)
+    false_rates, true_rates, _ = roc_curve(positive, scores)
+    precisions, recalls, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
     return Curves(
-        name,
-        images,
-        _thinned(np.column_stack([false_rates, true_rates])),
-        _thinned(np.column_stack([recalls, precisions])[::-1]),
-        float(roc_auc_score(shows, scores)),
-        float(average_precision_score(shows, scores)),
+        name=name,
+        images=images,
+        roc=_thinned(np.column_stack([false_rates, true_rates])),
+        precision_recall=_thinned(np.column_stack([recalls, precisions])[::-1]),
+        auc=float(roc_auc_score(positive, scores)),
+        average_precision=float(average_precision_score(positive, scores)),
     )
 
 
 def _thinned(points: np.ndarray) -> np.ndarray:
-    """At most `POINTS` of the points, evenly over their row, the first and the last among them."""
+    """At most POINTS of the points, evenly spaced, the first and the last included."""
     if len(points) <= POINTS:
         return points
-    # Whole numbers: the same rows on any processor.
+    # Integers: the same rows on any processor.
     return points[np.arange(POINTS) * (len(points) - 1) // (POINTS - 1)]
 
 
-def roc_rows(found: Sequence[Curves], selected_on: str) -> list[tuple[object, ...]]:
-    """Rows of roc.csv, class after class."""
-    return [
-        (each.name, float(x), float(y), each.auc, selected_on)
-        for each in found
-        for x, y in each.roc
-    ]
+def roc_table(curves: Sequence[Curves], selected_on: str) -> pd.DataFrame:
+    """The table roc.csv, class after class."""
+    return pd.DataFrame(
+        [(curve.name, x, y, curve.auc, selected_on) for curve in curves for x, y in curve.roc],
+        columns=["class", "false_positive_rate", "true_positive_rate", "auc", "selected_on"],
+    )
 
 
-def precision_recall_rows(found: Sequence[Curves], selected_on: str) -> list[tuple[object, ...]]:
-    """Rows of precision_recall.csv, class after class."""
-    return [
-        (each.name, float(x), float(y), each.average_precision, selected_on)
-        for each in found
-        for x, y in each.precision_recall
-    ]
+def precision_recall_table(curves: Sequence[Curves], selected_on: str) -> pd.DataFrame:
+    """The table precision_recall.csv, class after class."""
+    return pd.DataFrame(
+        [
+            (curve.name, x, y, curve.average_precision, selected_on)
+            for curve in curves
+            for x, y in curve.precision_recall
+        ],
+        columns=["class", "recall", "precision", "average_precision", "selected_on"],
+    )

@@ -1,12 +1,11 @@
-"""Metrics of a confusion matrix."""
+"""Metrics of confusion matrices: int (..., classes, classes), rows the actual class."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-
-CONFUSION_HEADER = ("actual", "predicted", "count", "share", "selected_on")
+import pandas as pd
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -14,49 +13,55 @@ def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.nda
     return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, -1)
 
 
-def confusion_rows(
-    counts: np.ndarray, classes: Sequence[str], selected_on: str
-) -> list[tuple[object, ...]]:
-    """Rows of a confusion.csv; the share is of the actual class, 0..1.
+def confusion_table(counts: np.ndarray, classes: Sequence[str], selected_on: str) -> pd.DataFrame:
+    """The table confusion.csv; the share is of the actual class, 0..1."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return pd.DataFrame(
+        {
+            "actual": np.repeat(classes, len(classes)),
+            "predicted": np.tile(classes, len(classes)),
+            "count": counts.ravel(),
+            "share": shares.ravel(),
+            "selected_on": selected_on,
+        }
+    )
+
+
+def counts_by(groups: Sequence[str], shape: tuple[int, ...], *indices: np.ndarray) -> np.ndarray:
+    """Count images by group, such as the confusion matrix of each subject.
 
     Args:
-        counts: int (classes, classes), as `confusion` gives them.
-        classes: class names.
-        selected_on: the split that chose the epoch, val or test.
+        groups: the group of each image (n).
+        shape: of the counts of one group, such as (classes, classes).
+        indices: int (n,) for each axis of `shape`, such as labels and predicted classes.
+
+    Returns:
+        int (groups, *shape), groups in sorted order.
     """
-    totals = np.maximum(counts.sum(axis=1), 1)
-    return [
-        (actual, predicted, int(counts[i, j]), float(counts[i, j] / totals[i]), selected_on)
-        for i, actual in enumerate(classes)
-        for j, predicted in enumerate(classes)
-    ]
-
-
-def by_subject(
-    labels: np.ndarray, predicted: np.ndarray, subjects: Sequence[str], classes: int
-) -> np.ndarray:
-    """Count int (subjects, classes, classes), as `confusion` does, for each subject in turn.
-
-    Args:
-        labels: int (n,), class indices.
-        predicted: int (n,), class indices.
-        subjects: who each image shows; the counts are in the sorted order of who there is.
-        classes: how many classes there are.
-    """
-    names, who = np.unique(np.asarray(subjects), return_inverse=True)
-    counts = np.zeros((len(names), classes, classes), np.int64)
-    np.add.at(counts, (who, labels, predicted), 1)
+    names, group_index = np.unique(np.asarray(groups), return_inverse=True)
+    counts = np.zeros((len(names), *shape), np.int64)
+    np.add.at(counts, (group_index, *indices), 1)
     return counts
 
 
 def accuracy(counts: np.ndarray) -> np.ndarray:
-    """The share that is right of counts (..., classes, classes); float (...)."""
+    """Float (...), 0..1."""
     return np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1))
 
 
-def macro_f1(counts: np.ndarray) -> np.ndarray:
-    """The mean F1 of the classes that have images, of counts (..., classes, classes)."""
+def precision_recall_f1(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each float (..., classes), 0..1; 0 for a class without predictions or images."""
     right = np.diagonal(counts, axis1=-2, axis2=-1)
-    images = counts.sum(axis=-1)
-    f1 = 2 * right / np.maximum(images + counts.sum(axis=-2), 1)
-    return f1.sum(axis=-1, where=images > 0) / (images > 0).sum(axis=-1)
+    images, predictions = counts.sum(axis=-1), counts.sum(axis=-2)
+    return (
+        right / np.maximum(predictions, 1),
+        right / np.maximum(images, 1),
+        2 * right / np.maximum(images + predictions, 1),
+    )
+
+
+def macro_f1(counts: np.ndarray) -> np.ndarray:
+    """The mean F1 of the classes that have images: float (...), 0..1."""
+    *_, f1 = precision_recall_f1(counts)
+    present = counts.sum(axis=-1) > 0
+    return f1.sum(axis=-1, where=present) / present.sum(axis=-1)

@@ -16,10 +16,9 @@ SEED = 1
 
 @lru_cache(maxsize=1)
 def weights(people: int) -> np.ndarray:
-    """How often each person is in each draw, float64 (DRAWS, people), read-only.
+    """How often each person is in each draw: float64 (DRAWS, people), read-only.
 
-    Floats multiply faster, and such small ones exactly. A stage has one set of people, so it draws
-    once.
+    Cached, because a stage has one set of people.
     """
     rng = np.random.default_rng(SEED)
     drawn = rng.multinomial(people, np.full(people, 1 / people), size=DRAWS).astype(np.float64)
@@ -27,8 +26,15 @@ def weights(people: int) -> np.ndarray:
     return drawn
 
 
+def resample(counts: np.ndarray) -> np.ndarray:
+    """Counts (people, ...) of all people, summed over each draw of people: (DRAWS, ...)."""
+    people, *shape = counts.shape
+    # Floats multiply faster, and such small ones exactly.
+    return (weights(people) @ counts.reshape(people, -1).astype(np.float64)).reshape(-1, *shape)
+
+
 def bca(
-    draws: np.ndarray, value: float, without: np.ndarray, confidence: float
+    draws: np.ndarray, value: float, left_out: np.ndarray, confidence: float
 ) -> tuple[float, float]:
     """The BCa interval of a statistic, at a level raised for few people.
 
@@ -38,19 +44,19 @@ def bca(
     Args:
         draws: the statistic of each draw.
         value: the statistic of all people.
-        without: the statistic of all people but each one (people); they must not all be equal.
+        left_out: the statistic without each person in turn (people); they must not all be equal.
         confidence: the level asked for, such as 0.95.
 
     Returns:
         Lower and upper bound, each the statistic of a draw.
     """
     draws = np.sort(draws)
-    people, normal = len(without), NormalDist()
+    people, normal = len(left_out), NormalDist()
     reach = -stdtrit(people - 1, (1 - confidence) / 2) * math.sqrt(people / (people - 1))
     below = np.count_nonzero(draws < value) + np.count_nonzero(draws == value) / 2
     bias = normal.inv_cdf(min(max(below / len(draws), 1 / len(draws)), 1 - 1 / len(draws)))
-    off = without.mean() - without
-    skew = float((off**3).sum()) / (6 * float((off**2).sum()) ** 1.5)
+    influence = left_out.mean() - left_out
+    skew = float((influence**3).sum()) / (6 * float((influence**2).sum()) ** 1.5)
 
     def bound(z: float) -> float:
         level = normal.cdf(bias + (bias + z) / max(1 - skew * (bias + z), 1e-9))

@@ -6,46 +6,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import (
-    balanced_accuracy_score,
-    f1_score,
-    precision_recall_fscore_support,
-)
+import pandas as pd
+from sklearn.metrics import balanced_accuracy_score, matthews_corrcoef
 
 from ferpipe.evaluation import intervals, metrics
 from ferpipe.model import losses
 
-# What `dvc metrics show` prints of them, so that all metric files together fit a terminal of 160
-# columns; the rest is in evaluation.json.
+# What `dvc metrics show` prints, so that all metric files together fit a terminal of 160 columns;
+# the rest is in evaluation.json.
 METRICS = (
     *("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss"),
     "baseline_accuracy",
-)
-PER_CLASS_HEADER = (
-    "class",
-    "precision",
-    "recall",
-    "recall_low",
-    "recall_high",
-    "interval",
-    "people",
-    "f1",
-    "support",
-    "selected_on",
 )
 
 
 @dataclass(frozen=True)
 class Result:
-    """What the model did on test.
+    """The model's predictions on test.
 
     Args:
         classes: class names, in the schema's order.
         paths: archive path of each image (n).
         labels: int (n,), the true class of each image.
         probabilities: float64 (n, classes), rows summing to 1.
-        selected_on_test: whether test also chose the epoch.
-        subjects: who each image shows (n); nobody, or empty, where that is not known.
+        selected_on_test: whether test also selected the epoch.
+        subjects: of each image (n); none, or an empty one, where it is not known.
     """
 
     classes: list[str]
@@ -57,7 +42,7 @@ class Result:
 
     @property
     def selected_on(self) -> str:
-        """The split that chose the epoch, as the tables and plots say it."""
+        """The split that selected the epoch: val or test."""
         return "test" if self.selected_on_test else "val"
 
     @property
@@ -72,67 +57,63 @@ class Result:
 
 
 def headline_metrics(result: Result, confidence: float) -> dict[str, object]:
-    """The headline metrics, flat for `dvc metrics show`.
+    """The headline metrics by name, with intervals of accuracy and macro-F1.
 
-    Args:
-        result: what the model did.
-        confidence: level of the intervals around accuracy and macro-F1; the latter has none
-            where subjects are not known.
-
-    Returns:
-        Metrics by name; `people` is how many the intervals rest on, None where a subject is not
-        known.
+    Where a subject is not known, `people` and the interval of macro-F1 are None.
     """
-    predicted = result.predicted
-    hits = int((predicted == result.labels).sum())
-    interval, f1_interval = intervals.intervals(
-        result.labels, predicted, result.subjects, len(result.classes), confidence
-    )
-    present = np.unique(result.labels)
+    labels, predicted = result.labels, result.predicted
+    interval = intervals.of_accuracy(predicted == labels, result.subjects, confidence)
+    f1_low = f1_high = None
+    if intervals.known(result.subjects):
+        shape = result.confusion.shape
+        counts = metrics.counts_by(result.subjects, shape, labels, predicted)
+        f1_interval = intervals.bootstrap(counts, metrics.macro_f1, confidence)
+        f1_low, f1_high = f1_interval.low, f1_interval.high
     return {
-        "accuracy": hits / len(result.labels),
+        "accuracy": float(metrics.accuracy(result.confusion)),
         "accuracy_low": interval.low,
         "accuracy_high": interval.high,
         "interval": interval.method,
         "people": interval.people,
-        "balanced_accuracy": float(balanced_accuracy_score(result.labels, predicted)),
-        "macro_f1": float(
-            f1_score(result.labels, predicted, labels=present, average="macro", zero_division=0)
-        ),
-        "macro_f1_low": f1_interval.low if f1_interval else None,
-        "macro_f1_high": f1_interval.high if f1_interval else None,
-        "log_loss": losses.log_loss(result.labels, result.probabilities),
-        "images": len(result.labels),
+        "balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
+        "macro_f1": float(metrics.macro_f1(result.confusion)),
+        "macro_f1_low": f1_low,
+        "macro_f1_high": f1_high,
+        "mcc": float(matthews_corrcoef(labels, predicted)),
+        "log_loss": losses.log_loss(labels, result.probabilities),
+        "images": len(labels),
         "selected_on_test": result.selected_on_test,
     }
 
 
-def per_class(result: Result, confidence: float) -> list[tuple[object, ...]]:
-    """Rows of per_class.csv; precision, recall and its bounds, and F1 are shares, 0..1."""
-    right = result.predicted == result.labels
+def per_class(result: Result, confidence: float) -> pd.DataFrame:
+    """The table per_class.csv: precision, recall with its interval, and F1, each 0..1."""
     recall_intervals = intervals.of_shares(
-        right, result.labels, len(result.classes), result.subjects, confidence
+        result.predicted == result.labels,
+        result.labels,
+        len(result.classes),
+        result.subjects,
+        confidence,
     )
-    scores = precision_recall_fscore_support(
-        result.labels, result.predicted, labels=range(len(result.classes)), zero_division=0
+    precision, recall, f1 = metrics.precision_recall_f1(result.confusion)
+    return pd.DataFrame(
+        {
+            "class": result.classes,
+            "precision": precision,
+            "recall": recall,
+            **intervals.columns(recall_intervals, "recall"),
+            "f1": f1,
+            "support": result.confusion.sum(axis=1),
+            "selected_on": result.selected_on,
+        }
     )
-    rows = []
-    for name, interval, precision, recall, f1, support in zip(
-        result.classes, recall_intervals, *scores, strict=True
-    ):
-        rows.append(
-            (
-                *(name, float(precision), float(recall), interval.low, interval.high),
-                *(interval.method, interval.people, float(f1), int(support), result.selected_on),
-            )
-        )
-    return rows
 
 
 def headline(test_metrics: Mapping[str, object], confidence: float) -> str:
     """Accuracy with its interval and protocol, in a line."""
     flag = ", optimistic: selected on test" if test_metrics["selected_on_test"] else ""
-    basis = intervals.basis(test_metrics["interval"], test_metrics["people"])
+    people = test_metrics["people"]
+    basis = intervals.basis(test_metrics["interval"], people) + intervals.caution(people)
     return (
         f"{test_metrics['accuracy']:.1%} of {test_metrics['images']} test images right "
         f"({confidence:.0%} interval {test_metrics['accuracy_low']:.1%} to "

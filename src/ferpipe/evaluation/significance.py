@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from ferpipe.evaluation.intervals import known
 
 
 @dataclass(frozen=True)
 class PairedTest:
-    """The result of a paired test of two classifiers.
-
-    Args:
-        p_value: two-sided, 0..1.
-        method: the name of the test, and over how many people or images.
-    """
+    """The two-sided p-value of a paired test, its name and over how many people or images."""
 
     p_value: float
     method: str
@@ -30,8 +25,8 @@ class PairedTest:
 def mcnemar(lost: int, won: int) -> float:
     """The exact two-sided p-value of McNemar's test.
 
-    McNemar 1947, https://doi.org/10.1007/BF02295996: of the images on which the two classifiers
-    differ each would win half, were they equally good.
+    McNemar 1947, https://doi.org/10.1007/BF02295996: of the images on which two equally good
+    classifiers differ, each wins half.
 
     Args:
         lost: images that only the first one gets right.
@@ -45,31 +40,26 @@ def mcnemar(lost: int, won: int) -> float:
 def sign_flip(balances: Iterable[int]) -> float:
     """The exact two-sided p-value of McNemar's test with people in place of images.
 
-    Images of one person change sides together, so each person's images are one trial: were the
-    classifiers equally good, the opposite balance would be as likely. With one image a person it is
-    McNemar's test. (Fisher's randomisation test, "The Design of Experiments", 1935, section 21.)
+    Images of one person are right or wrong together, so each person is one trial: for equally good
+    classifiers the opposite balance is as likely. With one image a person it is McNemar's test.
+    (Fisher's randomisation test, "The Design of Experiments", 1935, section 21.)
 
     Args:
         balances: for each person, images won minus images lost.
     """
     balances = list(balances)
     reach = sum(map(abs, balances))
-    # How likely each sum from -reach to reach is, one person after the other.
+    # The probability of each sum from -reach to reach, one person after the other.
     chances = np.zeros(2 * reach + 1)
     chances[reach] = 1.0
     for balance in balances:
         chances = (np.roll(chances, balance) + np.roll(chances, -balance)) / 2
-    far = np.abs(np.arange(-reach, reach + 1)) >= abs(sum(balances))
-    return min(1.0, float(chances[far].sum()))
+    extreme = np.abs(np.arange(-reach, reach + 1)) >= abs(sum(balances))
+    return min(1.0, float(chances[extreme].sum()))
 
 
 def paired_test(balances: Sequence[int], *, over: str) -> PairedTest:
-    """The sign-flip test over people, or over images where people are not known.
-
-    Args:
-        balances: for each person or image, images won minus images lost.
-        over: what a balance is of: people or images.
-    """
+    """The sign-flip test of balances (`sign_flip`) over people or images."""
     method = f"exact sign-flip test over {len(balances):,} {over}"
     return PairedTest(sign_flip(balances), method)
 
@@ -82,16 +72,14 @@ def compare_predictions(
     Args:
         right: bool (n,), whether the first is right on each image.
         other_right: bool (n,), the same of the second.
-        subjects: who each image shows (n); nobody, or an empty one, where that is not known.
+        subjects: of each image (n); none, or an empty one, where it is not known.
 
     Returns:
         The sign-flip test over people; McNemar's over images where a subject is not known.
     """
     differences = right.astype(int) - other_right.astype(int)
-    if not known(subjects):
-        p_value = mcnemar(int((differences < 0).sum()), int((differences > 0).sum()))
-        return PairedTest(p_value, f"McNemar's exact test over {len(differences):,} images")
-    balances: Counter[str] = Counter()
-    for subject, difference in zip(subjects, differences.tolist(), strict=True):
-        balances[subject] += difference
-    return paired_test(list(balances.values()), over="people")
+    if known(subjects):
+        balances = pd.Series(differences).groupby(list(subjects)).sum()
+        return paired_test(balances.tolist(), over="people")
+    p_value = mcnemar(int((differences < 0).sum()), int((differences > 0).sum()))
+    return PairedTest(p_value, f"McNemar's exact test over {len(differences):,} images")

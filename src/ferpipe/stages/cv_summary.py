@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
-from statistics import fmean
+from collections.abc import Mapping
 
-from ferpipe.core import files, paths
+import pandas as pd
+from tabulate import tabulate
+
+from ferpipe.core import files, paths, tables
 from ferpipe.core.errors import exits_cleanly
 from ferpipe.data import folds
 from ferpipe.evaluation import intervals, metrics
-from ferpipe.evaluation.cross_validation import PER_CLASS_HEADER, per_class, score, summarise
+from ferpipe.evaluation.cross_validation import per_class, score, summarise
 from ferpipe.evaluation.significance import PairedTest
 from ferpipe.params.cv import CrossValidation
 from ferpipe.params.evaluate import Evaluate
@@ -21,14 +22,14 @@ from ferpipe.params.reader import Section, read_section
 from ferpipe.params.split import Split
 from ferpipe.params.train import Train
 
-# What the cross-validation replaces or does not use, so that it cannot change a metric.
+# Keys that the cross-validation replaces or does not use: they cannot change a metric.
 NOT_READ = {"split": ("seed", "test_size", "folds", "fold"), "train": ("seed",)}
 
 
 def fingerprint(sections: Mapping[str, Section], index: bytes) -> str:
-    """SHA-256 of the params that the folds read and of index.csv, which names each image's bytes.
+    """SHA-256 of the params that the folds read and of index.csv, which has each image's SHA-256.
 
-    So metrics in a table can be traced to a params file and its images.
+    It traces metrics to a params file and its images.
     """
     values = {
         name: section.model_dump(exclude=set(NOT_READ.get(name, ())))
@@ -39,24 +40,34 @@ def fingerprint(sections: Mapping[str, Section], index: bytes) -> str:
 
 
 def text(
-    summary: Mapping[str, object],
-    recalls: Sequence[Mapping[str, object]],
-    params: Split,
-    confidence: float,
+    summary: Mapping[str, object], recalls: pd.DataFrame, group_by: str, confidence: float
 ) -> list[str]:
     """The lines that the stage prints.
 
     Args:
         summary: as in summary.json.
-        recalls: the rows of per_class.csv.
-        params: the section `split`.
+        recalls: as in per_class.csv.
+        group_by: of the section `split`.
         confidence: level of the intervals, such as 0.95.
     """
     flag = "; optimistic: selected on test" if summary["selected_on_test"] else ""
     basis = intervals.basis(summary["interval"], summary["people"])
     test = PairedTest(summary["baseline_p_value"], summary["baseline_test"])
-    lines = [
-        f"{summary['images']} images, grouped by {params.group_by}; folds: {summary['folds']}, "
+    columns = {
+        "recall of": recalls["class"],
+        "images": recalls["support"],
+        "people": recalls["people"],
+        "network": recalls["recall"].map("{:.1%}".format),
+        "interval": [
+            f"{low:.1%} to {high:.1%}"
+            for low, high in zip(recalls["recall_low"], recalls["recall_high"], strict=True)
+        ],
+        "baseline": recalls["baseline_recall"].map("{:.1%}".format),
+    }
+    align = ("left", *["right"] * 5)
+    table = tabulate(columns, headers="keys", tablefmt="plain", colalign=align, missingval="-")
+    return [
+        f"{summary['images']} images, grouped by {group_by}; folds: {summary['folds']}, "
         f"seeds: {summary['seeds']}{flag}",
         f"network   {summary['accuracy']:6.1%}  ({confidence:.0%} interval "
         f"{summary['accuracy_low']:.1%} to {summary['accuracy_high']:.1%}, {basis}; seeds "
@@ -66,17 +77,9 @@ def text(
         f"{summary['baseline_fold_sd']:.1%}), macro-F1 {summary['baseline_macro_f1']:.3f}",
         f"network against baseline, all seeds together: {test}",
         "",
+        *table.splitlines(),
+        intervals.note(zip(recalls["interval"], recalls["people"], strict=True)),
     ]
-    width = max(len("recall of"), *(len(str(row["class"])) for row in recalls))
-    lines.append(f"{'recall of':{width}}  images  people  network         interval  baseline")
-    for row in recalls:
-        interval = f"{row['recall_low']:.1%} to {row['recall_high']:.1%}"
-        people = "-" if row["people"] is None else row["people"]
-        lines.append(
-            f"{row['class']:{width}}  {row['support']:6}  {people:>6}  {row['recall']:7.1%}  "
-            f"{interval:>15}  {row['baseline_recall']:8.1%}"
-        )
-    return [*lines, intervals.note([(row["interval"], row["people"]) for row in recalls])]
 
 
 @exits_cleanly("cv_summary")
@@ -90,42 +93,34 @@ def main() -> None:
     }
     confidence = read_section(paths.PARAMS, "evaluate", Evaluate).confidence
     seeds, selected_on_test = sections["cv"].seeds, sections["split"].val_size == 0
-    table = folds.read_folds(folds.folds_path(seeds[0]))
-    images = Counter(table.labels)
-    classes = sorted(images)
+    selected_on = "test" if selected_on_test else "val"
+    images = folds.read_folds(folds.folds_path(seeds[0]))
+    classes = sorted(set(images.labels))
 
-    header = folds.predictions_header(classes)
-    tests: dict[tuple[int, int], list[dict[str, str]]] = {}
-    val: list[bool] = []
-    for seed in seeds:
-        for fold in range(folds.FOLDS):
-            rows = files.read_csv(folds.predictions_path(seed, fold), header)
-            tests[seed, fold] = [row for row in rows if row["split"] == "test"]
-            val += [row["actual"] == row["predicted"] for row in rows if row["split"] == "val"]
-    baseline_tests: dict[tuple[int, int], list[dict[str, str]]] = defaultdict(list)
-    for row in files.read_csv(paths.CV_BASELINE, paths.CV_BASELINE_COLUMNS):
-        baseline_tests[int(row["seed"]), int(row["fold"])].append(row)
-
-    network, baseline = (
-        score(each, table.paths, classes, table.subjects) for each in (tests, baseline_tests)
+    columns = dict.fromkeys(folds.predictions_header(classes), "str")
+    predictions = pd.concat(
+        tables.read_table(folds.predictions_path(seed, fold), columns).assign(seed=seed, fold=fold)
+        for seed in seeds
+        for fold in range(folds.FOLDS)
     )
+    val = predictions[predictions["split"] == "val"]
+    network, baseline = (
+        score(test, images.paths, classes, images.subjects)
+        for test in (
+            predictions[predictions["split"] == "test"],
+            tables.read_table(paths.CV_BASELINE, paths.CV_BASELINE_COLUMNS),
+        )
+    )
+    val_accuracy = float((val["actual"] == val["predicted"]).mean()) if len(val) else None
     summary = summarise(
-        network,
-        baseline,
-        fmean(val) if val else None,
-        len(table.paths),
-        confidence,
-        selected_on_test=selected_on_test,
+        network, baseline, val_accuracy, confidence, selected_on_test=selected_on_test
     )
     summary["params_sha256"] = fingerprint(sections, paths.INDEX.read_bytes())
-    selected_on = "test" if selected_on_test else "val"
-    support = [images[name] for name in classes]
-    recalls = per_class(network, baseline, support, classes, selected_on, confidence)
+    recalls = per_class(network, baseline, classes, selected_on, confidence)
     files.write_json(paths.CV / "summary.json", summary)
-    files.write_csv(
-        paths.CV / "per_class.csv", PER_CLASS_HEADER, [tuple(row.values()) for row in recalls]
-    )
-    confusions = metrics.confusion_rows(network.confusion, classes, selected_on)
-    files.write_csv(paths.CV / "confusion.csv", metrics.CONFUSION_HEADER, confusions)
-    print("cv_summary: " + "\n  ".join(text(summary, recalls, sections["split"], confidence)))
+    tables.write_table(paths.CV / "per_class.csv", recalls)
+    confusion = metrics.confusion_table(network.confusion, classes, selected_on)
+    tables.write_table(paths.CV / "confusion.csv", confusion)
+    lines = text(summary, recalls, sections["split"].group_by, confidence)
+    print("cv_summary: " + "\n  ".join(lines))
     print(f"cv_summary: all of it in {paths.CV}")
