@@ -81,7 +81,7 @@ $(REMOTES)/requirements.installed: tests/requirements-remotes.txt
 OTHER ?= $(firstword $(foreach name,python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/3.1[23].*/bin/python3), \
 	$(shell $(name) -c 'import ensurepip, venv' 2> /dev/null && echo $(name))))
 OTHER_VENV := .venv-other
-LIGHT := numpy|pillow|pydantic|ruamel-yaml|google-crc32c|tqdm|scipy|scikit-learn
+LIGHT := numpy|pandas|pillow|pydantic|ruamel-yaml|google-crc32c|tqdm|scipy|scikit-learn|filelock|tabulate
 
 test-pythons: venv ## the same bytes under a second Python, where one is installed; OTHER=python3.13
 	$(if $(OTHER),,@echo "There is no second Python here (3.12 or 3.13): nothing to test")

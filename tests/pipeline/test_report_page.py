@@ -2,16 +2,13 @@
 
 import pytest
 from browser import Browser
-from judged import HARD_CLASSES, findings, heat_maps
-
-from ferpipe.report import page
+from example_findings import HARD, report
 
 pytestmark = pytest.mark.browser
 
 CASES = {
     "plain": {},
-    "hard": {"classes": HARD_CLASSES, "count": 200, "selected_on_test": True, "temperature": 1.6,
-             "split": {"held_out_sharing_subject": 0.996}},
+    "hard": HARD | {"audit": {"held_out_sharing_subject": 0.996}},
 }  # fmt: skip
 SCREENS = [(1200, False), (1200, True), (390, False), (390, True)]
 
@@ -85,10 +82,8 @@ def browser(tmp_path_factory):
 @pytest.fixture(scope="module", params=list(CASES))
 def html(request, tmp_path_factory):
     """The report's file: of few classes, and of twenty with long and strange names."""
-    found = findings(**CASES[request.param])
     path = tmp_path_factory.mktemp("report") / "report.html"
-    text = page.page(found, heat_maps(found, page.looked_at(found)))
-    path.write_text(text, encoding="utf-8")
+    path.write_text(report(**CASES[request.param]), encoding="utf-8")
     return path
 
 

@@ -56,9 +56,11 @@ class Findings:
 
     @property
     def interval(self) -> str:
-        """The interval of the accuracy and its method."""
+        """The interval of the accuracy, its method, and a caution if it is of few people."""
         bounds = f"{self.metrics['accuracy_low']:.1%} to {self.metrics['accuracy_high']:.1%}"
-        return f"{bounds}, {intervals.basis(self.metrics['interval'], self.metrics['people'])}"
+        people = self.metrics["people"]
+        basis = intervals.basis(self.metrics["interval"], people) + intervals.caution(people)
+        return f"{bounds}, {basis}"
 
     @property
     def solved_only(self) -> bool:

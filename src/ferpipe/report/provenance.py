@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+import pandas as pd
+
 from ferpipe.core import paths
 from ferpipe.core.tables import read_table
 from ferpipe.data.index import content_digest, read_index
@@ -51,7 +53,7 @@ def read() -> Provenance:
         PipelineError: a file is missing or damaged, or a value of params.yaml is not allowed.
     """
     experiment = read_experiment(paths.PARAMS)
-    index = read_index(paths.INDEX)
+    index = pd.DataFrame(read_index(paths.INDEX))
     split = read_table(paths.SPLIT, paths.SPLIT_COLUMNS)
     content = content_digest(zip(index["path"], index["sha256"], strict=True))
     known = {key: bool((split[key] != "").all()) for key in ("subject", "sequence")}

@@ -72,6 +72,7 @@ def main() -> None:
         classes=len(schema.classes),
         confidence=params.confidence,
     )
+    _, hog, majority = compared.to_dict("records")
     findings = Findings(
         result=result,
         images=test.images,
@@ -79,7 +80,9 @@ def main() -> None:
         metrics={
             **headline_metrics(result, params.confidence),
             **calibration.calibration_metrics(calibrations),
-            **baselines.baseline_metrics(compared),
+            "baseline_accuracy": hog["accuracy"],
+            "baseline_p_value": hog["p_value"],
+            "majority_accuracy": majority["accuracy"],
         },
         per_class=per_class(result, params.confidence),
         baselines=compared,
