@@ -176,7 +176,7 @@ def coverage(findings: Findings) -> Figure:
     After El-Yaniv and Wiener 2010, https://jmlr.org/papers/v11/el-yaniv10a.html.
     """
     table = accuracy_by_coverage(findings.result.labels, findings.result.probabilities)
-    figure, (axes,) = grid(1, 4.4, 3.2, columns=1, title=findings.headline, lines=0)
+    figure, (axes,) = grid(1, 3.6, 3.2, columns=1, title=findings.headline)
     whole = findings.metrics["accuracy"]
     axes.axhline(whole, **GUESS)
     axes.step(table["coverage"], table["accuracy"], where="pre", color=BLUE, linewidth=1.8)
