@@ -83,7 +83,7 @@ OTHER ?= $(firstword $(foreach name,python3.13 python3.12 $(wildcard $(HOME)/.py
 OTHER_VENV := .venv-other
 LIGHT := numpy|pillow|pydantic|ruamel-yaml|google-crc32c|tqdm|scipy|scikit-learn
 
-test-pythons: venv ## compare the bytes under a second Python, where one is installed; OTHER=python3.13
+test-pythons: venv ## the same bytes under a second Python, where one is installed; OTHER=python3.13
 	$(if $(OTHER),,@echo "There is no second Python here (3.12 or 3.13): nothing to test")
 	$(if $(OTHER),$(OTHER) -m venv --clear $(OTHER_VENV))
 	$(if $(OTHER),grep -oE '^($(LIGHT))==[^ ]+' requirements.lock > $(OTHER_VENV)/requirements.txt)
