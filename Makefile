@@ -1,11 +1,11 @@
-# `make` alone lists the targets. Each one prepares what it needs.
+# `make` without a target lists the targets. Each target installs what it needs.
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(if $(shell command -v $(name)),$(name))))
 VENV := .venv
-# With GPU=1 the environment has the CUDA libraries too.
+# GPU=1 adds the CUDA libraries to the environment.
 LOCK := $(if $(GPU),requirements-gpu.lock,requirements.lock)
 BIN := $(VENV)/bin
-# Stages run `python`: the environment's own, also where it is not activated.
+# Stages run `python`: that of the environment, also if it is not activated.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
@@ -24,37 +24,37 @@ repro: venv ## run the pipeline on params.yaml; PRESET=NAME applies a preset fir
 	@echo "  $(BIN)/dvc metrics show      the numbers"
 	@echo "  $(BIN)/dvc plots show        the plots, as dvc_plots/index.html"
 
-cv: venv ## cross-validate params.yaml; goes on where it was stopped; PRESET=NAME as above
+cv: venv ## cross-validate params.yaml; resumes after an interruption; PRESET=NAME as above
 	$(if $(PRESET),ferpipe preset $(PRESET))
 	ferpipe check
 	dvc repro cv/dvc.yaml
 
-verify: venv ## prove it: two clones, three runs, every byte compared; PRESET=NAME as above
+verify: venv ## check reproducibility: two clones, three runs, every byte compared; PRESET=NAME as above
 	ferpipe verify $(if $(PRESET),--preset $(PRESET))
 
 torture: venv ## kill the pipeline KILLS=20 times at random moments, rerun, compare
 	python tests/pipeline/torture.py --kills $(or $(KILLS),20)
 
-report-screenshot: ## picture the top of reports/report.html for README (needs Debian's chromium)
+report-screenshot: ## save the top of reports/report.html as docs/report.png (needs Debian's chromium)
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,2150 \
 		--screenshot=docs/report.png "file://$(CURDIR)/reports/report.html"
 
-# Two workers: more of them slow TensorFlow down, which takes eight threads in each.
+# Two workers, because TensorFlow uses eight threads in each; more workers are slower.
 TEST := pytest -n 2 --dist loadgroup
 
 check: lint ## lint and the fast tests: before each commit
 	$(TEST) -m "not slow and not browser and not remotes"
 
-test: venv ## run the tests (all but those that need a browser or remotes)
+test: venv ## run the tests (except those that need a browser or remotes)
 	$(TEST)
 
-test-browser: venv ## look at the report and the plots page in headless Chromium
+test-browser: venv ## test the report and the plots page in headless Chromium
 	pytest -m browser
 
-# PyTorch, for the benchmarks alone, has an environment of its own.
+# A separate environment with PyTorch, only for the benchmarks.
 PEERS := .venv-bench
 
-bench: venv $(PEERS)/requirements.installed ## time it against plain Keras and PyTorch (an hour); ONLY=step: one
+bench: venv $(PEERS)/requirements.installed ## run the benchmarks against plain Keras and PyTorch (an hour); ONLY=step runs one
 	@for name in $(or $(ONLY),step kernels start stages inputs load reruns); do \
 		echo "benchmarks/$$name.py"; python benchmarks/$$name.py || exit 1; done
 
@@ -64,10 +64,10 @@ $(PEERS)/requirements.installed: benchmarks/requirements.txt
 	$(PEERS)/bin/python -m pip install --quiet -r $<
 	@touch $@
 
-# DVC with its plugins for remotes, for these tests alone, has an environment of its own.
+# A separate environment with DVC's plugins for remotes, only for these tests.
 REMOTES := .venv-remotes
 
-test-remotes: venv $(REMOTES)/requirements.installed ## push to and pull from an S3 and an SSH server here (needs sshd)
+test-remotes: venv $(REMOTES)/requirements.installed ## test `dvc push` and `dvc pull` with a local S3 and SSH server (needs sshd)
 	pytest -m remotes
 
 $(REMOTES)/requirements.installed: tests/requirements-remotes.txt
@@ -76,8 +76,8 @@ $(REMOTES)/requirements.installed: tests/requirements-remotes.txt
 	$(REMOTES)/bin/python -m pip install --quiet -r $<
 	@touch $@
 
-# Another Python than the environment's, as OTHER=python3.13 or the first that runs here, with the
-# packages that the light stages import.
+# A second Python: OTHER=python3.13, or the first one installed. Its environment has the packages
+# that the light stages import.
 OTHER ?= $(firstword $(foreach name,python3.13 python3.12 $(wildcard $(HOME)/.pyenv/versions/3.1[23].*/bin/python3), \
 	$(shell $(name) -c 'import ensurepip, venv' 2> /dev/null && echo $(name))))
 OTHER_VENV := .venv-other
@@ -95,7 +95,7 @@ lint: venv ## check style
 	ruff format --check
 	lint-imports --no-cache
 
-format: venv ## mend style
+format: venv ## fix style
 	ruff check --fix
 	ruff format
 
@@ -106,18 +106,18 @@ lock: ## resolve the dependencies anew into both lock files (needs uv)
 	$(UV_COMPILE) -o requirements.lock pyproject.toml
 	$(UV_COMPILE) --extra gpu -c requirements.lock -o requirements-gpu.lock pyproject.toml
 
-# After an edit of presets/base.yaml or of src/ferpipe/params. Whoever has an experiment of their own
-# in params.yaml does not want this: it prints each value that it replaces.
-params: venv ## for maintainers: rewrite params.yaml and params.schema.json from presets/base.yaml and the models
+# Run this after an edit of presets/base.yaml or src/ferpipe/params. It replaces the experiment in
+# params.yaml and prints each value that it replaces.
+params: venv ## for maintainers: regenerate params.yaml and params.schema.json from presets/base.yaml and the models
 	ferpipe preset sample
 	ferpipe schema
 
-clean: ## remove the environment; data, models and DVC's cache stay
+clean: ## remove the environments; keep data, models and DVC's cache
 	rm -rf $(VENV) $(PEERS) $(REMOTES) $(OTHER_VENV)
 
-venv: $(VENV)/$(LOCK).installed ## make .venv from the lock file; GPU=1 adds CUDA (Linux)
+venv: $(VENV)/$(LOCK).installed ## create .venv from the lock file; GPU=1 adds CUDA (Linux)
 
-# The stamps are written last, so an interrupted install starts again.
+# The stamps are written last, so that an interrupted installation starts again.
 $(VENV)/$(LOCK).packages: $(LOCK)
 	@echo "Installing the packages of $(LOCK) into $(VENV): 3 GB or more, some minutes."
 	$(PYTHON) -m venv --clear $(VENV)
