@@ -42,8 +42,7 @@ ADAM7 = (
 # Errors of Pillow whose message is clear without their type.
 EXPECTED = (
     *(OSError, SyntaxError, ValueError, EOFError, OverflowError, TypeError),
-    *(struct.error, zlib.error),
-    Image.DecompressionBombError,
+    *(struct.error, zlib.error, Image.DecompressionBombError),
 )
 PIECE = 2**20  # bytes that are unpacked at a time
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -61,14 +61,14 @@ def write_records(
     with files.scratch(target) as scratch:
         folder = scratch / target.name
         folder.mkdir()
-        digests = _write_shards(folder, rows, archive_path, params, workers, table_path)
+        _write_shards(folder, rows, archive_path, params, workers, table_path)
         schema = records.Schema(
             image_size=params.image_size,
             channels=1 if params.color == "grayscale" else 3,
             classes=classes,
             shards=shards,
             images=counts,
-            sha256={name: digests[name] for names in shards.values() for name in names},
+            sha256={name: _sha256(folder / name) for names in shards.values() for name in names},
             selected_on_test=counts.get("val", 0) == 0,
         )
         files.write_json(folder / records.SCHEMA, asdict(schema))
@@ -79,38 +79,27 @@ def write_records(
 
 def _write_shards(
     folder: Path,
-    rows: Mapping[str, tuple[int, str]],
+    rows: dict[str, tuple[int, str]],
     archive_path: Path,
     params: Preprocess,
     workers: int,
     table_path: Path,
-) -> dict[str, str]:
-    """Append each image to its shard; `rows` is label and shard of each path.
-
-    Returns:
-        SHA-256 of each shard.
-    """
-    digests = {shard: hashlib.sha256() for _, shard in rows.values()}
-    written = 0
-    with tqdm(total=len(rows), desc="records", unit="image", disable=None, leave=False) as bar:
-        for path, pixels in _decode(archive_path, params, workers):
-            if path not in rows:
-                raise PipelineError(
-                    f"{path} is in {archive_path} but not in {table_path}; run `dvc repro`"
-                )
-            label, shard = rows[path]
-            record = tfrecord.encode(pixels, label, path)
-            digests[shard].update(record)
-            with (folder / shard).open("ab") as file:
-                file.write(record)
-            written += 1
-            bar.update()
-    if written != len(rows):
-        raise PipelineError(
-            f"{table_path} lists {len(rows)} images, {archive_path} holds {written}; "
-            "run `dvc repro`"
-        )
-    return {shard: digest.hexdigest() for shard, digest in digests.items()}
+) -> None:
+    """Append each image to its shard; `rows` (path -> label, shard) is empty afterwards."""
+    decoded = _decode(archive_path, params, workers)
+    for path, pixels in tqdm(
+        decoded, desc="records", total=len(rows), unit="image", disable=None, leave=False
+    ):
+        if path not in rows:
+            raise PipelineError(
+                f"{path} is in {archive_path} but not in {table_path}; run `dvc repro`"
+            )
+        label, shard = rows.pop(path)
+        with (folder / shard).open("ab") as file:
+            file.write(tfrecord.encode(pixels, label, path))
+    if rows:
+        path = next(iter(rows))
+        raise PipelineError(f"{path} is in {table_path} but not in {archive_path}; run `dvc repro`")
 
 
 def _decode(
@@ -132,6 +121,11 @@ def _pixels(path: str, data: bytes, params: Preprocess) -> np.ndarray:
             f"{paths.IMAGES}: {path} cannot be used ({reason}); run `dvc repro --force`"
         ) from None
     return images.square(image, params.image_size, params.color)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def shard_names(name: str, count: int, shard_size: int) -> list[str]:

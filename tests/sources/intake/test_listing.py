@@ -138,7 +138,7 @@ REFUSED_ZIPS = {
     ),
     "nested zip": (
         zipped({"inner/faces.zip": zipped()}),
-        "contains no images; it should have one folder per class, such as happy/face1.png; it "
+        "holds no images; it should have one folder per class, such as happy/face1.png; it "
         "contains the zip inner/faces.zip, which may: unpack that",
     ),
 }

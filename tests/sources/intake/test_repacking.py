@@ -140,9 +140,7 @@ def test_a_root_without_class_folders_is_an_error_that_lists_the_others(here, re
     )
 
 
-NO_IMAGES = (
-    "source contains no images; it should have one folder per class, such as happy/face1.png"
-)
+NO_IMAGES = "source holds no images; it should have one folder per class, such as happy/face1.png"
 ONE_CLASS = "a classifier needs at least two classes with images; classes: angry"
 
 

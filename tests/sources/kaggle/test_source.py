@@ -78,7 +78,7 @@ def test_other_images_than_pinned_are_refused_and_not_kept(server, digest, other
         (
             {"train.csv": b"emotion,pixels"},
             False,
-            "Kaggle's faces.zip contains no images; it should have one folder per class",
+            "Kaggle's faces.zip holds no images; it should have one folder per class",
         ),
         ({**FACES, "joy/S999.png": b"no image"}, False, "1 of 7 images cannot be used"),
     ],

@@ -32,16 +32,13 @@ class Member:
 def class_members(
     tree: Tree, root: str | None, source: Path
 ) -> tuple[list[Member], list[tuple[str, str]]]:
-    """Find the images in class folders.
+    """The images in the class folders of a source, and (path, reason) of every other file.
 
     Args:
         tree: the files of the source.
         root: the folder that contains the class folders; None finds it. Several are accepted if
             they have identical files.
         source: the zip or folder, for error messages.
-
-    Returns:
-        The images, and (path, reason) of every other file.
 
     Raises:
         PipelineError: no class folders, images outside one, or several roots that differ.
@@ -63,7 +60,7 @@ def class_members(
         zips = [path for path, _ in skipped if path.lower().endswith(".zip")]
         hint = f"; it contains the zip {zips[0]}, which may: unpack that" if zips else ""
         raise PipelineError(
-            f"{source} contains no images; it should have one folder per class, such as "
+            f"{source} holds no images; it should have one folder per class, such as "
             f"happy/face1.png{hint}"
         )
     selected = _select_root(roots, root, source)

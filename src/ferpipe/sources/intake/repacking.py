@@ -56,12 +56,7 @@ def repack(
 ) -> Contents:
     """Turn a zip or a folder with class folders at any depth into the canonical archive.
 
-    Args:
-        source: the zip or folder.
-        target: the canonical zip.
-        root: the folder in `source` that contains the class folders; None finds it.
-        max_bad_fraction: fraction of images that may be skipped because the policy refuses them.
-        limits: the largest `source` that is accepted; None: no limits.
+    `root`, `max_bad_fraction` and `limits` are the keys of `download`.
 
     Raises:
         PipelineError: the source is missing, unreadable, ambiguous or too large, or too many of its
@@ -84,11 +79,11 @@ def pack(
         members: the images.
         target: the zip.
         max_bad_fraction: fraction of `members` that the image policy may refuse.
-        skipped: (path, reason) of files that were skipped before.
+        skipped: (path, reason) of other files of the source.
 
     Raises:
-        PipelineError: two members or classes share a name, too many images are refused, or fewer
-            than two classes remain.
+        PipelineError: two members or classes have the same name, too many images are refused, or
+            fewer than two classes remain.
     """
     members = sorted(members, key=lambda member: member.path)
     _check_names("classes", sorted({member.label for member in members}))
@@ -138,16 +133,12 @@ def _check_bad_fraction(refused: list[tuple[str, str]], total: int, allowed: flo
 
 
 def skipped_table(skipped: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """(path, reason) of each file as the table of `paths.SKIPPED_COLUMNS`."""
+    """The table of (path, reason) of each file."""
     return pd.DataFrame(skipped, columns=list(paths.SKIPPED_COLUMNS))
 
 
 def verify(contents: Contents, class_counts: Mapping[str, int] | None, digest: str | None) -> None:
-    """Check the contents against `download.expect`; None: no check.
-
-    Raises:
-        PipelineError: class counts or content digest differ.
-    """
+    """Raise PipelineError if class counts or digest differ from `download.expect`; None: any."""
     counts = contents.class_counts
     if class_counts is not None and counts != dict(class_counts):
         actual = ", ".join(f"{label}: {count}" for label, count in counts.items())

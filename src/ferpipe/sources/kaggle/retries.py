@@ -23,15 +23,10 @@ SOURCE_ROOT = str(Path(__file__).resolve().parents[3])  # the client runs this c
 
 
 def download(kaggle: Kaggle, seconds: int, folder: Path) -> Path:
-    """Run the client until it succeeds, fails for good, or the time is up; returns the zip.
+    """Run the client until it succeeds, fails for good, or `seconds` have passed; returns the zip.
 
     Between attempts it waits as long as the server asks, at least `PAUSE` doubled with each
     attempt, and up to half of that longer at random, so that clients do not return together.
-
-    Args:
-        kaggle: which data set.
-        seconds: the time for all attempts together.
-        folder: the folder of the zip.
 
     Raises:
         PipelineError: Kaggle refuses, the last attempt failed, or the time is up.
@@ -83,14 +78,10 @@ def _check_zip(zipped: Path, dataset: str) -> None:
 def _run_client(kaggle: Kaggle, zipped: Path, deadline: float, printed: set[str]) -> None:
     """Run the client once, in a process that ends with this call, or with this process.
 
-    Args:
-        kaggle: which data set.
-        zipped: the file that it writes.
-        deadline: of `time.monotonic`.
-        printed: the client's notes that were printed before; new ones are added.
+    Its new notes are printed and added to `printed`.
 
     Raises:
-        subprocess.TimeoutExpired: the deadline passed; the process was killed.
+        subprocess.TimeoutExpired: `deadline` (of `time.monotonic`) passed.
         PipelineError: it failed; MayPass if another attempt may succeed.
     """
     terminal = sys.stderr.isatty()
