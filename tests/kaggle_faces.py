@@ -1,4 +1,4 @@
-"""What the tests of the Kaggle source share: a data set, its params, and a fetch that fails."""
+"""A data set for the tests of the Kaggle source, its params, and a fetch that succeeds or fails."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from kaggle_server import SIGNATURE
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Download, Expect, Kaggle, Limits, Local, Sample
 from ferpipe.params.run import Run
-from ferpipe.sources.kaggle import source
+from ferpipe.sources.intake.repacking import Contents
+from ferpipe.stages.download import download
 
 SECRET = "SECRET-token-or-key"
 TARGET = Path("data/raw/images.zip")
@@ -60,15 +61,17 @@ def params(
     )
 
 
-def run(deadline: int = 60) -> Run:
-    return Run(workers=1, download_deadline=deadline, checkpoint_seconds=0)
+def fetch(section: Download | None = None, deadline: int = 60, target: Path = TARGET) -> Contents:
+    """Run the body of the stage `download`."""
+    run = Run(workers=1, download_deadline=deadline, checkpoint_seconds=0)
+    return download(section or params(), run, target)
 
 
-def refused(download: Download, deadline: int = 60) -> str:
-    """Fetch, expect an error of one line, and find nothing left behind."""
+def refused(section: Download | None = None, deadline: int = 60) -> str:
+    """Fetch and expect an error of one line, with nothing left behind."""
     with pytest.raises(PipelineError) as caught:
-        source.fetch(download, run(deadline), TARGET)
-    assert not TARGET.exists()
+        fetch(section, deadline)
+    assert list(TARGET.parent.glob("*")) == []
     assert list(Path(".ferpipe").glob(".download.*")) == []
     message = str(caught.value)
     assert "\n" not in message

@@ -1,4 +1,4 @@
-"""TFRecord shards of noise, for tests to read and to spoil."""
+"""TFRecord shards of noise, for tests to read and to damage."""
 
 import dataclasses
 import hashlib

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from record_files import faces, framed, write
 from ruamel.yaml import YAML
 
-from ferpipe.core import files, paths
+from ferpipe.core import paths, tables
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import archive, images, index
 from ferpipe.data.records import read_schema, read_split
@@ -189,7 +189,7 @@ def test_any_index_is_split_or_told(tmp_path, changes, path, rows, group_by):
     params = Split(**VALUES["split"] | {"group_by": group_by})
     with ends_in_one_line():
         rows = index.read_index(file)
-        assigned = assign([row["path"] for row in rows], params)
+        assigned = assign(rows["path"].tolist(), params)
         summary(assigned)
         assert len(assigned) == len(rows)
 
@@ -216,9 +216,9 @@ def test_any_split_makes_whole_records_or_is_told(tmp_path, packed, changes):
     (tmp_path / "split.csv").write_bytes(edited(text.encode(), changes))
     params = Preprocess(**VALUES["preprocess"] | {"image_size": 8})
     with ends_in_one_line():
-        rows = files.read_csv(tmp_path / "split.csv", paths.SPLIT_COLUMNS)
-        schema = write_records(rows, zipped, params, tmp_path, workers=1)
-        read = [read_split(tmp_path, schema, name) for name in paths.SPLITS]
+        rows = tables.read_table(tmp_path / "split.csv", paths.SPLIT_COLUMNS)
+        schema = write_records(rows, zipped, params, tmp_path / "records", workers=1)
+        read = [read_split(tmp_path / "records", schema, name) for name in paths.SPLITS]
         assert sum(len(part.paths) for part in read) == len(rows) == 8
 
 
@@ -289,10 +289,9 @@ def check(source, folder):
             label, name = path.split("/")
             assert path.isprintable() and ".." not in (label, name)
             assert images.decode(data).mode in ("L", "RGB")
-        files.write_csv(folder / "skipped.csv", paths.SKIPPED_COLUMNS, contents.skipped)
-        assert len(files.read_csv(folder / "skipped.csv", paths.SKIPPED_COLUMNS)) == len(
-            contents.skipped
-        )
+        skipped = repacking.skipped_table(contents.skipped)
+        tables.write_table(folder / "skipped.csv", skipped)
+        assert tables.read_table(folder / "skipped.csv", paths.SKIPPED_COLUMNS).equals(skipped)
         (folder / "skipped.csv").unlink()
     kept = {"source.zip", "images.zip"}
     assert {path.name for path in folder.iterdir()} <= kept

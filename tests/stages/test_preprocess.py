@@ -1,20 +1,19 @@
-import csv
 import dataclasses
 import itertools
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from faces import encoded, noise, png, write_folder, write_zip
 
+from ferpipe.core import paths, tables
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import archive, images
 from ferpipe.data.records import read_schema, read_split
 from ferpipe.data.write_records import CHUNK, shard_names, write_records
 from ferpipe.params.preprocess import Preprocess
 from ferpipe.sources.intake import repacking
-
-SPLITS = ("train", "val", "test")
 
 
 @pytest.fixture
@@ -27,15 +26,12 @@ def params(values):
     return changed
 
 
-def make(folder, tree, part=lambda number: SPLITS[number % 3]):
-    """Write the archive of a tree; returns its path and the rows of a split."""
+def make(folder, tree, part=lambda number: paths.SPLITS[number % 3]):
+    """Write the archive of a tree; returns its path and the table of a split."""
     target = folder / "images.zip"
     contents = repacking.repack(write_folder(folder / "source", tree), target, None, 0.0)
-    rows = [
-        {"path": image.path, "label": image.label, "subject": "", "sequence": "", "split": part(n)}
-        for n, image in enumerate(contents.images)
-    ]
-    return target, rows
+    rows = [(image.path, image.label, "", "", part(n)) for n, image in enumerate(contents.images)]
+    return target, pd.DataFrame(rows, columns=list(paths.SPLIT_COLUMNS))
 
 
 def tree_of(count):
@@ -45,15 +41,13 @@ def tree_of(count):
 @pytest.fixture
 def run(tmp_path, params):
     """Preprocess a tree into a new folder; returns the folder and the schema."""
-    made = []
+    numbers = itertools.count()
 
-    def done(tree, part=lambda number: SPLITS[number % 3], workers=2, **changes):
-        place = tmp_path / f"run{len(made)}"
-        made.append(place)
-        (place / "records").mkdir(parents=True)
-        path, rows = make(place, tree, part)
-        schema = write_records(rows, path, params(**changes), place / "records", workers)
-        return place / "records", schema
+    def done(tree, part=lambda number: paths.SPLITS[number % 3], workers=2, **changes):
+        folder = tmp_path / f"run{next(numbers)}"
+        path, table = make(folder, tree, part)
+        schema = write_records(table, path, params(**changes), folder / "records", workers)
+        return folder / "records", schema
 
     return done
 
@@ -62,14 +56,14 @@ def test_records_hold_each_image_as_the_policy_has_it_in_the_order_of_the_archiv
     tree = tree_of(20)
     folder, schema = run(tree)
     assert read_schema(folder) == schema
-    for number, name in enumerate(SPLITS):
+    for number, name in enumerate(paths.SPLITS):
         part = read_split(folder, schema, name)
-        paths = sorted(tree)[number::3]
-        assert part.paths == paths
-        assert [schema.classes[label] for label in part.labels] == [p.split("/")[0] for p in paths]
-        for pixels, path in zip(part.images, paths, strict=True):
-            expected = images.square(images.decode(tree[path]), 8, "grayscale")
-            assert np.array_equal(pixels, expected)
+        expected = sorted(tree)[number::3]
+        assert part.paths == expected
+        assert [schema.classes[n] for n in part.labels] == [p.split("/")[0] for p in expected]
+        for pixels, path in zip(part.images, expected, strict=True):
+            image = images.square(images.decode(tree[path]), 8, "grayscale")
+            assert np.array_equal(pixels, image)
 
 
 @pytest.mark.parametrize(
@@ -146,27 +140,26 @@ def test_the_schema_counts_the_images_and_says_whether_there_is_a_val(run):
     assert len(read_split(folder, without, "val").paths) == 0
 
 
-@pytest.fixture
-def made(tmp_path):
-    """An archive of six images, the rows of its split and an empty folder."""
-    path, rows = make(tmp_path, tree_of(6))
-    (tmp_path / "records").mkdir()
-    return path, rows, tmp_path / "records"
+def test_images_that_only_the_archive_or_the_table_has_are_an_error(tmp_path, params):
+    path, table = make(tmp_path, tree_of(6))
+    for rows, message in (
+        (table[1:], f"angry/001.png is in {path} but not in data/split.csv; run `dvc repro`"),
+        (
+            pd.concat([table, table[:1].assign(path="angry/999.png")], ignore_index=True),
+            f"angry/999.png is in data/split.csv but not in {path}; run `dvc repro`",
+        ),
+    ):
+        with pytest.raises(PipelineError) as error:
+            write_records(rows, path, params(), tmp_path / "records", 1)
+        assert str(error.value) == message
+        assert not (tmp_path / "records").exists()
 
 
-def test_an_image_that_the_split_does_not_name_is_an_error(made, params):
-    path, rows, folder = made
-    with pytest.raises(PipelineError) as error:
-        write_records(rows[1:], path, params(), folder, 1)
-    assert str(error.value) == f"{rows[0]['path']} is in {path} but not in data/split.csv"
-
-
-def test_an_image_that_the_archive_does_not_hold_is_an_error(made, params):
-    path, rows, folder = made
-    more = [*rows, {**rows[0], "path": "angry/999.png"}]
-    with pytest.raises(PipelineError) as error:
-        write_records(more, path, params(), folder, 1)
-    assert str(error.value) == (f"data/split.csv names 7 images, {path} holds 6; run `dvc repro`")
+def test_an_error_names_the_table_that_is_wrong(tmp_path, params):
+    path, table = make(tmp_path, tree_of(6), lambda n: "all")
+    table.loc[2, "label"] = "joy"
+    with pytest.raises(PipelineError, match=r"data/raw/index\.csv, line 4: not a valid row; run"):
+        write_records(table, path, params(), tmp_path / "records", 1, ("all",), paths.INDEX)
 
 
 # The stage
@@ -174,19 +167,16 @@ def test_an_image_that_the_archive_does_not_hold_is_an_error(made, params):
 
 @pytest.fixture
 def stage(project):
-    """The inputs of the stage, in their places; returns the rows of the split."""
-    path, rows = make(project, tree_of(9))
+    """The inputs of the stage, in their places; returns the table of the split."""
+    path, table = make(project, tree_of(9))
     (project / "data" / "raw").mkdir(parents=True)
     path.rename(project / "data" / "raw" / "images.zip")
-    with (project / "data" / "split.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-    return rows
+    tables.write_table(project / paths.SPLIT, table)
+    return table
 
 
 def test_the_stage_writes_the_records_and_nothing_else(project, stage, run_stage, files_under):
-    write_folder(project, {"data/records/train-00000-of-00009.tfrecord": b"of before"})
+    write_folder(project, {"data/records/train-00000-of-00009.tfrecord": b"old"})
     before = files_under(project / "data" / "raw")
     done = run_stage("preprocess")
     assert (done.returncode, done.stderr) == (0, "")
@@ -196,55 +186,33 @@ def test_the_stage_writes_the_records_and_nothing_else(project, stage, run_stage
     ]
     assert files_under(project / "data" / "records") == [
         "schema.json",
-        *(f"{name}-00000-of-00001.tfrecord" for name in sorted(SPLITS)),
+        *(f"{name}-00000-of-00001.tfrecord" for name in sorted(paths.SPLITS)),
     ]
-    assert sorted(p.name for p in (project / "data").iterdir()) == [
-        "local",
-        "raw",
-        "records",
-        "split.csv",
-    ]
+    names = {"local", "raw", "records", "split.csv"}
+    assert {path.name for path in (project / "data").iterdir()} == names
     assert files_under(project / "data" / "raw") == before
     schema = read_schema(project / "data" / "records")
     assert json.loads((project / "data" / "records" / "schema.json").read_text()) == (
         dataclasses.asdict(schema)
     )
-    assert read_split(project / "data" / "records", schema, "val").paths == [
-        row["path"] for row in stage if row["split"] == "val"
-    ]
-
-
-def test_the_stage_writes_the_same_bytes_with_any_number_of_workers(
-    project, stage, write_params, run_stage, files_under
-):
-    found = []
-    for workers in (1, 4):
-        write_params({"run.workers": workers, "preprocess.shard_size": 2})
-        assert run_stage("preprocess").returncode == 0
-        records = project / "data" / "records"
-        found.append({name: (records / name).read_bytes() for name in files_under(records)})
-    assert len(found[0]) == 7
-    assert found[0] == found[1]
+    val = read_split(project / "data" / "records", schema, "val")
+    assert val.paths == stage["path"][stage["split"] == "val"].tolist()
 
 
 def test_an_error_of_the_stage_is_one_line_and_the_old_records_stay(project, stage, run_stage):
     old = project / "data" / "records" / "schema.json"
-    write_folder(project, {"data/records/schema.json": b"of before"})
+    write_folder(project, {"data/records/schema.json": b"old"})
     with (project / "data" / "split.csv").open("a", encoding="utf-8") as file:
         file.write("angry/999.png,angry,,,train\n")
     done = run_stage("preprocess")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "preprocess: error: data/split.csv names 10 images, data/raw/images.zip holds 9; run "
-        "`dvc repro`\n"
+        "preprocess: error: angry/999.png is in data/split.csv but not in data/raw/images.zip; "
+        "run `dvc repro`\n"
     )
-    assert old.read_bytes() == b"of before"
-    assert sorted(p.name for p in (project / "data").iterdir()) == [
-        "local",
-        "raw",
-        "records",
-        "split.csv",
-    ]
+    assert old.read_bytes() == b"old"
+    names = {"local", "raw", "records", "split.csv"}
+    assert {path.name for path in (project / "data").iterdir()} == names
 
 
 @pytest.mark.parametrize(
@@ -252,18 +220,17 @@ def test_an_error_of_the_stage_is_one_line_and_the_old_records_stay(project, sta
     ["angry/0.png,angry,,,elsewhere", "angry/0.png,happy,,,train", "0.png,angry,,,train", ",,,,"],
     ids=["no split", "another class", "no class", "nothing"],
 )
-def test_a_row_that_split_does_not_write_is_told(project, stage, run_stage, row):
+def test_an_invalid_row_is_an_error_that_names_its_line(project, stage, run_stage, row):
     with (project / "data" / "split.csv").open("a", encoding="utf-8") as file:
         file.write(row + "\n")
     done = run_stage("preprocess")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("preprocess: error: data/split.csv, line 11: ")
-    assert done.stderr.count("\n") == 1
+    message = "data/split.csv, line 11: not a valid row; run `dvc repro --force`"
+    assert done.stderr == f"preprocess: error: {message}\n"
 
 
-def test_an_image_that_is_spoilt_in_the_archive_is_named(tmp_path, params):
-    path, rows = make(tmp_path, tree_of(6))
-    spoilt = dict(archive.read_images(path)) | {"angry/003.png": b"not an image"}
-    write_zip(path, spoilt)
+def test_an_image_that_is_damaged_in_the_archive_is_named(tmp_path, params):
+    path, table = make(tmp_path, tree_of(6))
+    write_zip(path, dict(archive.read_images(path)) | {"angry/003.png": b"not an image"})
     with pytest.raises(PipelineError, match=r"angry/003\.png cannot be used \(not an image"):
-        write_records(rows, path, params(), tmp_path, workers=1)
+        write_records(table, path, params(), tmp_path / "records", workers=1)

@@ -1,1 +1,1 @@
-"""What lies on disk: image policy, index, canonical archive, TFRecord shards and folds."""
+"""The data formats: image policy, index, canonical archive, TFRecord shards and folds."""

@@ -11,26 +11,19 @@ from pathlib import Path
 from ferpipe.core.errors import PipelineError
 
 # What zipfile raises on a damaged zip.
-UNSOUND = (
+DAMAGED = (
     *(zipfile.BadZipFile, zlib.error, struct.error),
     *(EOFError, NotImplementedError, OSError, RuntimeError, ValueError),
 )
 
 
 def read_images(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Read the canonical archive in its own order.
-
-    Yields:
-        (path in the archive, encoded bytes).
-
-    Raises:
-        PipelineError: the archive is missing or damaged.
-    """
+    """Yield path and encoded bytes of each image; PipelineError if the archive is damaged."""
     if not path.is_file():
         raise PipelineError(f"{path} is missing; run `dvc repro`, which makes it")
     try:
         with zipfile.ZipFile(path) as zipped:
             for entry in zipped.infolist():
                 yield entry.filename, zipped.read(entry)
-    except UNSOUND as error:
+    except DAMAGED as error:
         raise PipelineError(f"{path} is damaged ({error}); run `dvc repro --force`") from None

@@ -1,8 +1,4 @@
-"""The folds of the cross-validation: who is in which, and where a fold's predictions lie.
-
-Each seed assigns the images to ten folds. Each fold is test once, so a seed predicts every image
-exactly once.
-"""
+"""The folds of the cross-validation: in each of the ten folds of a seed other images are test."""
 
 from __future__ import annotations
 
@@ -10,32 +6,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ferpipe.core import files
+import pandas as pd
+
+from ferpipe.core import tables
 from ferpipe.core.errors import PipelineError
 from ferpipe.core.paths import CV_FOLDS, CV_PREDICTIONS, SPLITS
 
 FOLDS = 10
-COLUMNS = tuple(f"fold_{number}" for number in range(FOLDS))
-HEADER = ("path", "label", "subject", "sequence", *COLUMNS)
+FACTS = ("path", "label", "subject", "sequence")
+COLUMNS = dict.fromkeys((*FACTS, *(f"fold_{number}" for number in range(FOLDS))), "str")
 
 
 @dataclass(frozen=True)
 class FoldTable:
-    """A seed's folds, one row an image, in the archive's order.
-
-    Args:
-        paths: `<label>/<file>` of each image (n).
-        labels: its class.
-        subjects: whom it shows; empty where its name does not tell.
-        sequences: the recording that it is from; empty where its name does not tell.
-        splits: (folds, n), "train", "val" or "test".
-    """
+    """The folds of one seed: n images in the archive's order, as in split.csv."""
 
     paths: Sequence[str]
     labels: Sequence[str]
     subjects: Sequence[str]
     sequences: Sequence[str]
-    splits: Sequence[Sequence[str]]
+    splits: Sequence[Sequence[str]]  # (folds, n)
 
 
 def folds_path(seed: int) -> Path:
@@ -44,26 +34,22 @@ def folds_path(seed: int) -> Path:
 
 
 def write_folds(path: Path, table: FoldTable) -> None:
-    """Write a seed's folds."""
+    """Write the folds of a seed."""
     columns = (table.paths, table.labels, table.subjects, table.sequences, *table.splits)
-    files.write_csv(path, HEADER, zip(*columns, strict=True))
+    tables.write_table(path, pd.DataFrame(dict(zip(COLUMNS, columns, strict=True))))
 
 
 def read_folds(path: Path) -> FoldTable:
-    """Read a seed's folds.
-
-    Raises:
-        PipelineError: the file is missing, or not what `cv_folds` writes.
-    """
-    rows = files.read_csv(path, HEADER)
-    splits = [[row[column] for row in rows] for column in COLUMNS]
-    # Without val, test also chooses.
+    """Read the folds of a seed; raises PipelineError if `cv_folds` did not write the file."""
+    columns = tables.read_table(path, COLUMNS).to_dict("list")
+    facts = [columns.pop(name) for name in FACTS]
+    splits = list(columns.values())
+    # val may be empty: test then selects the epoch too.
     if not all({"train", "test"} <= set(column) <= set(SPLITS) for column in splits):
         raise PipelineError(
             f"{path} is not what `cv_folds` writes; run `dvc repro --force cv/dvc.yaml`"
         )
-    paths, labels, subjects, sequences = ([row[key] for row in rows] for key in HEADER[:4])
-    return FoldTable(paths, labels, subjects, sequences, splits)
+    return FoldTable(*facts, splits)
 
 
 def predictions_path(seed: int, fold: int) -> Path:

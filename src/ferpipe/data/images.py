@@ -1,23 +1,23 @@
-"""The image policy: what is taken, what is converted and how, what is refused.
+"""The image policy: which images are accepted, which are converted and how, which are refused.
 
-Taken is what Pillow decodes without loss to 8-bit gray or RGB. The content decides, never the
-file's name: a JPEG named `.png` is taken. Every later hash depends on these rules.
+Accepted is what Pillow decodes without loss to 8-bit gray or RGB. The content decides, not the file
+name: a JPEG named `.png` is accepted. Every later hash depends on these rules.
 
-| found | becomes |
+| image | becomes |
 | --- | --- |
 | 8-bit gray, RGB | itself |
 | 1-bit | gray, 0 and 255 |
 | palette | gray when every pixel is gray, otherwise RGB |
-| an alpha channel or a transparent colour that hides nothing | as palette |
+| an alpha channel or a transparent colour, but no transparent pixel | as palette |
 | an EXIF orientation | the image turned upright |
 | transparent pixels, 16 bits a channel, CMYK, floats, several frames | refused |
 | over 8192 px a side | refused |
-| cut short, or a PNG with a wrong checksum, without an end or with too few pixels | refused |
-| bytes after the end | the image in front of them |
-| one pixel, one row or one value all over | itself |
+| truncated, or a PNG with a wrong checksum, without an end or with too few pixels | refused |
+| bytes after the end | the image before them |
+| one pixel, one row or all pixels equal | itself |
 
-Only PNG has checksums. What else is damaged and still decodes is taken, unless a zip's own checksum
-or the pinned digest tells.
+Only PNG has checksums. Other damage that still decodes is accepted, unless the zip's checksum or
+the pinned digest reveals it.
 """
 
 from __future__ import annotations
@@ -34,35 +34,28 @@ FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP")
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"})
 MAX_SIDE = 8192
 PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of each colour type
-# The passes of an interlaced PNG: first column, first row, steps across and down.
+# The passes of an interlaced PNG: first column, first row, column step, row step.
 ADAM7 = (
     *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
     *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
 )
-# Errors of Pillow whose message says enough without their type.
+# Errors of Pillow whose message is clear without their type.
 EXPECTED = (
     *(OSError, SyntaxError, ValueError, EOFError, OverflowError, TypeError),
-    *(struct.error, zlib.error),
-    Image.DecompressionBombError,
+    *(struct.error, zlib.error, Image.DecompressionBombError),
 )
 PIECE = 2**20  # bytes that are unpacked at a time
 
 
 class ImageRefused(Exception):
-    """The image cannot be taken; the message is the reason in a few words."""
+    """The image policy refuses the image; the message is the reason in a few words."""
 
 
 def decode(data: bytes) -> Image.Image:
-    """Decode an encoded image under the policy above.
-
-    Args:
-        data: the file's bytes.
-
-    Returns:
-        An image in mode "L" or "RGB", upright.
+    """Decode the bytes of an image file to an upright image of mode "L" or "RGB".
 
     Raises:
-        ImageRefused: the policy does not take it.
+        ImageRefused: the policy refuses it.
     """
     if not data:
         raise ImageRefused("empty file")
@@ -80,22 +73,21 @@ def decode(data: bytes) -> Image.Image:
     except UnidentifiedImageError:
         raise ImageRefused(f"not an image ({', '.join(FORMATS)})") from None
     except Exception as error:
-        # Pillow's decoders raise whatever a damaged file leads them to: IndexError in a GIF,
-        # KeyError in a TIFF. None of it says anything of this program.
+        # Pillow raises any type on a damaged file, such as IndexError (GIF) or KeyError (TIFF).
         what = " ".join(str(error).split())
         kind = "" if isinstance(error, EXPECTED) and what else f"{type(error).__name__} "
         raise ImageRefused(f"cannot be decoded: {kind}{what}".rstrip()) from None
 
 
 def _check_header(image: Image.Image, data: bytes) -> None:
-    """Refuse by size, depth and frame count before any pixel is decoded."""
+    """Refuse by size, depth and number of frames before any pixel is decoded."""
     if max(image.size) > MAX_SIDE:
         raise ImageRefused(f"{image.width}x{image.height} px, more than {MAX_SIDE} a side")
     if getattr(image, "n_frames", 1) > 1:
         raise ImageRefused(f"{image.n_frames} frames")
     if image.format == "PNG" and data[8:16] != b"\0\0\0\rIHDR":
         raise ImageRefused("cannot be decoded: its header is not at its beginning")
-    # Pillow opens 16-bit RGB as 8-bit RGB without a word: the depth is read from the header.
+    # Pillow silently opens 16-bit RGB as 8-bit RGB: read the depth from the header.
     deep_png = image.format == "PNG" and data[24] == 16
     deep_tiff = image.format == "TIFF" and max(image.tag_v2.get(258, (1,))) > 8
     if deep_png or deep_tiff or image.mode.startswith("I"):
@@ -103,7 +95,7 @@ def _check_header(image: Image.Image, data: bytes) -> None:
 
 
 def _check_png(data: bytes) -> None:
-    """Refuse what Pillow lets pass in a PNG: it takes what is missing for black.
+    """Refuse a PNG that Pillow would fill up with black.
 
     Chunks and their checksums: https://www.w3.org/TR/png-3/#5Chunk-layout
     """
@@ -116,9 +108,8 @@ def _check_png(data: bytes) -> None:
             raise ImageRefused("cannot be decoded: no end")
         length, kind = struct.unpack_from(">I4s", data, offset)
         body = data[offset + 8 : offset + 8 + length]
-        if data[offset + 8 + length : offset + 12 + length] != struct.pack(
-            ">I", zlib.crc32(kind + body)
-        ):
+        checksum = data[offset + 8 + length : offset + 12 + length]
+        if checksum != struct.pack(">I", zlib.crc32(kind + body)):
             raise ImageRefused("cannot be decoded: a wrong checksum, or cut short")
         while kind == b"IDAT" and body and missing > 0:
             missing -= len(unpacked.decompress(body, PIECE))
@@ -129,10 +120,10 @@ def _check_png(data: bytes) -> None:
 
 
 def _png_bytes(width: int, height: int, bits: int, interlaced: int) -> int:
-    """How many bytes the rows of a PNG take, unpacked: each has one more than its pixels."""
+    """Uncompressed bytes of a PNG's rows; each row has one byte (its filter) before its pixels."""
     total = 0
-    for left, top, across, down in ADAM7 if interlaced else ((0, 0, 1, 1),):
-        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+    for left, top, column_step, row_step in ADAM7 if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(width - left) // column_step), -(-(height - top) // row_step)
         if columns > 0 and rows > 0:
             total += rows * (1 + -(-columns * bits // 8))
     return total
@@ -140,13 +131,13 @@ def _png_bytes(width: int, height: int, bits: int, interlaced: int) -> int:
 
 def _to_gray_or_rgb(image: Image.Image) -> Image.Image:
     """Convert without loss to mode "L" or "RGB"."""
-    if image.mode in ("LA", "PA", "RGBA", "La", "RGBa") or "transparency" in image.info:
+    if image.mode == "P" or image.has_transparency_data:
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema() != (255, 255):
             raise ImageRefused("has transparent pixels")
-        image = _rgb_or_gray(image.convert("RGB"))
-    elif image.mode == "P":
-        image = _rgb_or_gray(image.convert("RGB"))
+        red, green, blue, _ = image.split()
+        is_gray = red.tobytes() == green.tobytes() == blue.tobytes()
+        image = red if is_gray else image.convert("RGB")
     elif image.mode == "1":
         image = image.convert("L")
     if image.mode not in ("L", "RGB"):
@@ -154,27 +145,18 @@ def _to_gray_or_rgb(image: Image.Image) -> Image.Image:
     return image
 
 
-def _rgb_or_gray(image: Image.Image) -> Image.Image:
-    """The red channel alone when all three channels are the same."""
-    red, green, blue = image.split()
-    if red.tobytes() == green.tobytes() == blue.tobytes():
-        return red
-    return image
-
-
 def square(image: Image.Image, size: int, color: str) -> np.ndarray:
-    """Bring a decoded image to the cached form.
+    """Crop the centre square of an image of mode "L" or "RGB" and resize it bicubically.
 
-    The centre square is kept and resized bicubically. Pillow does both on 8-bit integers, so
-    the pixels are the same on any processor.
+    Pillow does both on 8-bit integers, so the pixels are the same on any processor.
 
     Args:
-        image: mode "L" or "RGB".
+        image: from `decode`.
         size: side of the result, in pixels.
-        color: "grayscale" (RGB is weighed as ITU-R 601) or "rgb" (gray is repeated).
+        color: "grayscale" (RGB is weighted as in ITU-R 601) or "rgb" (gray is repeated).
 
     Returns:
-        uint8 array of shape (size, size, 1 or 3), values 0..255.
+        uint8 (size, size, 1 or 3), values 0..255.
     """
     image = image.convert("L" if color == "grayscale" else "RGB")
     if image.size != (size, size):

@@ -1,72 +1,53 @@
-"""index.csv: what `download` says of each image, for the stages that deal the images."""
+"""index.csv: the images of the canonical archive."""
 
 from __future__ import annotations
 
 import hashlib
-import re
+from collections import namedtuple
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
-from ferpipe.core import files, paths
+import pandas as pd
+
+from ferpipe.core import paths, tables
 from ferpipe.core.errors import PipelineError
 
-
-def read_index(path: Path) -> list[dict[str, str]]:
-    """Read index.csv and check every row.
-
-    Args:
-        path: the file.
-
-    Returns:
-        One dict an image, with the columns of `paths.INDEX_COLUMNS`, in the archive's order.
-
-    Raises:
-        PipelineError: the file is missing, empty, or not what `download` writes.
-    """
-    rows = files.read_csv(path, paths.INDEX_COLUMNS)
-    if not rows:
-        raise PipelineError(f"{path} names no image; run `dvc repro --force`")
-    before = ""
-    for number, row in enumerate(rows, start=2):
-        sound = (
-            row["path"].split("/")[:-1] == [row["label"]]
-            and row["path"].isprintable()
-            and row["path"] > before  # sorted, and none twice
-            and row["width"].isdecimal()
-            and row["height"].isdecimal()
-            and row["mode"] in ("L", "RGB")
-            and re.fullmatch("[0-9a-f]{64}", row["sha256"])
-        )
-        if not sound:
-            raise PipelineError(
-                f"{path}, line {number}: this is not what `download` writes; run "
-                "`dvc repro --force`"
-            )
-        before = row["path"]
-    return rows
+# A row: `mode` ("L" or "RGB") is that of the decoded image, `sha256` that of the file's bytes.
+Image = namedtuple("Image", paths.INDEX_COLUMNS)
 
 
-@dataclass(frozen=True)
-class Image:
-    """A row of index.csv: an image in the archive.
+def read_index(path: Path) -> pd.DataFrame:
+    """Read index.csv and check every row; raises PipelineError if `download` did not write it."""
+    index = tables.read_table(path, paths.INDEX_COLUMNS)
+    if index.empty:
+        raise PipelineError(f"{path} lists no images; run `dvc repro --force`")
+    names = index["path"]
+    valid = (
+        paths_match_labels(index)
+        & names.map(str.isprintable)
+        & (names > names.shift(fill_value=""))  # sorted, and none twice
+        & (index[["width", "height"]].min(axis=1) > 0)
+        & index["mode"].isin(["L", "RGB"])
+        & index["sha256"].str.fullmatch("[0-9a-f]{64}")
+    )
+    check_rows(path, valid)
+    return index
 
-    `mode` is "L" or "RGB", what the image policy decodes it to; `sha256` is of the file's bytes.
-    """
 
-    path: str
-    label: str
-    width: int
-    height: int
-    mode: str
-    sha256: str
+def paths_match_labels(table: pd.DataFrame) -> pd.Series:
+    """Whether each path is `<label>/<file>`."""
+    folders = table["path"].str.partition("/")[0]
+    return (table["path"].str.count("/") == 1) & (folders == table["label"])
+
+
+def check_rows(path: Path, valid: pd.Series) -> None:
+    """Raise a PipelineError that names the first row of the table at `path` that is not valid."""
+    if not valid.all():
+        line = valid.idxmin() + 2
+        raise PipelineError(f"{path}, line {line}: not a valid row; run `dvc repro --force`")
 
 
 def content_digest(images: Iterable[tuple[str, str]]) -> str:
-    """SHA-256 over the sorted lines `<label>/<file> <sha256>`: the content, not the zip.
-
-    Args:
-        images: path and SHA-256 of each.
-    """
+    """SHA-256 of the sorted lines `<path> <sha256>` of all images: of the content, not the zip."""
     lines = sorted(f"{path} {sha256}\n" for path, sha256 in images)
     return hashlib.sha256("".join(lines).encode()).hexdigest()

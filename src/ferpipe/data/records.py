@@ -1,27 +1,32 @@
-"""The records folder: its schema, and a split of it in memory."""
+"""Reading the records: schema.json, and one split in memory."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+import pydantic
+from pydantic import ConfigDict, Field
 
-from ferpipe.core import files, paths
+from ferpipe.core import files
 from ferpipe.core.errors import PipelineError
+from ferpipe.core.paths import SPLITS
 from ferpipe.data.tfrecord import REMEDY, decode_frames
 
 SCHEMA = "schema.json"
-# The split of records that hold every image: those of the cross-validation.
+# The one split of the cross-validation's records: all images.
 ALL = "all"
 
+ShardName = Annotated[str, Field(pattern=r"^[a-z]+-\d+-of-\d+\.tfrecord$")]  # no path out
 
-@dataclass(frozen=True)
+
+@pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class Schema:
-    """What data/records/ holds.
+    """The content of schema.json.
 
     Args:
         image_size: side of the images, in pixels.
@@ -30,14 +35,14 @@ class Schema:
         shards: the shard files of each split, in reading order.
         images: how many images each split has.
         sha256: SHA-256 of each shard, by its file name.
-        selected_on_test: True when there is no val, so that test both chooses and judges.
+        selected_on_test: True when there is no val, so that test also selects the epoch.
     """
 
-    image_size: int
-    channels: int
+    image_size: Annotated[int, Field(ge=1)]
+    channels: Literal[1, 3]
     classes: list[str]
-    shards: dict[str, list[str]]
-    images: dict[str, int]
+    shards: dict[str, list[ShardName]]
+    images: dict[str, Annotated[int, Field(ge=0)]]
     sha256: dict[str, str]
     selected_on_test: bool
 
@@ -56,62 +61,27 @@ class Dataset:
 
 
 def read_schema(folder: Path) -> Schema:
-    """Read schema.json of a records folder.
-
-    Raises:
-        PipelineError: it is missing or not a schema.
-    """
+    """Read schema.json of a records folder; raises PipelineError if it is missing or invalid."""
     path = folder / SCHEMA
-    values = files.read_json(path)
-    if not _is_schema(values):
-        raise PipelineError(f"{path} is not a schema of this version; run `dvc repro --force`")
-    return Schema(**values)
-
-
-def _is_schema(values: dict) -> bool:
-    """Whether all of it is there and of the kind that `Schema` says."""
-
-    def whole(value: object, least: int = 0) -> bool:
-        return type(value) is int and value >= least
-
-    def texts(value: object) -> bool:
-        return isinstance(value, list) and all(isinstance(text, str) for text in value)
-
-    if set(values) != {field.name for field in fields(Schema)}:
-        return False
-    shards, images, hashes = (values[key] for key in ("shards", "images", "sha256"))
-    if not all(isinstance(value, dict) for value in (shards, images, hashes)):
-        return False
-    if set(shards) != set(images) or set(shards) not in (set(paths.SPLITS), {ALL}):
-        return False
-    if not all(texts(names) for names in shards.values()) or not texts(list(hashes.values())):
-        return False
-    return (
-        whole(values["image_size"], 1)
-        and whole(values["channels"], 1)
-        and values["channels"] in (1, 3)
-        and texts(values["classes"])
-        and all(whole(count) for count in images.values())
-        and isinstance(values["selected_on_test"], bool)
-        # No name leads out of the folder.
-        and sorted(hashes) == sorted(name for names in shards.values() for name in names)
-        and all(re.fullmatch(r"[a-z]+-\d+-of-\d+\.tfrecord", name) for name in hashes)
-    )
+    try:
+        schema = Schema(**files.read_json(path))
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        # The key may be any text, line breaks included.
+        raise PipelineError(f"{path}: {key!r}: {first['msg']}; {REMEDY}") from None
+    if set(schema.shards) not in (set(SPLITS), {ALL}) or set(schema.images) != set(schema.shards):
+        raise PipelineError(f"{path}: 'shards' and 'images' have other splits; {REMEDY}")
+    if sorted(schema.sha256) != sorted(name for names in schema.shards.values() for name in names):
+        raise PipelineError(f"{path}: 'sha256' and 'shards' have other files; {REMEDY}")
+    return schema
 
 
 def read_split(folder: Path, schema: Schema, name: str) -> Dataset:
-    """Read a split into memory: 981 faces of 48x48 are 2.3 MB, 36,000 are 83 MB.
-
-    Args:
-        folder: the records folder.
-        schema: its schema.
-        name: "train", "val" or "test"; or "all".
-
-    Returns:
-        The split, in the archive's order.
+    """Read a split, in the archive's order: 981 faces of 48x48 are 2.3 MB, 36,000 are 83 MB.
 
     Raises:
-        PipelineError: a shard is missing, damaged or does not fit the schema.
+        PipelineError: a shard is missing, damaged or does not match the schema.
     """
     count = schema.images[name]
     shape = (schema.image_size, schema.image_size, schema.channels)
@@ -125,13 +95,13 @@ def read_split(folder: Path, schema: Schema, name: str) -> Dataset:
         for pixels, label, path in decode_frames(data, shard):
             row = len(paths)
             if row >= count or len(pixels) != images[0].size or label >= len(schema.classes):
-                raise PipelineError(f"{shard} does not fit {SCHEMA}; {REMEDY}")
+                raise PipelineError(f"{shard} does not match {SCHEMA}; {REMEDY}")
             images[row] = np.frombuffer(pixels, np.uint8).reshape(shape)
             labels[row] = label
             paths.append(path)
-        # Sound, and still not the one: of another run, or two that changed places.
+        # An intact shard can still be another run's, or have another place.
         if hashlib.sha256(data).hexdigest() != schema.sha256[shard.name]:
-            raise PipelineError(f"{shard} is not the shard that {SCHEMA} means; {REMEDY}")
+            raise PipelineError(f"{shard} has another SHA-256 than in {SCHEMA}; {REMEDY}")
     if len(paths) != count:
         raise PipelineError(
             f"{folder} holds {len(paths)} {name} images, {SCHEMA} says {count}; {REMEDY}"

@@ -1,9 +1,9 @@
 """TFRecord shards of `tf.train.Example`, written and read without TensorFlow.
 
-A shard is a row of frames: length (uint64), its masked CRC-32C, payload, its masked CRC-32C, all
-little-endian. A payload is a `tf.train.Example` with three features: `image` (bytes: raw uint8
-pixels, row by row), `label` (int64: index into the schema's classes) and `path` (bytes: UTF-8 path
-in the archive).
+A shard is a sequence of frames: length (uint64), its masked CRC-32C, payload, its masked CRC-32C,
+all little-endian. A payload is a `tf.train.Example` with three features: `image` (bytes: raw uint8
+pixels, row by row), `label` (int64: index into the schema's classes) and `path` (bytes: UTF-8
+path in the archive).
 
 Formats: https://www.tensorflow.org/tutorials/load_data/tfrecord and
 https://protobuf.dev/programming-guides/encoding
@@ -24,14 +24,8 @@ REMEDY = "run `dvc repro --force`"
 
 
 def encode(image: np.ndarray, label: int, path: str) -> bytes:
-    """Encode one record as a framed `tf.train.Example`.
-
-    Args:
-        image: uint8 (side, side, channels).
-        label: class index, 0 or above.
-        path: path in the archive.
-    """
-    # The features stand in sorted order, as TensorFlow's own deterministic serialisation has it.
+    """Encode a uint8 image, its class index (0 or above) and its path as a framed record."""
+    # Sorted by name, as in TensorFlow's deterministic serialisation.
     features = (
         _feature(b"image", _field(1, _field(1, image.tobytes())))
         + _feature(b"label", _field(3, _field(1, _varint(label))))
@@ -43,26 +37,23 @@ def encode(image: np.ndarray, label: int, path: str) -> bytes:
 
 
 def decode_frames(data: bytes, path: Path) -> Iterator[tuple[bytes, int, str]]:
-    """Read one shard.
+    """Yield raw pixels, label and archive path of each record of a shard.
 
     Args:
-        data: its bytes.
-        path: what to name in an error.
-
-    Yields:
-        Raw pixels, label and archive path of each record.
+        data: the shard's bytes.
+        path: its file, for error messages.
 
     Raises:
-        PipelineError: the shard is cut short, or a checksum does not fit.
+        PipelineError: the shard is truncated, or a checksum does not match.
     """
     offset = 0
     while offset < len(data):
         head = data[offset : offset + 12]
-        # A length that fails its own checksum must not be followed.
-        sound = len(head) == 12 and _masked_crc(head[:8]) == head[8:]
-        end = offset + 12 + struct.unpack("<Q", head[:8])[0] if sound else 0
+        # A length whose checksum does not match must not be used.
+        valid = len(head) == 12 and _masked_crc(head[:8]) == head[8:]
+        end = offset + 12 + struct.unpack("<Q", head[:8])[0] if valid else 0
         payload = data[offset + 12 : end]
-        if not sound or end + 4 > len(data) or _masked_crc(payload) != data[end : end + 4]:
+        if not valid or end + 4 > len(data) or _masked_crc(payload) != data[end : end + 4]:
             raise PipelineError(f"{path} is damaged at byte {offset}; {REMEDY}")
         yield _parse_example(payload, path)
         offset = end + 4
@@ -93,13 +84,13 @@ def _feature(name: bytes, feature: bytes) -> bytes:
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """The length-delimited fields of a message; we write no other kind."""
+    """Yield number and bytes of each field of a message; all of ours are length-delimited."""
     offset = 0
     while offset < len(data):
         key, offset = _read_varint(data, offset)
         length, offset = _read_varint(data, offset)
         if key & 7 != 2 or offset + length > len(data):
-            raise ValueError("not a field of ours")
+            raise ValueError("not a length-delimited field")
         yield key >> 3, data[offset : offset + length]
         offset += length
 
@@ -116,7 +107,7 @@ def _read_varint(data: bytes, offset: int) -> tuple[int, int]:
 
 
 def _parse_example(payload: bytes, path: Path) -> tuple[bytes, int, str]:
-    """The three features of one of our records."""
+    """Image, label and path of a record."""
     try:
         ((_, features),) = _fields(payload)
         values = {}
@@ -127,4 +118,4 @@ def _parse_example(payload: bytes, path: Path) -> tuple[bytes, int, str]:
         label, _ = _read_varint(values[b"label"], 0)
         return values[b"image"], label, values[b"path"].decode()
     except (ValueError, IndexError, KeyError):
-        raise PipelineError(f"{path} holds a record that is not ours; {REMEDY}") from None
+        raise PipelineError(f"{path} holds a record of another format; {REMEDY}") from None

@@ -1,7 +1,4 @@
-"""Stage `cv_records`: all images as TFRecord shards, whatever split they are in.
-
-The records of `preprocess` change with every split; these do not, so neither do the folds.
-"""
+"""Stage `cv_records`: all images as TFRecord shards of one split, used by every fold."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from ferpipe.core import paths
 from ferpipe.core.errors import exits_cleanly
 from ferpipe.data.index import read_index
 from ferpipe.data.records import ALL
-from ferpipe.data.write_records import replace_records
+from ferpipe.data.write_records import write_records
 from ferpipe.params.preprocess import Preprocess
 from ferpipe.params.reader import read_section
 from ferpipe.params.run import Run
@@ -17,10 +14,11 @@ from ferpipe.params.run import Run
 
 @exits_cleanly("cv_records")
 def main() -> None:
-    """Read params and index, write `data/cv/records/` in one go."""
+    """Read params and index.csv, write data/cv/records/."""
     params = read_section(paths.PARAMS, "preprocess", Preprocess)
     workers = read_section(paths.PARAMS, "run", Run).workers
-    rows = [{**row, "split": ALL} for row in read_index(paths.INDEX)]
-    schema = replace_records(rows, params, workers, paths.CV_RECORDS, splits=(ALL,))
+    index = read_index(paths.INDEX).assign(split=ALL)
+    target = paths.CV_RECORDS
+    schema = write_records(index, paths.IMAGES, params, target, workers, (ALL,), paths.INDEX)
     side = f"{schema.image_size}x{schema.image_size}x{schema.channels}"
-    print(f"cv_records: {schema.images[ALL]} images of {side} in {paths.CV_RECORDS}")
+    print(f"cv_records: {schema.images[ALL]} images of {side} in {target}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import astuple
 from pathlib import Path
 
-from ferpipe.core import files, paths
+import pandas as pd
+
+from ferpipe.core import files, paths, tables
 from ferpipe.core.errors import exits_cleanly
 from ferpipe.params.download import Download
 from ferpipe.params.reader import read_section
@@ -15,20 +16,12 @@ from ferpipe.sources.intake import repacking
 
 
 def download(params: Download, run: Run, target: Path) -> repacking.Contents:
-    """Fetch the images and hold them against what is expected.
-
-    Args:
-        params: the section `download`.
-        run: the section `run`.
-        target: where the canonical archive goes; untouched when anything fails.
-
-    Returns:
-        What the archive holds.
+    """Fetch the images into the archive at `target`, which stays as it is on an error.
 
     Raises:
-        PipelineError: the source cannot be had, or is not what `download.expect` says.
+        PipelineError: the source has an error, or its images are not those of `download.expect`.
     """
-    # Only the source in use is imported: the sample needs no Kaggle client.
+    # Only the source in use is imported: the sample does not need the Kaggle client.
     source = importlib.import_module(f"ferpipe.sources.{params.source}.source")
     with files.scratch(target) as folder:
         fetched = folder / target.name
@@ -40,17 +33,17 @@ def download(params: Download, run: Run, target: Path) -> repacking.Contents:
 
 @exits_cleanly("download")
 def main() -> None:
-    """Read params, download, write `data/raw/` and say what came."""
+    """Read params, download, write data/raw/ and print a summary."""
     params = read_section(paths.PARAMS, "download", Download)
     run = read_section(paths.PARAMS, "run", Run)
     contents = download(params, run, paths.IMAGES)
-    files.write_csv(paths.INDEX, paths.INDEX_COLUMNS, map(astuple, contents.images))
-    files.write_csv(paths.SKIPPED, paths.SKIPPED_COLUMNS, contents.skipped)
+    tables.write_table(paths.INDEX, pd.DataFrame(contents.images))
+    tables.write_table(paths.SKIPPED, repacking.skipped_table(contents.skipped))
 
     counts = ", ".join(f"{label} {count}" for label, count in contents.class_counts.items())
     print(f"download: {len(contents.images)} images from {params.source}: {counts}")
     if contents.skipped:
-        print(f"download: files left out: {len(contents.skipped)}, reasons in {paths.SKIPPED}")
+        print(f"download: skipped files: {len(contents.skipped)}, reasons in {paths.SKIPPED}")
     pinned = "as pinned" if params.expect.digest else "pin it as download.expect.digest"
     print(f"download: content digest {contents.digest} ({pinned})")
-    print(f"download: they are listed in {paths.INDEX}, and lie in {paths.IMAGES}")
+    print(f"download: images in {paths.IMAGES}, their index in {paths.INDEX}")

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from kaggle_faces import SECRET, TARGET, params, refused, run
+from kaggle_faces import SECRET, fetch, refused
 from kaggle_server import BLOB, CONNECT, DOWNLOAD, INTROSPECT, SIGNATURE, Reply
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.sources.kaggle import retries, source
+from ferpipe.sources.kaggle import retries
 
 PROXY_SECRET = "SECRET-of-the-proxy"
 KEY_FILE = json.dumps({"username": "someone", "key": SECRET})
@@ -29,7 +29,7 @@ BASIC = "Basic c29tZW9uZTpTRUNSRVQtdG9rZW4tb3Ita2V5"  # someone:SECRET-token-or-
 
 @pytest.fixture
 def nobody(monkeypatch):
-    """Nobody has credentials, unless the test gives some."""
+    """No credentials, unless the test gives some."""
     monkeypatch.delenv("KAGGLE_API_TOKEN")
 
 
@@ -61,28 +61,23 @@ def test_every_way_to_give_credentials(
         monkeypatch.setenv(name, str(tmp_path / value) if name.endswith("DIR") else value)
     if file:
         write(tmp_path / file, text)
-
-    source.fetch(params(), run(), TARGET)
-
+    fetch()
     assert server.asked(DOWNLOAD)[0].headers["Authorization"] == sent
 
 
-ASKED_WITHOUT = "download: no Kaggle credentials found, so someone/faces is asked for without any"
+WITHOUT = "download: no Kaggle credentials found; requesting someone/faces without any"
 
 
-def test_a_public_data_set_comes_without_credentials_and_that_is_said(server, nobody, capfd):
-    assert len(source.fetch(params(), run(), TARGET).images) == 6
-
+def test_a_public_data_set_needs_no_credentials(server, nobody, capfd):
+    assert len(fetch().images) == 6
     assert "Authorization" not in server.asked(DOWNLOAD)[0].headers
-    assert capfd.readouterr().err.splitlines()[0] == ASKED_WITHOUT
+    assert capfd.readouterr().err.splitlines()[0] == WITHOUT
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_what_needs_credentials_is_told_with_every_way_to_give_them(server, nobody, status, capfd):
+def test_missing_credentials_are_an_error_with_every_remedy(server, nobody, status, capfd):
     server.answer(DOWNLOAD, Reply(status=status))
-
-    message = refused(params())
-
+    message = refused()
     for way in (
         *("KAGGLE_API_TOKEN", "~/.kaggle/access_token", "KAGGLE_USERNAME and KAGGLE_KEY"),
         *("kaggle.json in $KAGGLE_CONFIG_DIR, ~/.kaggle or ~/.config/kaggle", "kaggle auth login"),
@@ -90,32 +85,29 @@ def test_what_needs_credentials_is_told_with_every_way_to_give_them(server, nobo
     ):
         assert way in message
     assert len(server.asked(DOWNLOAD)) == 1
-    assert capfd.readouterr().err.splitlines() == [ASKED_WITHOUT]
+    assert capfd.readouterr().err.splitlines() == [WITHOUT]
 
 
-EMPTY = {
-    "token": {"KAGGLE_API_TOKEN": ""},
-    "token of blanks": {"KAGGLE_API_TOKEN": "  "},
-    "user and key": {"KAGGLE_USERNAME": "", "KAGGLE_KEY": ""},
-    "config dir": {"KAGGLE_CONFIG_DIR": ""},
-}
-
-
-@pytest.mark.parametrize("variables", EMPTY.values(), ids=EMPTY)
-def test_empty_variables_are_none(server, nobody, monkeypatch, variables):
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"KAGGLE_API_TOKEN": ""},
+        {"KAGGLE_API_TOKEN": "  "},
+        {"KAGGLE_USERNAME": "", "KAGGLE_KEY": ""},
+        {"KAGGLE_CONFIG_DIR": ""},
+    ],
+)
+def test_empty_variables_are_ignored(server, nobody, monkeypatch, variables):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-
-    source.fetch(params(), run(), TARGET)
-
+    fetch()
     assert "Authorization" not in server.asked(DOWNLOAD)[0].headers
 
 
 @pytest.mark.parametrize("name", ["KAGGLE_USERNAME", "KAGGLE_KEY"])
 def test_half_of_a_pair_is_an_error(server, nobody, monkeypatch, name):
     monkeypatch.setenv(name, SECRET)
-
-    assert f"{name} is set and KAGGLE_" in refused(params())
+    assert f"{name} is set and KAGGLE_" in refused()
     assert server.requests == []
 
 
@@ -124,10 +116,8 @@ def test_the_key_in_the_home_folder_is_sent_although_another_folder_is_named(
 ):
     write(tmp_path / "home/.kaggle/kaggle.json", KEY_FILE)
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "elsewhere"))
-
     server.answer(DOWNLOAD, Reply(status=401))
-
-    assert "credentials in ~/.kaggle/kaggle.json (401)" in refused(params())
+    assert "credentials in ~/.kaggle/kaggle.json (401)" in refused()
     assert server.asked(DOWNLOAD)[0].headers["Authorization"] == BASIC
 
 
@@ -141,52 +131,42 @@ def test_the_key_in_the_home_folder_is_sent_although_another_folder_is_named(
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
-def test_a_file_that_others_can_read_is_warned_of_once(
+def test_a_file_that_others_can_read_gives_one_warning(
     server, nobody, tmp_path, capfd, name, text, mode, warned
 ):
     path = write(tmp_path / "home/.kaggle" / name, text, mode)
     server.answer(DOWNLOAD, Reply(status=503))  # so that there are two tries
-
-    source.fetch(params(), run(), TARGET)
-
+    fetch()
     line = f"download: WARNING: others on this machine can read {path}; run `chmod 600 {path}`"
     assert capfd.readouterr().err.splitlines().count(line) == warned
 
 
-BAD_TOKEN = {
-    "refused": Reply(status=401),
-    "not active": Reply(body=b'{"active": false}', content_type="application/json"),
-}
-
-
-@pytest.mark.parametrize("reply", BAD_TOKEN.values(), ids=BAD_TOKEN)
-def test_a_bad_token_goes_before_a_good_key_and_is_named(server, monkeypatch, reply):
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(status=401), Reply(body=b'{"active": false}', content_type="application/json")],
+    ids=["refused", "not active"],
+)
+def test_a_bad_token_has_priority_over_a_good_key_and_is_named(server, monkeypatch, reply):
     monkeypatch.setenv("KAGGLE_USERNAME", "someone")
     monkeypatch.setenv("KAGGLE_KEY", "good")
     server.answer(INTROSPECT, reply)
     server.answer(DOWNLOAD, Reply(status=401))
-
-    message = refused(params())
-
-    assert "credentials in KAGGLE_API_TOKEN (401), which go before all others" in message
-    assert "make new ones at https://www.kaggle.com/settings, or take them away" in message
+    message = refused()
+    assert "credentials in KAGGLE_API_TOKEN (401), which have priority over all others" in message
+    assert "make new ones at https://www.kaggle.com/settings, or remove them" in message
 
 
-MALFORMED = {
-    "cut": f'{{"username": "someone", "key": "{SECRET}',
-    "a list": "[1]",
-    "no key": "{}",
-    "empty strings": '{"username": "", "key": ""}',
-    "empty": "",
-    "not UTF-8": "\udcff",
-}
-
-
-@pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED)
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"username": "someone", "key": "{SECRET}',
+        *("[1]", "{}", '{"username": "", "key": ""}', "", "\udcff"),
+    ],
+    ids=["truncated", "a list", "no key", "empty strings", "empty", "not UTF-8"],
+)
 def test_a_malformed_kaggle_json_is_named(server, nobody, tmp_path, text):
     path = write(tmp_path / "home/.kaggle/kaggle.json", text)
-
-    assert refused(params()).startswith(f"{path} is not a Kaggle key")
+    assert refused().startswith(f"{path} is not a Kaggle key")
     assert server.requests == []
 
 
@@ -203,7 +183,7 @@ ANSWERS = {
 @pytest.mark.parametrize(
     ("kind", "answer"), [*(("token", name) for name in ANSWERS), ("key", "token refused")]
 )
-def test_no_secret_shows_anywhere(server, monkeypatch, capfd, kind, answer):
+def test_no_secret_is_printed_or_written(server, monkeypatch, capfd, kind, answer):
     path, reply = ANSWERS[answer]
     if kind == "key":
         monkeypatch.delenv("KAGGLE_API_TOKEN")
@@ -217,7 +197,7 @@ def test_no_secret_shows_anywhere(server, monkeypatch, capfd, kind, answer):
     server.answer(path, reply, reply)
 
     try:
-        source.fetch(params(), run(), TARGET)
+        fetch()
         shown = ""
     except PipelineError as error:
         shown = str(error)
@@ -230,5 +210,4 @@ def test_no_secret_shows_anywhere(server, monkeypatch, capfd, kind, answer):
 
 def test_a_token_that_cannot_be_sent_is_not_shown(server, monkeypatch):
     monkeypatch.setenv("KAGGLE_API_TOKEN", f"{SECRET}\nsecond line")
-
-    assert "the Kaggle client failed (" in refused(params())
+    assert "the Kaggle client failed (" in refused()

@@ -50,14 +50,3 @@ def test_the_share_of_bad_images_in_params_is_the_one_that_counts(fetch, project
     with pytest.raises(PipelineError, match="1 of 5 images cannot be used"):
         fetch("faces")
     assert len(fetch("faces", max_bad_fraction=0.2).images) == 4
-
-
-def test_a_folder_that_holds_only_the_readme_is_told(fetch, project):
-    write_folder(project / "data" / "local", {"README.md": b"hello"})
-    with pytest.raises(PipelineError, match="data/local holds no images; it should have one"):
-        fetch("data/local")
-
-
-def test_a_path_that_is_not_there_is_told(fetch):
-    with pytest.raises(PipelineError, match=r"faces\.zip is missing; it should be a zip or a"):
-        fetch("faces.zip")

@@ -1,21 +1,23 @@
-"""The class folders in what arrives."""
+"""The class folders of a source."""
 
 from __future__ import annotations
 
 import hashlib
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.sources.intake.listing import Tree, is_image, printable
 
+OUTSIDE = "outside download.root"
+
 
 @dataclass(frozen=True)
 class Member:
-    """A file of a source: its class, its name, and how to get its bytes."""
+    """An image of a source: its class, its file name and a function that returns its bytes."""
 
     label: str
     name: str
@@ -30,16 +32,13 @@ class Member:
 def class_members(
     tree: Tree, root: str | None, source: Path
 ) -> tuple[list[Member], list[tuple[str, str]]]:
-    """Find the class folders in a listing.
+    """The images in the class folders of a source, and (path, reason) of every other file.
 
     Args:
-        tree: what `open_tree` yields.
-        root: the folder that holds the class folders; None takes the only one there is. The same
-            class folders may be there more than once if their files are identical.
-        source: what to name in an error.
-
-    Returns:
-        The images of the class folders, and (path, reason) of every other file.
+        tree: the files of the source.
+        root: the folder that contains the class folders; None finds it. Several are accepted if
+            they have identical files.
+        source: the zip or folder, for error messages.
 
     Raises:
         PipelineError: no class folders, images outside one, or several roots that differ.
@@ -50,32 +49,38 @@ def class_members(
         if isinstance(read, str) or not is_image(path):
             reason = read if isinstance(read, str) else "not an image file"
             skipped.append((printable(path), reason))
-            continue
-        if len(path.parts) < 2:
-            if root is None:
-                raise PipelineError(f"{source}: {path} lies in no class folder; move it into one")
-            skipped.append((str(path), "outside download.root"))
-            continue
-        label, name = (unicodedata.normalize("NFC", part) for part in path.parts[-2:])
-        roots[unicodedata.normalize("NFC", str(path.parent.parent))].append(
-            Member(label, name, read)
-        )
-    if root is not None:
-        chosen = unicodedata.normalize("NFC", str(PurePosixPath(root)))
-        if chosen not in roots:
-            found = ", ".join(sorted(roots)) or "none"
-            raise PipelineError(
-                f"download.root = {root!r} holds no class folders in {source}; "
-                f"folders that do: {found}"
-            )
-        return roots[chosen], skipped + _elsewhere(roots, chosen, "outside download.root")
-    if not roots:
+        elif len(path.parts) >= 2:
+            folder, label, name = map(_nfc, (str(path.parent.parent), *path.parts[-2:]))
+            roots[folder].append(Member(label, name, read))
+        elif root is None:
+            raise PipelineError(f"{source}: {path} is in no class folder; move it into one")
+        else:
+            skipped.append((str(path), OUTSIDE))
+    if not roots and root is None:
         zips = [path for path, _ in skipped if path.lower().endswith(".zip")]
-        hint = f"; it holds the zip {zips[0]}, which may: unpack that" if zips else ""
+        hint = f"; it contains the zip {zips[0]}, which may: unpack that" if zips else ""
         raise PipelineError(
-            f"{source} holds no images; it should have one folder a class, such as "
+            f"{source} holds no images; it should have one folder per class, such as "
             f"happy/face1.png{hint}"
         )
+    selected = _select_root(roots, root, source)
+    reason = f"also in {selected}" if root is None else OUTSIDE
+    for folder, members in roots.items():
+        if folder != selected:
+            skipped += [(str(PurePosixPath(folder, member.path)), reason) for member in members]
+    return roots[selected], skipped
+
+
+def _select_root(roots: Mapping[str, list[Member]], root: str | None, source: Path) -> str:
+    """The root that params ask for, or the shortest if all have the same files."""
+    if root is not None:
+        selected = _nfc(str(PurePosixPath(root)))
+        if selected not in roots:
+            raise PipelineError(
+                f"download.root = {root!r} contains no class folders in {source}; "
+                f"folders that do: {', '.join(sorted(roots)) or 'none'}"
+            )
+        return selected
     names = sorted(roots, key=lambda name: (len(name), name))
     for other in names[1:]:
         if not _same_files(roots[names[0]], roots[other]):
@@ -83,25 +88,18 @@ def class_members(
                 f"{source} has class folders in several places that differ: {', '.join(names)}; "
                 "set download.root to one of them"
             )
-    return roots[names[0]], skipped + _elsewhere(roots, names[0], f"also in {names[0]}")
-
-
-def _elsewhere(roots: dict[str, list[Member]], chosen: str, reason: str) -> list[tuple[str, str]]:
-    """(path, reason) of the images below every root but the chosen one."""
-    return [
-        (str(PurePosixPath(name, member.path)), reason)
-        for name, members in roots.items()
-        if name != chosen
-        for member in members
-    ]
+    return names[0]
 
 
 def _same_files(first: list[Member], second: list[Member]) -> bool:
-    """Whether two trees hold the same names with the same bytes."""
+    """Whether two roots have the same names with the same bytes."""
 
-    def digests(members: list[Member]) -> dict[str, str]:
-        return {member.path: hashlib.sha256(member.read()).hexdigest() for member in members}
+    def digests(members: list[Member]) -> list[tuple[str, str]]:
+        return sorted((m.path, hashlib.sha256(m.read()).hexdigest()) for m in members)
 
-    return sorted(m.path for m in first) == sorted(m.path for m in second) and digests(
-        first
-    ) == digests(second)
+    same_names = sorted(m.path for m in first) == sorted(m.path for m in second)
+    return same_names and digests(first) == digests(second)
+
+
+def _nfc(text: str) -> str:
+    return unicodedata.normalize("NFC", text)

@@ -1,7 +1,7 @@
-"""What arrives, a zip or a folder, listed without extracting or following anything.
+"""The files of a source, a zip or a folder, without extracting anything or following links.
 
-Nothing in it is trusted: names, sizes, links and the number of files are checked before any of
-them is read, and no member is read beyond the size that it tells.
+No source is trusted: names, sizes, links and the number of files are checked before any file is
+read, and no member is read beyond its declared size.
 """
 
 from __future__ import annotations
@@ -14,193 +14,162 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import NamedTuple
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import images
-from ferpipe.data.archive import UNSOUND
+from ferpipe.data.archive import DAMAGED
+from ferpipe.params.download import Limits
 
 MB = 10**6
-# How a member may be packed. What bzip2 and xz unpack to cannot be bounded: of a kilobyte they make
-# gigabytes at once.
-PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# Other methods are refused: bzip2 and xz unpack a kilobyte to gigabytes in one step.
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+SPECIAL = "a link or a special file"  # which may lead anywhere, or block the reader
 
-# For each file its path in the source and a function that returns its bytes; or, for what is never
-# read, the reason.
+# For each file of a source, by its path there: a function that returns its bytes, or the reason
+# why it is never read.
 Tree = dict[PurePosixPath, Callable[[], bytes] | str]
 
 
-class Limits(Protocol):
-    """How much may arrive: the keys of `download.limits`."""
+class File(NamedTuple):
+    """A file of a source: its name there, its size in bytes, and its entry in the tree."""
 
-    files: int
-    file_mb: int
-    total_mb: int
-    ratio: int
+    name: str
+    size: int
+    read: Callable[[], bytes] | str
 
 
 @contextmanager
 def open_tree(source: Path, limits: Limits | None = None) -> Iterator[Tree]:
-    """List a zip or a folder.
-
-    Args:
-        source: where it lies.
-        limits: how much may be in it; None sets none.
-
-    Yields:
-        For each file its path in the source and a function that returns its bytes.
+    """List the files of a zip or a folder; they can be read while the block lasts.
 
     Raises:
-        PipelineError: the source is missing, is no zip, has a member that cannot be trusted, or
-            holds more than the limits allow.
+        PipelineError: the source is missing or is not a zip, a name in it is unsafe, or it exceeds
+            the limits (None: no limits).
     """
     if source.is_dir():
-        yield _folder_tree(source, limits)
+        yield _checked_tree(source, _folder_files(source), limits)
     elif source.is_file():
         try:
             zipped = zipfile.ZipFile(source)
-        except UNSOUND as error:
-            raise PipelineError(f"{source} is not a sound zip: {error}") from None
+        except DAMAGED as error:
+            raise PipelineError(f"{source} is not a valid zip: {error}") from None
         with zipped:
-            yield _zip_tree(source, zipped, limits)
+            yield _checked_tree(source, _zip_files(source, zipped), limits)
     else:
         raise PipelineError(f"{source} is missing; it should be a zip or a folder of class folders")
 
 
 def is_image(path: PurePosixPath) -> bool:
-    """Whether the name is that of an image, and not of a system's own file."""
+    """Whether the name is that of an image, and not hidden or of macOS."""
     hidden = "__MACOSX" in path.parts or any(
         part.startswith(".") and not part.startswith("..") for part in path.parts
     )
     return path.suffix.lower() in images.SUFFIXES and not hidden
 
 
-def printable(path: PurePosixPath) -> str:
-    """The path as text that any file and any terminal can hold: the rest as in Python's source."""
+def printable(path: PurePosixPath | str) -> str:
+    """The path with escapes, as in Python source, for what is not printable or not UTF-8."""
     return "".join(
-        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in str(path)
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(path)
     )
 
 
-def _folder_tree(source: Path, limits: Limits | None) -> Tree:
-    tree: Tree = {}
-    total = _Total(source, limits)
+def _folder_files(source: Path) -> Iterator[File]:
     for folder, folders, names in os.walk(source, onerror=_raise):
+        inside = Path(folder).relative_to(source)
         folders.sort()
         links = [name for name in folders if Path(folder, name).is_symlink()]
-        if not folders and not names and Path(folder) != source:
-            tree[_inside(source, Path(folder))] = "an empty folder"
+        if not folders and not names:
+            yield File(inside.as_posix(), 0, "an empty folder")
         for name in sorted([*names, *links]):
             path = Path(folder, name)
-            inside = _inside(source, path)
-            total.count(len(tree) + 1)
-            if path.is_symlink() or not path.is_file():
-                tree[inside] = "a link or a special file"  # which may lead anywhere, or hang
-                continue
-            if is_image(inside):
-                _check_name(source, str(inside))
-                total.add(str(inside), path.stat().st_size)
-            tree[inside] = path.read_bytes
-    return tree
+            readable = path.is_file() and not path.is_symlink()
+            size = path.stat().st_size if readable else 0
+            yield File((inside / name).as_posix(), size, path.read_bytes if readable else SPECIAL)
 
 
 def _raise(error: OSError) -> None:
-    """Let a folder that cannot be listed be an error, not an empty folder."""
-    raise error
+    raise error  # os.walk would skip a folder that it cannot list
 
 
-def _inside(source: Path, path: Path) -> PurePosixPath:
-    return PurePosixPath(path.relative_to(source).as_posix())
-
-
-def _zip_tree(source: Path, zipped: zipfile.ZipFile, limits: Limits | None) -> Tree:
-    tree: Tree = {}
-    total = _Total(source, limits)
-    total.count(len(zipped.infolist()))
-    folders = []
+def _zip_files(source: Path, zipped: zipfile.ZipFile) -> Iterator[File]:
+    folders, filled = [], set()
     for entry in zipped.infolist():
-        name = entry.orig_filename  # zipfile cuts `filename` where it holds a NUL
+        name = entry.orig_filename  # `filename` is cut at a NUL
         path = PurePosixPath(name)
         if name.endswith("/"):
             folders.append(path)
             continue
+        filled.update(path.parents)
+        special = stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG)
+        read = functools.partial(_read_member, source, zipped, entry)
+        yield File(name, entry.file_size, SPECIAL if special else read)
+    for path in dict.fromkeys(folders):
+        if path not in filled:
+            yield File(str(path), 0, "an empty folder")
+
+
+def _checked_tree(source: Path, files: Iterator[File], limits: Limits | None) -> Tree:
+    """Collect the files, and check names and limits; only images count towards the sizes."""
+    tree: Tree = {}
+    total = 0
+    for file in files:
+        path = PurePosixPath(file.name)
         if path in tree:
             raise PipelineError(f"{source}: {printable(path)} is there twice")
-        if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
-            tree[path] = "a link or a special file"
+        tree[path] = file.read
+        if limits and len(tree) > limits.files:
+            raise _exceeded(f"{source} has too many files", "files", limits)
+        if isinstance(file.read, str) or not (
+            is_image(path) or is_image(PurePosixPath(file.name.partition("\0")[0]))
+        ):
             continue
-        if is_image(path) or is_image(PurePosixPath(entry.filename)):
-            _check_name(source, name)
-            if entry.flag_bits & 1:
-                raise PipelineError(f"{source}: {name} is encrypted")
-            if entry.compress_type not in PACKED:
-                raise PipelineError(
-                    f"{source}: {name} is packed by method {entry.compress_type}; pack it anew "
-                    "with deflate, as zip programs do by themselves"
-                )
-            total.add(name, entry.file_size)
-        tree[path] = functools.partial(_read_member, source, zipped, entry)
-    total.check_ratio(source.stat().st_size)
-    filled = {parent for path in tree for parent in path.parents}
-    tree |= {path: "an empty folder" for path in folders if path not in filled}
+        _check_name(source, file.name)
+        total += file.size
+        if limits and file.size > limits.file_mb * MB:
+            raise _exceeded(f"{source}: {file.name} has {file.size} bytes", "file_mb", limits)
+        if limits and total > limits.total_mb * MB:
+            raise _exceeded(f"{source}: its images are too large together", "total_mb", limits)
+    if limits and source.is_file() and total > limits.ratio * source.stat().st_size:
+        ratio = total / source.stat().st_size
+        raise _exceeded(
+            f"{source}: its images unpack to {ratio:.0f} times its size", "ratio", limits
+        )
     return tree
 
 
+def _exceeded(what: str, key: str, limits: Limits) -> PipelineError:
+    return PipelineError(
+        f"{what}, more than download.limits.{key} = {getattr(limits, key)}; raise it if the source "
+        "is as intended"
+    )
+
+
 def _check_name(source: Path, name: str) -> None:
-    """Refuse an image whose name leads outside the source; what is no image is skipped anyway."""
+    """Refuse an image whose name leads outside the source; other files are never read."""
     path = PurePosixPath(name)
-    elsewhere = path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name)
-    if elsewhere or "\\" in name or not name.isprintable():
+    outside = path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name)
+    if outside or "\\" in name or not name.isprintable():
         raise PipelineError(f"{source}: the file name {name!r} is not a plain relative path")
 
 
-class _Total:
-    """How much a source holds so far, held against the limits."""
-
-    def __init__(self, source: Path, limits: Limits | None) -> None:
-        self.source = source
-        self.limits = limits
-        self.bytes = 0
-
-    def count(self, files: int) -> None:
-        if self.limits and files > self.limits.files:
-            raise PipelineError(
-                f"{self.source} holds more than download.limits.files = {self.limits.files} files; "
-                "raise it if that is right"
-            )
-
-    def add(self, name: str, size: int) -> None:
-        self.bytes += size
-        if not self.limits:
-            return
-        if size > self.limits.file_mb * MB:
-            raise PipelineError(
-                f"{self.source}: {name} has {size} bytes, more than download.limits.file_mb = "
-                f"{self.limits.file_mb}; raise it if that is right"
-            )
-        if self.bytes > self.limits.total_mb * MB:
-            raise PipelineError(
-                f"{self.source}: its images have more than download.limits.total_mb = "
-                f"{self.limits.total_mb}; raise it if that is right"
-            )
-
-    def check_ratio(self, packed: int) -> None:
-        if self.limits and self.bytes > self.limits.ratio * packed:
-            raise PipelineError(
-                f"{self.source}: its images swell to {self.bytes / packed:.0f} times its size, "
-                f"more than download.limits.ratio = {self.limits.ratio}; raise it if that is right"
-            )
-
-
 def _read_member(source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    if entry.flag_bits & 1:
+        raise PipelineError(f"{source}: {entry.filename} is encrypted")
+    if entry.compress_type not in METHODS:
+        raise PipelineError(
+            f"{source}: {entry.filename} is compressed by method {entry.compress_type}; "
+            "compress it with deflate, the default of zip programs"
+        )
     try:
         with zipped.open(entry) as file:
-            # Asked for all, zipfile unpacks all that is there, whatever size was told.
+            # Without a size, zipfile unpacks everything, whatever size is declared.
             data = file.read(entry.file_size + 1)
         if len(data) != entry.file_size:
             raise zipfile.BadZipFile(f"{len(data)} bytes instead of {entry.file_size}")
         return data
-    except UNSOUND as error:
+    except DAMAGED as error:
         raise PipelineError(
-            f"{source} is not a sound zip: {entry.filename} cannot be read: {error}"
+            f"{source} is not a valid zip: {entry.filename} cannot be read: {error}"
         ) from None

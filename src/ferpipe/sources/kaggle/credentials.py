@@ -1,16 +1,13 @@
-"""The credentials that Kaggle's client sends: where it finds them, and what is wrong with them.
+"""The credentials that Kaggle's client sends: where they come from, and what is wrong with them.
 
-The client does not tell. It takes them from several places in an order of its own, and reads a
-damaged file as none.
+The client reports neither. It has an order of its own, and ignores a damaged file.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ferpipe.core.errors import PipelineError
 
@@ -22,15 +19,8 @@ WAYS = (
 )
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """Where what the client sends comes from.
-
-    Attributes:
-        name: in words.
-        file: the file, if it is one.
-        token: whether it is a token, which goes before all keys.
-    """
+class Credentials(NamedTuple):
+    """The source of the credentials; a token has priority over all keys."""
 
     name: str
     file: Path | None = None
@@ -41,7 +31,7 @@ def find(api: Any) -> Credentials | None:
     """The credentials that the client will send, in its own order; None if it has none.
 
     Raises:
-        PipelineError: there are some, but they are not whole.
+        PipelineError: there are some, but they are incomplete.
     """
     from kagglesdk import get_access_token_from_env
 
@@ -61,20 +51,21 @@ def find(api: Any) -> Credentials | None:
             f"{config} is not a Kaggle key: it should be JSON with username and key; make a new "
             f"one at {SETTINGS}"
         )
-    for given, lacking in itertools.permutations(("KAGGLE_USERNAME", "KAGGLE_KEY")):
-        if given in os.environ:
-            raise PipelineError(f"{given} is set and {lacking} is not; set both, or none")
+    pair = {"KAGGLE_USERNAME", "KAGGLE_KEY"}
+    if len(given := pair & os.environ.keys()) == 1:
+        (missing,) = pair - given
+        raise PipelineError(f"{given.pop()} is set and {missing} is not; set both, or neither")
     for name in ("~/.kaggle/kaggle.json", "~/.kaggle/credentials.json"):
-        # The first is sent also where KAGGLE_CONFIG_DIR names another folder.
+        # The first is sent even if KAGGLE_CONFIG_DIR is another folder.
         if Path(name).expanduser().is_file():
             return Credentials(name, Path(name))
     return None
 
 
 def notes(credentials: Credentials | None, dataset: str) -> list[str]:
-    """What the user should hear of the credentials, whatever comes of the download."""
+    """What to print about the credentials, whatever the result of the download."""
     if credentials is None:
-        return [f"no Kaggle credentials found, so {dataset} is asked for without any"]
+        return [f"no Kaggle credentials found; requesting {dataset} without any"]
     if credentials.file is None or os.name == "nt":
         return []
     file = credentials.file.expanduser()

@@ -1,4 +1,4 @@
-"""Tries of Kaggle's client, each in a process of its own, all under one deadline."""
+"""Attempts of Kaggle's client, each in a process of its own, all under one deadline."""
 
 from __future__ import annotations
 
@@ -16,36 +16,29 @@ from ferpipe.params.download import Kaggle
 from ferpipe.sources.kaggle import client
 from ferpipe.sources.kaggle.client import RESULT, MayPass, by_hand
 
-# Seconds before the next try after a failure that may pass, doubled each time; and how many tries.
-PAUSE = 1.0
+PAUSE = 1.0  # seconds before the second attempt, doubled each time
 TRIES = 5
-STALL = 60.0  # seconds without a byte after which a try has failed
+STALL = 60.0  # seconds without a byte after which an attempt has failed
+SOURCE_ROOT = str(Path(__file__).resolve().parents[3])  # the client runs this checkout's code
 
 
 def download(kaggle: Kaggle, seconds: int, folder: Path) -> Path:
-    """Run the client until it succeeds, fails for good, or the time is up.
+    """Run the client until it succeeds, fails for good, or `seconds` have passed; returns the zip.
 
-    Between tries it waits as long as the server asks, at least `PAUSE` doubled with each try, and
-    up to half of that more at random, so that many who failed together do not come back together.
-
-    Args:
-        kaggle: which data set.
-        seconds: the time for all tries together.
-        folder: where the zip goes.
-
-    Returns:
-        The zip in `folder`.
+    Between attempts it waits as long as the server asks, at least `PAUSE` doubled with each
+    attempt, and up to half of that longer at random, so that clients do not return together.
 
     Raises:
-        PipelineError: Kaggle refuses, or the last try failed, or the time is up.
+        PipelineError: Kaggle refuses, the last attempt failed, or the time is up.
     """
     deadline = time.monotonic() + seconds
     zipped = folder / f"{kaggle.dataset.split('/')[1]}.zip"
-    said: set[str] = set()
-    for number in range(1, TRIES + 1):
+    printed: set[str] = set()
+    attempt = 1
+    while True:
         zipped.unlink(missing_ok=True)
         try:
-            _run_client(kaggle, zipped, deadline, said)
+            _run_client(kaggle, zipped, deadline, printed)
             _check_zip(zipped, kaggle.dataset)
             return zipped
         except subprocess.TimeoutExpired:
@@ -54,25 +47,20 @@ def download(kaggle: Kaggle, seconds: int, folder: Path) -> Path:
                 "seconds; try again, or raise run.download_deadline in params.yaml"
             ) from None
         except MayPass as problem:
-            pause = max(PAUSE * 2 ** (number - 1), problem.wait or 0) * random.uniform(1, 1.5)
-            if number == TRIES or time.monotonic() + pause >= deadline:
-                asked = f" and asks to wait {problem.wait:.0f} s" if problem.wait else ""
+            pause = max(PAUSE * 2 ** (attempt - 1), problem.wait or 0) * random.uniform(1, 1.5)
+            if attempt == TRIES or time.monotonic() + pause >= deadline:
+                wait = f" and asks to wait {problem.wait:.0f} s" if problem.wait else ""
                 raise PipelineError(
-                    f"{problem}{asked}, tries: {number}; try again later, or "
+                    f"{problem}{wait}, attempts: {attempt}; try again later, or "
                     f"{by_hand(kaggle.dataset)}"
                 ) from None
-            say(f"{problem}; next try in {pause:.3g} s")
+            say(f"{problem}; next attempt in {pause:.3g} s")
             time.sleep(pause)
-    raise AssertionError("the last try returns or raises")
+            attempt += 1
 
 
 def _check_zip(zipped: Path, dataset: str) -> None:
-    """Refuse what is no zip at all.
-
-    Raises:
-        MayPass: it may have been cut short where nobody said how long it is.
-        PipelineError: it is a page.
-    """
+    """Raise PipelineError if the file is a web page or message, MayPass if it may be truncated."""
     if zipfile.is_zipfile(zipped):
         return
     with zipped.open("rb") as file:
@@ -80,31 +68,26 @@ def _check_zip(zipped: Path, dataset: str) -> None:
     if start.startswith((b"<!doctype html", b"<html", b"{")):
         kind = "a message, not a file" if start.startswith(b"{") else "a web page"
         raise PipelineError(
-            f"what came for {dataset} is {kind}, perhaps from a proxy in between; try again, or "
+            f"the response for {dataset} is {kind}, perhaps from a proxy; try again, or "
             f"{by_hand(dataset)}"
         )
     size = zipped.stat().st_size
-    raise MayPass(f"what came for {dataset} is {size} bytes that are no whole zip")
+    raise MayPass(f"the response for {dataset} is {size} bytes, not a complete zip")
 
 
-def _run_client(kaggle: Kaggle, zipped: Path, deadline: float, said: set[str]) -> None:
+def _run_client(kaggle: Kaggle, zipped: Path, deadline: float, printed: set[str]) -> None:
     """Run the client once, in a process that ends with this call, or with this process.
 
-    Args:
-        kaggle: which data set.
-        zipped: the file that it writes.
-        deadline: until when, as of `time.monotonic`.
-        said: the client's notes that were printed before, to which new ones are added.
+    Its new notes are printed and added to `printed`.
 
     Raises:
-        subprocess.TimeoutExpired: the deadline passed; the process was killed.
-        MayPass: it failed in a way that may pass.
-        PipelineError: it failed for good.
+        subprocess.TimeoutExpired: `deadline` (of `time.monotonic`) passed.
+        PipelineError: it failed; MayPass if another attempt may succeed.
     """
     terminal = sys.stderr.isatty()
     result = zipped.parent / RESULT
     result.unlink(missing_ok=True)
-    # -P: nothing in the working folder can stand in for a module.
+    # -P: no file in the working folder can replace a module.
     command = [sys.executable, "-P", "-W", "ignore", "-m", client.__name__]
     with subprocess.Popen(
         [*command, kaggle.dataset, str(kaggle.version or ""), str(zipped.parent)],
@@ -119,17 +102,17 @@ def _run_client(kaggle: Kaggle, zipped: Path, deadline: float, said: set[str]) -
             if child.poll() is None:
                 child.kill()
                 if terminal:
-                    print(file=sys.stderr)  # leaves the line of the unfinished bar
+                    print(file=sys.stderr)  # ends the line of the progress bar
     if not result.is_file():
         raise PipelineError(
-            f"the Kaggle client ended with exit code {child.returncode} and without a word; "
+            f"the Kaggle client ended with exit code {child.returncode} and no message; "
             f"try again, or {by_hand(kaggle.dataset)}"
         )
     outcome = json.loads(result.read_text(encoding="utf-8"))
     for note in outcome["notes"]:
-        if note not in said:
+        if note not in printed:
             say(note)
-            said.add(note)
+            printed.add(note)
     if outcome["may_pass"]:
         raise MayPass(outcome["problem"], outcome["wait"])
     if outcome["problem"] is not None:
@@ -137,27 +120,20 @@ def _run_client(kaggle: Kaggle, zipped: Path, deadline: float, said: set[str]) -
 
 
 def _environment() -> dict[str, str]:
-    """The variables that the client runs with."""
-    # VERBOSE makes the client print its requests with the token in them. An empty variable, as
-    # CI sets it for a secret that it lacks, would hide a good kaggle.json.
+    """The environment variables of the client."""
+    # With VERBOSE the client prints its requests, token included. An empty variable, which CI sets
+    # for a missing secret, would hide a valid kaggle.json.
     environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith("VERBOSE") and (value.strip() or not name.startswith("KAGGLE_"))
     }
-    source_root = str(Path(__file__).resolve().parents[2])
-    paths = [source_root, os.environ.get("PYTHONPATH", "")]
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    return environment
+    paths = [SOURCE_ROOT, os.environ.get("PYTHONPATH", "")]
+    return environment | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def _wait(child: subprocess.Popen, zipped: Path, deadline: float) -> None:
-    """Wait for the end of the client, as long as bytes keep coming.
-
-    Raises:
-        subprocess.TimeoutExpired: the deadline passed.
-        MayPass: nothing has come for `STALL` seconds.
-    """
+    """Wait for the client's end; raises MayPass after `STALL` seconds without a new byte."""
     size, since = 0, time.monotonic()
     while True:
         left = min(deadline, since + STALL) - time.monotonic()
@@ -168,13 +144,13 @@ def _wait(child: subprocess.Popen, zipped: Path, deadline: float) -> None:
             now = time.monotonic()
             if now >= deadline:
                 raise
-        found = zipped.stat().st_size if zipped.exists() else 0
-        if found != size:
-            size, since = found, now
+        new_size = zipped.stat().st_size if zipped.exists() else 0
+        if new_size != size:
+            size, since = new_size, now
         elif now >= since + STALL:
-            raise MayPass(f"the connection to Kaggle stood still for {STALL:g} s") from None
+            raise MayPass(f"the connection to Kaggle stalled for {STALL:g} s") from None
 
 
 def say(message: str) -> None:
-    """Tell the user something that is no error."""
+    """Print a note that is not an error."""
     print(f"download: {message}", file=sys.stderr)

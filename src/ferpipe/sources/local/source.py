@@ -1,4 +1,4 @@
-"""Images that lie on this machine: a zip, or a folder with one folder a class."""
+"""Images on this machine: a zip or a folder, with one folder per class."""
 
 from __future__ import annotations
 
@@ -10,19 +10,11 @@ from ferpipe.sources.intake import repacking
 
 
 def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
-    """Repack `download.local.path` into the canonical archive.
-
-    Args:
-        params: the section `download`.
-        run: the section `run`; not needed here.
-        target: where the canonical archive goes.
-
-    Returns:
-        What the archive holds.
-
-    Raises:
-        PipelineError: see `repacking.repack`.
-    """
+    """Repack `download.local.path` into the canonical archive at `target`; see `repack`."""
     return repacking.repack(
-        *(Path(params.local.path), target, params.root, params.max_bad_fraction, params.limits)
+        source=Path(params.local.path),
+        target=target,
+        root=params.root,
+        max_bad_fraction=params.max_bad_fraction,
+        limits=params.limits,
     )
