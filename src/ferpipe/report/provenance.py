@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-import pandas as pd
-
 from ferpipe.core import paths
 from ferpipe.core.tables import read_table
 from ferpipe.data.index import content_digest, read_index
@@ -53,7 +51,7 @@ def read() -> Provenance:
         PipelineError: a file is missing or damaged, or a value of params.yaml is not allowed.
     """
     experiment = read_experiment(paths.PARAMS)
-    index = pd.DataFrame(read_index(paths.INDEX))
+    index = read_index(paths.INDEX)
     split = read_table(paths.SPLIT, paths.SPLIT_COLUMNS)
     content = content_digest(zip(index["path"], index["sha256"], strict=True))
     known = {key: bool((split[key] != "").all()) for key in ("subject", "sequence")}

@@ -1,1 +1,1 @@
-"""Who trains, who chooses, who tests: grouped stratified assignment, folds, and the leak audit."""
+"""Stratified and grouped assignment to splits and folds, and the leak audit."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import pandas as pd
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.core.paths import SPLITS
@@ -13,125 +13,98 @@ from ferpipe.params.split import Split
 from ferpipe.splitting import stratify
 
 
-@dataclass(frozen=True)
-class Row:
-    """A row of split.csv; subject and sequence are empty where the name does not tell."""
-
-    path: str
-    label: str
-    subject: str
-    sequence: str
-    split: str
-
-
 def assign(
     paths: Sequence[str], params: Split, repeats: Mapping[str, str] | None = None
-) -> list[Row]:
+) -> pd.DataFrame:
     """Assign every image to train, val or test.
 
     Args:
         paths: `<label>/<file>` of each image.
         params: the section `split`.
-        repeats: for each image that repeats an earlier one, the path of that one, as
-            `near_duplicates.repeats` gives them; they stay together whatever they are grouped by.
+        repeats: path of each image that repeats an earlier one -> path of that one, as
+            `near_duplicates.repeats` gives them; they stay in one split.
 
     Returns:
-        One row an image, in the order of `paths`.
+        The table of split.csv, in the order of `paths`.
 
     Raises:
-        PipelineError: a name does not say its group, or there are too few images or groups of a
-            class for the splits asked for.
+        PipelineError: a name does not state its group, or a class has too few images or groups.
     """
-    labels = [path.split("/", 1)[0] for path in paths]
-    subjects, sequences = zip(
-        *(subject_and_sequence(path, params.name_pattern) for path in paths), strict=True
-    )
-    groups = {"none": paths, "sequence": sequences, "subject": subjects}[params.group_by]
-    if "" in groups:
-        path = paths[groups.index("")]
+    table = pd.DataFrame({"path": paths, "label": [path.partition("/")[0] for path in paths]})
+    names = [subject_and_sequence(path, params.name_pattern) for path in paths]
+    table[["subject", "sequence"]] = pd.DataFrame(names, dtype="str")
+    groups = table["path" if params.group_by == "none" else params.group_by]
+    unknown = table.loc[groups == "", "path"]
+    if len(unknown):
         raise PipelineError(
-            f"split.group_by = {params.group_by!r}, but {groups.count('')} of {len(paths)} names "
-            f"do not say their {params.group_by}, such as {path}; change split.name_pattern, or "
-            "set split.group_by to 'none'"
+            f"split.group_by = {params.group_by!r}, but {len(unknown)} of {len(paths)} names do "
+            f"not state their {params.group_by}, such as {unknown.iloc[0]}; change "
+            "split.name_pattern, or set split.group_by to 'none'"
         )
-    groups = stratify.join_repeats(groups, paths, repeats or {})
-    _check_enough(labels, groups, params)
-
-    if params.folds is None:
-        shares = [1 - params.test_size - params.val_size, params.val_size, params.test_size]
-        parts = _parts(labels, groups, shares, params)
-    else:
-        fold_of = _parts(labels, groups, [1 / params.folds] * params.folds, params)
-        rest = [image for image, fold in enumerate(fold_of) if fold != params.fold]
-        val_share = params.val_size / (1 - 1 / params.folds)
-        assigned = _parts(
-            [labels[image] for image in rest],
-            [groups[image] for image in rest],
-            [1 - val_share, val_share],
-            params,
-        )
-        parts = [SPLITS.index("test")] * len(paths)
-        for image, part in zip(rest, assigned, strict=True):
-            parts[image] = part
-    names = [SPLITS[part] for part in parts]
-    _check_every_class(labels, names, params)
-    return [Row(*row) for row in zip(paths, labels, subjects, sequences, names, strict=True)]
+    grouped = pd.DataFrame(
+        {"label": table["label"], "group": stratify.join_repeats(groups, paths, repeats or {})}
+    )
+    _check_enough(grouped, params)
+    table["split"] = _splits(grouped, params)
+    _check_every_class(table, params)
+    return table
 
 
 def subject_and_sequence(path: str, pattern: str) -> tuple[str, str]:
-    """Subject and sequence of an image, from its file name; empty where it does not tell.
-
-    Args:
-        path: `<label>/<file>`.
-        pattern: `split.name_pattern`.
-    """
-    match = re.match(pattern, path.split("/", 1)[1])
-    found = match.groupdict(default="") if match else {}
-    return found.get("subject", ""), found.get("sequence", "")
+    """Read subject and sequence from the file name of `<label>/<file>`; "" if it has none."""
+    match = re.match(pattern, path.partition("/")[2])
+    groups = match.groupdict(default="") if match else {}
+    return groups.get("subject", ""), groups.get("sequence", "")
 
 
-def _parts(
-    labels: Sequence[str], groups: Sequence[str], shares: Sequence[float], params: Split
-) -> list[int]:
-    """Stratified assignment to the parts with a share above 0; the others stay empty."""
-    used = [part for part, share in enumerate(shares) if share > 0]
-    shares = [shares[part] for part in used]
+def _splits(grouped: pd.DataFrame, params: Split) -> pd.Series:
+    """The split of each row of `grouped` (label, group)."""
+    if params.folds is None:
+        fractions = [1 - params.test_size - params.val_size, params.val_size, params.test_size]
+        return _parts(grouped, fractions, params).map(dict(enumerate(SPLITS)))
+    folds = _parts(grouped, [1 / params.folds] * params.folds, params)
+    val = params.val_size / (1 - 1 / params.folds)  # of the images outside the test fold
+    rest = _parts(grouped[folds != params.fold], [1 - val, val], params)
+    return rest.map(dict(enumerate(SPLITS))).reindex(grouped.index, fill_value="test")
+
+
+def _parts(grouped: pd.DataFrame, fractions: Sequence[float], params: Split) -> pd.Series:
+    """Stratified assignment to parts; those with a fraction of 0 stay empty."""
+    used = [part for part, fraction in enumerate(fractions) if fraction > 0]
+    fractions = [fractions[part] for part in used]
     if params.group_by == "none":
-        # Each group is a single image, but for those that are there more than once.
-        label_of = {}
-        for label, group in zip(labels, groups, strict=True):
-            label_of.setdefault(group, label)
-        assigned = stratify.assign_images(list(label_of.values()), shares, params.seed)
-        part_of = dict(zip(label_of, assigned, strict=True))
-        parts = [part_of[group] for group in groups]
+        # A group is a single image, or all images that repeat it.
+        images = grouped.drop_duplicates("group")
+        parts = stratify.assign_images(images["label"].tolist(), fractions, params.seed)
+        assigned = grouped["group"].map(dict(zip(images["group"], parts, strict=True)))
     else:
-        parts = stratify.assign_groups(labels, groups, shares, params.seed)
-    return [used[part] for part in parts]
+        labels, groups = grouped["label"].tolist(), grouped["group"].tolist()
+        parts = stratify.assign_groups(labels, groups, fractions, params.seed)
+        assigned = pd.Series(parts, index=grouped.index)
+    return assigned.map(dict(enumerate(used)))
 
 
-def _check_enough(labels: Sequence[str], groups: Sequence[str], params: Split) -> None:
-    """Refuse what cannot work: fewer images or groups of a class than there are parts."""
-    what = {"none": "images"}.get(params.group_by, f"{params.group_by}s")
+def _check_enough(grouped: pd.DataFrame, params: Split) -> None:
+    """Refuse fewer images or groups of a class than there are parts."""
+    unit = "images" if params.group_by == "none" else f"{params.group_by}s"
     parts = (params.folds or 2) + (params.val_size > 0)
-    wish = f"{params.folds} folds" if params.folds else "a test share"
-    wish += " and a val share" if params.val_size > 0 else ""
-    distinct = set(zip(labels, groups, strict=True))
-    for label, count in sorted(Counter(label for label, _ in distinct).items()):
+    purpose = f"{params.folds} folds" if params.folds else "a test share"
+    purpose += " and a val share" if params.val_size > 0 else ""
+    for label, count in grouped.groupby("label")["group"].nunique().items():
         if count < parts:
             raise PipelineError(
-                f"class {label} has {count} {what}, {parts} or more are needed for {wish}; "
+                f"class {label} has {count} {unit}, {parts} or more are needed for {purpose}; "
                 "add images, or lower split.folds or split.val_size"
             )
 
 
-def _check_every_class(labels: Sequence[str], names: Sequence[str], params: Split) -> None:
+def _check_every_class(table: pd.DataFrame, params: Split) -> None:
     """Refuse a split that lacks a class."""
-    wanted = [name for name in SPLITS if name != "val" or params.val_size > 0]
-    counts = Counter(zip(names, labels, strict=True))
-    for name in wanted:
-        for label in sorted(set(labels)):
-            if not counts[name, label]:
+    counts = pd.crosstab(table["split"], table["label"])
+    for name in SPLITS if params.val_size > 0 else ("train", "test"):
+        for label, total in counts.sum().items():
+            if name not in counts.index or not counts.loc[name, label]:
                 raise PipelineError(
-                    f"{name} got no image of class {label} ({Counter(labels)[label]} images); try "
-                    "another split.seed, or larger split.test_size and split.val_size"
+                    f"{name} got no image of class {label} ({total} images); try another "
+                    "split.seed, or larger split.test_size and split.val_size"
                 )

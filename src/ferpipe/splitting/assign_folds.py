@@ -1,4 +1,4 @@
-"""Assigning the images to the folds of the cross-validation."""
+"""The assignment of the images to the folds of the cross-validation."""
 
 from __future__ import annotations
 
@@ -10,33 +10,19 @@ from ferpipe.params.reader import checked
 from ferpipe.params.split import Split
 from ferpipe.splitting.assign import assign
 
-# Keys of the section `split` that the cross-validation replaces or does not use.
+# Keys of the section `split` that the cross-validation replaces.
 REPLACED = ("seed", "test_size", "folds", "fold")
 
 
 def assign_folds(
     paths: Sequence[str], params: Split, seed: int, repeats: Mapping[str, str] | None = None
 ) -> FoldTable:
-    """Assign the images to the folds of one seed.
-
-    Args:
-        paths: `<label>/<file>` of each image.
-        params: the section `split`; the keys in `REPLACED` are replaced.
-        seed: one of cv.seeds.
-        repeats: the images that repeat an earlier one, as `near_duplicates.repeats` gives them.
-
-    Raises:
-        PipelineError: see `assign`.
-    """
-    folds = []
+    """Assign the images to the folds of one seed; see `assign`, also for what it raises."""
+    splits = []
     for fold in range(FOLDS):
         values = params.model_dump() | {"seed": seed, "folds": FOLDS, "fold": fold}
-        each = checked(values, Split, PARAMS, prefix="split")
-        folds.append(assign(paths, each, repeats))
-    return FoldTable(
-        paths=[row.path for row in folds[0]],
-        labels=[row.label for row in folds[0]],
-        subjects=[row.subject for row in folds[0]],
-        sequences=[row.sequence for row in folds[0]],
-        splits=[[row.split for row in rows] for rows in folds],
-    )
+        section = checked(values, Split, PARAMS, prefix="split")
+        table = assign(paths, section, repeats)
+        splits.append(table["split"].tolist())
+    facts = (table[name].tolist() for name in ("path", "label", "subject", "sequence"))
+    return FoldTable(*facts, splits)

@@ -1,132 +1,109 @@
-"""The leak audit: what training shares with the held-out images."""
+"""The leak audit: what training and the held-out images have in common."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+
+import pandas as pd
 
 from ferpipe.core import paths
-from ferpipe.splitting import audit, near_duplicates
-from ferpipe.splitting.assign import Row
-from ferpipe.splitting.near_duplicates import SEEN, Pair
+from ferpipe.splitting.near_duplicates import TRAINING
 
-# A larger share of held-out images that training knows something of is worth a warning.
-WORTH_A_WARNING = 0.01
+# A larger fraction of held-out images with relatives in training is worth a warning.
+DOUBTFUL_LEAK = 0.01
 
 
 def summary(
-    rows: Sequence[Row], pairs: Sequence[near_duplicates.Pair], repeats: Mapping[str, str]
+    table: pd.DataFrame, pairs: pd.DataFrame, repeats: Mapping[str, str]
 ) -> dict[str, object]:
-    """Tell how the split came out.
+    """Summarise a split.
 
-    Held out are val and test. What val shares with train counts, and what test shares with train
-    or val: val chooses, and a solved head has learned from it in the end.
+    Held out are val and test. For test, val counts as training too: it selects the epoch, and a
+    solved head is refit on it.
 
     Args:
-        rows: who is in which split.
-        pairs: the closest pairs, one for each held-out image.
+        table: as in split.csv.
+        pairs: as `near_duplicates.closest` gives them.
         repeats: the images that repeat an earlier one.
 
     Returns:
-        Images of each split; the shares (0..1) of held-out images whose subject or sequence is in
-        training too, null where names do not tell, and of those that have a near-duplicate there;
-        how many images repeat another one; and whether test also chooses.
+        The content of data/split_audit.json: images of each split; fractions (0..1) of held-out
+        images with their subject, their sequence or a near-duplicate in training, None where names
+        do not state it; the number of repeated images; whether test also selects the epoch.
     """
-    sizes = Counter(row.split for row in rows)
-    table = [asdict(row) for row in rows]
+    sizes = table["split"].value_counts()
     return {
-        **{name: sizes[name] for name in paths.SPLITS},
-        "classes": len({row.label for row in rows}),
+        **{name: int(sizes.get(name, 0)) for name in paths.SPLITS},
+        "classes": table["label"].nunique(),
         "repeated_images": len(repeats),
-        "held_out_sharing_subject": audit.share(table, "subject"),
-        "held_out_sharing_sequence": audit.share(table, "sequence"),
-        "held_out_near_duplicates": sum(pair.near for pair in pairs) / len(pairs),
-        "selected_on_test": sizes["val"] == 0,
+        "held_out_sharing_subject": shared_fraction(table, "subject"),
+        "held_out_sharing_sequence": shared_fraction(table, "sequence"),
+        "held_out_near_duplicates": float(pairs["near_duplicate"].mean()),
+        "selected_on_test": "val" not in sizes,
     }
+
+
+def shared_fraction(table: pd.DataFrame, key: str) -> float | None:
+    """The fraction of held-out images whose subject or sequence (`key`) is in training too."""
+    if (table[key] == "").any():
+        return None
+    shared = [
+        table.loc[table["split"] == name, key].isin(table.loc[table["split"].isin(earlier), key])
+        for name, earlier in TRAINING.items()
+    ]
+    return float(pd.concat(shared).mean())
 
 
 def lines(facts: Mapping[str, object], group_by: str) -> list[str]:
-    """What the stage prints.
-
-    Args:
-        facts: as `summary` gives them.
-        group_by: `split.group_by`.
-    """
+    """What the stage prints of a summary; `group_by` is `split.group_by`."""
     sizes = ", ".join(f"{name} {facts[name]}" for name in paths.SPLITS)
-    told = [f"{sizes} images, grouped by {group_by}"]
+    text = [f"{sizes} images, grouped by {group_by}"]
     if facts["repeated_images"]:
-        told.append(
-            f"images that repeat another one pixel by pixel: {facts['repeated_images']}; each is "
-            "in the split of that one"
+        text.append(
+            f"{facts['repeated_images']} images repeat another one exactly; each is in its split"
         )
-    shares = {
+    fractions = {
         "share their subject with training": facts["held_out_sharing_subject"],
         "share their sequence with training": facts["held_out_sharing_sequence"],
-        "have a near-duplicate in training, by their pixels": facts["held_out_near_duplicates"],
+        "have a near-duplicate in training": facts["held_out_near_duplicates"],
     }
-    known = {what: share for what, share in shares.items() if share is not None}
-    told += [f"{share:.1%} of the held-out images {what}" for what, share in known.items()]
-    told.append(f"the closest pairs are in {paths.CLOSEST_PAIRS}")
-    if max(known.values()) > WORTH_A_WARNING:
-        told.append(
-            "WARNING: training knows who or what the held-out images show, so accuracy on them "
-            "will say little about people never seen"
+    known = {what: fraction for what, fraction in fractions.items() if fraction is not None}
+    text += [f"{fraction:.1%} of the held-out images {what}" for what, fraction in known.items()]
+    text.append(f"the closest pairs are in {paths.CLOSEST_PAIRS}")
+    if max(known.values()) > DOUBTFUL_LEAK:
+        text.append(
+            "WARNING: held-out images have relatives in training, so accuracy on them says little "
+            "about people never seen"
         )
     if facts["selected_on_test"]:
-        told.append(
-            "WARNING: val_size is 0, so test also chooses the epoch; its metrics will be optimistic"
+        text.append(
+            "WARNING: val_size is 0, so test also selects the epoch; its metrics are optimistic"
         )
-    return told
+    return text
 
 
-Rows = Sequence[Mapping[str, str]]
-
-
-def share(rows: Rows, key: str) -> float | None:
-    """The share (0..1) of held-out images whose subject or sequence is in training too.
+def pair_table(pairs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The table of closest_pairs.csv.
 
     Args:
-        rows: the rows of split.csv.
-        key: "subject" or "sequence".
+        pairs: as `near_duplicates.closest` gives them.
+        table: as in split.csv.
 
     Returns:
-        None where not every name tells it.
+        A row a pair; `shared` is what the names state: sequence, subject, neither or unknown.
     """
-    if not all(row[key] for row in rows):
-        return None
-    found = []
-    for name, earlier in SEEN.items():
-        known = {row[key] for row in rows if row["split"] in earlier}
-        found += [row[key] in known for row in rows if row["split"] == name]
-    return sum(found) / len(found)
-
-
-def pair_rows(pairs: Iterable[Pair], rows: Rows) -> list[tuple[object, ...]]:
-    """Rows of closest_pairs.csv.
-
-    Args:
-        pairs: as `closest` gives them.
-        rows: the rows of split.csv.
-
-    Returns:
-        One row a pair; `shared` says what the names tell: sequence, subject or neither, or
-        unknown.
-    """
-    return [
-        (
-            *(rows[pair.image][key] for key in ("path", "label", "split")),
-            *(rows[pair.closest][key] for key in ("path", "label", "split")),
-            f"{pair.similarity:.4f}",
-            *(str(value).lower() for value in (pair.mirrored, pair.near)),
-            _shared(rows[pair.image], rows[pair.closest]),
-        )
-        for pair in pairs
-    ]
-
-
-def _shared(one: Mapping[str, str], other: Mapping[str, str]) -> str:
-    for key in ("sequence", "subject"):
-        if one[key] and one[key] == other[key]:
-            return key
-    return "neither" if one["subject"] and other["subject"] else "unknown"
+    held_out = table.iloc[pairs["image"]].reset_index(drop=True)
+    closest = table.iloc[pairs["closest"]].reset_index(drop=True)
+    known = (held_out["subject"] != "") & (closest["subject"] != "")
+    shared = known.map({True: "neither", False: "unknown"})
+    for key in ("subject", "sequence"):
+        same = (held_out[key] != "") & (held_out[key] == closest[key])
+        shared = shared.mask(same, key)
+    columns = ["path", "label", "split"]
+    return held_out[columns].assign(
+        **{f"closest_{name}": closest[name] for name in columns},
+        similarity=[f"{similarity:.4f}" for similarity in pairs["similarity"]],
+        mirrored=pairs["mirrored"].reset_index(drop=True),
+        near_duplicate=pairs["near_duplicate"].reset_index(drop=True),
+        shared=shared,
+    )

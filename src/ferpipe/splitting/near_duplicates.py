@@ -1,10 +1,9 @@
-"""Near-duplicates of the held-out images in training, found from the pixels alone.
+"""Near-duplicates of the held-out images in training, found by their pixels alone.
 
-Every image becomes a 12x12 thumbnail of which only the edges are compared (its discrete Laplacian),
-as they are or mirrored, by their correlation. What names say of subjects and sequences is in
-`audit`.
+Every image becomes a 12x12 thumbnail. Only its edges are compared (its discrete Laplacian), plain
+and mirrored, by their correlation. What file names state is in `audit`.
 
-How that agrees with names that tell the truth, 80/20 over single images, near from 0.93:
+Agreement with names, split 80/20 over single images, near-duplicate from 0.93:
 
 | images | own sequence in training | near-duplicate there | precision | recall |
 | --- | --- | --- | --- | --- |
@@ -12,43 +11,45 @@ How that agrees with names that tell the truth, 80/20 over single images, near f
 | drawn faces of 300 people, seeds 1 and 2 | 96.3% | 96.3% | 100% | 100% |
 | drawn faces of 999 people, seed 1 | 95.8% | 95.9% | 99.9% | 100% |
 
-With subjects kept apart, 0% of CK+ have one (the nearest two people come to 0.912), and 0.3% of the
-drawn faces of 999 people, who are that much alike. Gray values instead of edges agree less.
+Split by subject, no image of CK+ has one (the most similar pair of two people has 0.912), and 0.3%
+of the drawn faces of 999 people do. Gray values instead of edges agree less.
 
-Correlation is computed from whole numbers below 2**53, so it is exact up to the last division and
-the same on any processor, whatever the order of the sums.
+The correlation is computed from integers below 2**53. It is exact up to the last division, so it
+is the same on any processor and for any order of the sums.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
-from ferpipe.core import files
 from ferpipe.core.errors import PipelineError
 from ferpipe.core.paths import CACHE, INDEX
+from ferpipe.core.tables import write_table
 from ferpipe.data import archive, images
 
 SIDE = 12
 NEAR = 0.93
-# What a held-out split must not share: val has chosen, and a solved head has learned from it too.
-SEEN = {"val": ("train",), "test": ("train", "val")}
-# Correlations held at a time, so that memory does not grow with the square of the images.
+# Held-out split -> the splits that count as its training: val selects, and a solved head is refit
+# on it.
+TRAINING = {"val": ("train",), "test": ("train", "val")}
+# Correlations in memory at a time, so that memory does not grow with the square of the images.
 BLOCK = 4_000_000
 CONFLICTS = CACHE / "conflicts.csv"
 
 
 @dataclass(frozen=True)
 class Fingerprints:
-    """The fingerprints of all images.
+    """The fingerprints of n images.
 
     Args:
-        digests: of the decoded pixels (n); the same for the same image in another file format.
+        digests: of the decoded pixels (n); equal for the same image in another file format.
         thumbnails: uint8 (n, SIDE, SIDE), gray.
     """
 
@@ -56,37 +57,11 @@ class Fingerprints:
     thumbnails: np.ndarray
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A held-out image and the one most like it in training.
-
-    Args:
-        image: number of the held-out image.
-        closest: number of the other; the first of several that are as near.
-        similarity: correlation of their edges, -1..1; 0 where one of them has none.
-        mirrored: whether it is the mirror image that is so near.
-    """
-
-    image: int
-    closest: int
-    similarity: float
-    mirrored: bool
-
-    @property
-    def near(self) -> bool:
-        """Whether the two are near-duplicates."""
-        return self.similarity >= NEAR
-
-
 def fingerprints(archive_path: Path, paths: Sequence[str]) -> Fingerprints:
-    """Compute the fingerprints of every image in one pass.
-
-    Args:
-        archive_path: the canonical archive.
-        paths: what it should hold, in its order.
+    """Compute the fingerprints of every image of the canonical archive.
 
     Raises:
-        PipelineError: it holds something else.
+        PipelineError: the archive does not contain exactly `paths`, in this order.
     """
     digests, thumbnails = [], []
     source = archive.read_images(archive_path)
@@ -104,100 +79,112 @@ def fingerprints(archive_path: Path, paths: Sequence[str]) -> Fingerprints:
         thumbnails.append(images.square(image, SIDE, "grayscale")[:, :, 0])
     if len(digests) != len(paths):
         raise PipelineError(
-            f"{INDEX} names {len(paths)} images, {archive_path} holds {len(digests)}; "
+            f"{INDEX} lists {len(paths)} images, {archive_path} contains {len(digests)}; "
             "run `dvc repro --force`"
         )
     return Fingerprints(digests, np.stack(thumbnails))
 
 
 def repeats(paths: Sequence[str], digests: Sequence[str]) -> dict[str, str]:
-    """Find the images that are there more than once.
+    """Find images that occur more than once.
 
     Args:
         paths: `<label>/<file>` of each image.
-        digests: of their pixels, as `fingerprints` gives them.
+        digests: of their pixels.
 
     Returns:
-        For each image that repeats an earlier one, the first that has its pixels.
+        Path of each image that repeats an earlier one -> path of the first with its pixels.
 
     Raises:
         PipelineError: two of them have different labels.
     """
-    first: dict[str, str] = {}
-    found = {
-        path: first[digest]
-        for path, digest in zip(paths, digests, strict=True)
-        if first.setdefault(digest, path) != path
-    }
-    conflicts = [
-        pair for pair in found.items() if pair[0].split("/", 1)[0] != pair[1].split("/", 1)[0]
-    ]
-    if conflicts:
-        files.write_csv(CONFLICTS, ("path", "same_image_as"), conflicts)
-        path, other = conflicts[0]
+    table = pd.DataFrame({"path": paths, "same_image_as": paths, "digest": digests})
+    table["same_image_as"] = table.groupby("digest")["path"].transform("first")
+    table = table.loc[table["path"] != table["same_image_as"], ["path", "same_image_as"]]
+    labels = table.apply(lambda column: column.str.partition("/")[0])
+    conflicts = table[labels["path"] != labels["same_image_as"]]
+    if len(conflicts):
+        write_table(CONFLICTS, conflicts)
+        path, other = conflicts.iloc[0]
         more = f"; {len(conflicts)} such pairs are in {CONFLICTS}" if len(conflicts) > 1 else ""
         raise PipelineError(
             f"{other} and {path} are the same image with different labels; remove at least one "
             f"of them from the source{more}"
         )
-    return found
+    return dict(table.itertuples(index=False))
 
 
-def closest(thumbnails: np.ndarray, splits: Sequence[str]) -> list[Pair]:
-    """Find for each held-out image the one most like it in training.
+def closest(thumbnails: np.ndarray, splits: Sequence[str]) -> pd.DataFrame:
+    """Find the training image that is most similar to each held-out image.
 
     Args:
         thumbnails: uint8 (n, SIDE, SIDE), as `fingerprints` gives them.
         splits: the split of each image.
 
     Returns:
-        A pair for each image of val and test, the nearest pair first, ties in the images' order.
+        A row an image of val and test, the most similar first, then in the order of the images:
+        `image` and `closest` are indices, of several equally similar ones the first; `similarity`
+        is the correlation of their edges, -1..1, and 0 if an image has none; `mirrored` whether
+        one of them was mirrored; `near_duplicate` whether the similarity is NEAR or more.
     """
     names = np.asarray(splits)
-    found: list[Pair] = []
+    blocks: list[pd.DataFrame] = []
     total = int((names != "train").sum())
     with tqdm(total=total, desc="comparing", unit="image", disable=None, leave=False) as bar:
-        for name, earlier in SEEN.items():
-            held, seen = np.flatnonzero(names == name), np.flatnonzero(np.isin(names, earlier))
-            for block in _closest(thumbnails, held, seen):
-                found += block
-                bar.update(len(block))
-    return sorted(found, key=lambda pair: (-pair.similarity, pair.image))
+        for name, earlier in TRAINING.items():
+            held_out = np.flatnonzero(names == name)
+            training = np.flatnonzero(np.isin(names, earlier))
+            edges = _edges(thumbnails[training])
+            step = max(1, BLOCK // len(training))
+            for start in range(0, len(held_out), step):
+                indices = held_out[start : start + step]
+                blocks.append(_closest(thumbnails[indices], indices, training, *edges))
+                bar.update(len(indices))
+    pairs = pd.concat(blocks).sort_values(["similarity", "image"], ascending=[False, True])
+    return pairs.assign(near_duplicate=pairs["similarity"] >= NEAR).reset_index(drop=True)
 
 
-def _closest(thumbnails: np.ndarray, held: np.ndarray, seen: np.ndarray) -> Iterator[list[Pair]]:
-    """The nearest of the images `seen` to each of `held`, a block of them at a time."""
-    training, lengths = _edges(thumbnails[seen])
-    step = max(1, BLOCK // len(seen))
-    for start in range(0, len(held), step):
-        numbers = held[start : start + step]
-        straight, own_lengths = _edges(thumbnails[numbers])
-        plain = straight @ training.T
-        mirrored = _edges(thumbnails[numbers, :, ::-1])[0] @ training.T
-        nearest = (np.maximum(plain, mirrored) / lengths).argmax(axis=1)
-        at = np.arange(len(numbers)), nearest
-        products = np.maximum(plain[at], mirrored[at])
-        yield [
-            Pair(int(number), int(seen[other]), float(similarity), bool(turned))
-            for number, other, similarity, turned in zip(
-                *(numbers, nearest, products / lengths[nearest] / own_lengths),
-                mirrored[at] > plain[at],
-                strict=True,
-            )
-        ]
+def _closest(
+    thumbnails: np.ndarray,
+    held_out: np.ndarray,
+    training: np.ndarray,
+    edges: np.ndarray,
+    norms: np.ndarray,
+) -> pd.DataFrame:
+    """The rows of `closest` for the thumbnails of some held-out images.
+
+    Args:
+        thumbnails: uint8 (m, SIDE, SIDE), of the held-out images.
+        held_out: their indices (m).
+        training: indices of the training images (t).
+        edges: of the training images (t, 100), with their norms (t), as `_edges` gives them.
+        norms: see above.
+    """
+    own, own_norms = _edges(thumbnails)
+    plain = own @ edges.T
+    mirrored = _edges(thumbnails[:, :, ::-1])[0] @ edges.T
+    nearest = (np.maximum(plain, mirrored) / norms).argmax(axis=1)
+    at = np.arange(len(held_out)), nearest
+    return pd.DataFrame(
+        {
+            "image": held_out,
+            "closest": training[nearest],
+            "similarity": np.maximum(plain[at], mirrored[at]) / norms[nearest] / own_norms,
+            "mirrored": mirrored[at] > plain[at],
+        }
+    )
 
 
 def _edges(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Whole numbers, float64 (n, 100), whose products are the covariances of Laplacians.
+    """Integers as float64 (n, 100) whose products are the covariances of Laplacians; their norms.
 
-    Returns:
-        They and their lengths (n), 1 where all are 0.
+    A norm of 0 is replaced by 1.
     """
     gray = thumbnails.astype(np.int64)
     inner = 4 * gray[:, 1:-1, 1:-1]
     inner -= gray[:, :-2, 1:-1] + gray[:, 2:, 1:-1] + gray[:, 1:-1, :-2] + gray[:, 1:-1, 2:]
     flat = inner.reshape(len(gray), -1)
     centred = flat.shape[1] * flat - flat.sum(axis=1, keepdims=True)
-    lengths = np.sqrt((centred**2).sum(axis=1).astype(np.float64))
-    lengths[lengths == 0] = 1.0
-    return centred.astype(np.float64), lengths
+    norms = np.sqrt((centred**2).sum(axis=1).astype(np.float64))
+    norms[norms == 0] = 1.0
+    return centred.astype(np.float64), norms

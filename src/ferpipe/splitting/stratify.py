@@ -1,6 +1,6 @@
-"""Stratified assignment of images, or whole groups (people), to parts: train, val, test, folds.
+"""Stratified assignment of images, or of whole groups such as people, to splits or folds.
 
-Plain Python numbers, exact sums and one seeded generator: the same parts on any machine.
+Python integers, exact sums and one seeded generator give the same parts on any machine.
 """
 
 from __future__ import annotations
@@ -15,14 +15,11 @@ RESTARTS = 32
 
 
 def quotas(total: int, shares: Sequence[float]) -> list[int]:
-    """Whole numbers that sum to `total`, as near to `total * share` as can be.
+    """Divide `total` into integers by largest remainder; the earlier part wins a tie.
 
     Args:
         total: what is divided.
-        shares: what each part should get; they sum to 1.
-
-    Returns:
-        One count a part, by largest remainder (the earlier part wins a tie).
+        shares: the fraction of each part; they sum to 1.
     """
     exact = [total * share for share in shares]
     counts = [math.floor(value + 1e-9) for value in exact]
@@ -35,12 +32,12 @@ def quotas(total: int, shares: Sequence[float]) -> list[int]:
 def join_repeats(
     groups: Sequence[str], paths: Sequence[str], repeats: Mapping[str, str]
 ) -> list[str]:
-    """Join the groups that hold the same image, so that it cannot come to be in two parts.
+    """Join groups that contain the same image, so that it stays in one part.
 
     Args:
         groups: the group of each image.
         paths: the path of each image.
-        repeats: for each image that repeats an earlier one, the path of that one.
+        repeats: path of each image that repeats an earlier one -> path of that one.
 
     Returns:
         The group of each image; joined ones have the name of one of them.
@@ -63,12 +60,12 @@ def join_repeats(
 def assign_images(labels: Sequence[str], shares: Sequence[float], seed: int) -> list[int]:
     """Assign single images, stratified by class.
 
-    Each part has exactly its quota of all images, and of each class its quota within one or two.
+    Each part gets exactly its quota of all images, and its quota of each class within two images.
 
     Args:
         labels: the class of each image.
-        shares: what each part should get; they sum to 1.
-        seed: another seed, another assignment.
+        shares: the fraction of each part; they sum to 1.
+        seed: of the random order.
 
     Returns:
         The part of each image, an index into `shares`.
@@ -83,7 +80,7 @@ def assign_images(labels: Sequence[str], shares: Sequence[float], seed: int) -> 
     left = len(labels)
     for part, size in enumerate(quotas(len(labels), shares)):
         classes = sorted(waiting)
-        # Shares of what is left, so that rounding in one part is made good in the next.
+        # Fractions of the rest, so that the next part corrects the rounding of this one.
         counts = quotas(size, [len(waiting[label]) / left for label in classes]) if left else []
         for label, count in zip(classes, counts, strict=False):
             for image in waiting[label][:count]:
@@ -96,17 +93,17 @@ def assign_images(labels: Sequence[str], shares: Sequence[float], seed: int) -> 
 def assign_groups(
     labels: Sequence[str], groups: Sequence[str], shares: Sequence[float], seed: int
 ) -> list[int]:
-    """Assign whole groups (subjects, sequences), each part near its share of every class.
+    """Assign whole groups (subjects, sequences), stratified by class.
 
-    Greedy: the largest group first, each to the part where it brings class counts and size
-    nearest to their targets (chi-squared); the best of several shuffles is kept. The idea is that
-    of scikit-learn's StratifiedGroupKFold, for parts of any size.
+    Greedy: the largest group first, each to the part whose class counts and size it brings nearest
+    to their targets (chi-squared). The best of several random orders is kept. Like scikit-learn's
+    StratifiedGroupKFold, but for parts of any size.
 
     Args:
         labels: the class of each image.
-        groups: the group of each image; images of one group are never divided.
-        shares: what each part should get; they sum to 1.
-        seed: another seed, another assignment.
+        groups: the group of each image; a group is never divided.
+        shares: the fraction of each part; they sum to 1.
+        seed: of the random orders.
 
     Returns:
         The part of each image, an index into `shares`.
@@ -137,11 +134,11 @@ def _assign_in_order(
     members: dict[str, Counter[str]],
     targets: list[dict[str | None, float]],
 ) -> tuple[dict[str, int], float]:
-    """Assign groups one by one; return the part of each and how far the end is from the targets."""
+    """Assign groups one by one; return the part of each and the deviation from the targets."""
     counts: list[Counter[str | None]] = [Counter() for _ in targets]
     part_of = {}
     for name in order:
-        # None stands for all classes together, the part's size.
+        # The key None is the size of the part.
         adds = [*members[name].items(), (None, members[name].total())]
         costs = [
             math.fsum(

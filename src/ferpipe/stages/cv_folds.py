@@ -20,7 +20,7 @@ def main() -> None:
     """Read index, images and params, write `data/cv/folds/seed-<seed>.csv`."""
     seeds = read_section(paths.PARAMS, "cv", CrossValidation).seeds
     params = read_section(paths.PARAMS, "split", Split)
-    images = [row["path"] for row in read_index(paths.INDEX)]
+    images = read_index(paths.INDEX)["path"].tolist()
     digests = near_duplicates.fingerprints(paths.IMAGES, images).digests
     repeats = near_duplicates.repeats(images, digests)
     with files.scratch(paths.CV_FOLDS) as temporary:
