@@ -17,7 +17,7 @@ from sklearn.linear_model import RidgeClassifier
 
 from ferpipe.params.download import Download, Expect, Kaggle, Limits, Local, Sample
 from ferpipe.params.run import Run
-from ferpipe.sources.sample import face, people, raster, source
+from ferpipe.sources.sample import face, people, person, source
 
 CLASSES = ["anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise"]
 RUN = Run(workers=1, download_deadline=60, checkpoint_seconds=0)
@@ -45,16 +45,16 @@ def faces() -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def someone() -> raster.Person:
-    return people.draw_person(lambda name, low, high: 0 if "has" in name else (low + high) // 2)
+def someone() -> person.Person:
+    return person.draw_person(lambda name, low, high: 0 if "has" in name else (low + high) // 2)
 
 
-def portrait(person: raster.Person, **units: tuple[int, int]) -> np.ndarray:
+def portrait(who: person.Person, **units: tuple[int, int]) -> np.ndarray:
     """One upright, evenly lit picture; `au12=(100, 0)` pulls the viewer's left mouth corner."""
     zero = np.zeros(1, np.int64)
-    shots = raster.Shots(zero, zero, zero, zero + 1024, zero, zero, zero, zero, zero + 100)
+    shots = person.Shots(zero, zero, zero, zero + 1024, zero, zero, zero, zero, zero + 100)
     actions = {int(name[2:]): np.array([sides]) for name, sides in units.items()}
-    return face.draw(person, shots, actions)[0].astype(int)
+    return face.draw(who, shots, actions)[0].astype(int)
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Drawing a face from facial action units; see `raster` for lengths, tones and intensities."""
+"""Draws a face from facial action units; `raster` has the units of lengths and tones."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from ferpipe.sources.sample.raster import (
     on_side,
 )
 
-# The action units (FACS numbers) that move something in the picture.
+# The action units (FACS numbers) that change the picture.
 ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 20, 23, 24, 25, 26)
 
 
 def draw(person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> np.ndarray:
-    """Draw a person's frames.
+    """Draw the frames of a person.
 
     Args:
         person: the face at rest.
         shots: pose and light of each frame.
-        actions: FACS number to int array of shape (frames, 2): intensity on the viewer's left
-            and right side, 0..100. What is left out is at rest.
+        actions: FACS number -> int (frames, 2), intensity on the viewer's left and right, 0..100;
+            units that are not listed are at rest.
 
     Returns:
-        uint8 array of shape (frames, 48, 48), values 0..255.
+        uint8 (frames, 48, 48).
     """
     face = Sketch(person, shots, actions)
     _background(face)
@@ -54,7 +54,7 @@ def draw(person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> np.
 
 
 def _background(face: Sketch) -> None:
-    """Backdrop, clothes, neck and the hair that falls behind the head."""
+    """Backdrop, clothes, neck and the hair behind the head."""
     person = face.person
     face.pixels += person.backdrop * DEEP
     wide = person.head_width
@@ -84,7 +84,7 @@ def _head(face: Sketch) -> None:
     half += [(wide * 95 // 100, 500), (jaw, 1250 + drop // 2), (jaw * 50 // 100, chin - 170)]
     outline = face.shape(mirrored([*half, (0, chin)]), depth=0)
     face.paint(outline, skin)
-    # Darker to the rim and lighter towards the lamp: that makes a ball of a disc.
+    # Darker to the rim and lighter towards the lamp, so that the disc looks like a ball.
     around = face.pixels.copy()
     face.blob((0, -100), (wide * 5 // 4, 3000), lighter(skin, 20), 60, depth=0)
     lamp = (shots.light_x * 9, shots.light_y * 9 - 300)

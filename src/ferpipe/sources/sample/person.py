@@ -1,66 +1,78 @@
-"""Who is drawn, and how each picture of them is taken."""
+"""The traits of a drawn person, and how each picture of a person is taken."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import namedtuple
+from collections.abc import Callable
 
-import numpy as np
+SHORT_HAIR = ("short", "crew", "fringe", "parted", "curly", "receding", "bald")
+LONG_HAIR = ("long", "long", "bob", "bob", "curly")
+# Trait -> lowest and highest value. Lengths are hundredths of a pixel, tones 0..255; `jaw_percent`
+# is of the head, `*_darkness` and `age` are percent.
+TRAITS = {
+    "skin": (125, 200),
+    "hair": (12, 70),
+    "backdrop": (30, 215),
+    "clothes": (20, 220),
+    "head_width": (1480, 1820),
+    "jaw_percent": (62, 88),
+    "chin": (1980, 2280),
+    "hair_volume": (60, 420),
+    "hairline": (-1800, -1520),
+    "parting": (-200, 200),
+    "eye_distance": (770, 940),
+    "eye_height": (-400, -240),
+    "eye_width": (390, 470),
+    "eye_open": (220, 290),
+    "eye_slant": (-60, 110),
+    "iris": (20, 110),
+    "brow_height": (520, 650),
+    "brow_thickness": (80, 145),
+    "brow_arch": (60, 200),
+    "brow_darkness": (20, 60),
+    "nose_length": (430, 640),
+    "nose_width": (300, 420),
+    "mouth_height": (1150, 1290),
+    "mouth_width": (620, 740),
+    "lip_thickness": (110, 230),
+    "lip_darkness": (22, 48),
+    "age": (0, 100),
+}
+# Of `beard` (its opacity in percent) and `glasses` (their tone) 0 is none.
+Person = namedtuple("Person", [*TRAITS, "hair_style", "beard", "glasses"])
+
+# What a picture is taken with -> (lowest, highest) of a subject, reach of a sequence, reach of a
+# frame. Shift and `yaw` (of the features over the head) are hundredths of a pixel, `turn` is 1024
+# times the sine of the tilt, `scale` is in 1024ths; `light_x` and `light_y` point to the lamp,
+# `light` is its strength and `contrast` that of the film, all in percent.
+SHOTS = {
+    "shift_x": ((0, 0), 220, 20),
+    "shift_y": ((0, 0), 200, 20),
+    "turn": ((0, 0), 100, 8),
+    "scale": ((1120, 1120), 70, 5),
+    "yaw": ((0, 0), 200, 15),
+    "light_x": ((-100, 100), 30, 0),
+    "light_y": ((-100, 20), 30, 0),
+    "light": ((10, 75), 10, 0),
+    "contrast": ((85, 110), 5, 0),
+}
+# Each value is an int array of shape (frames,).
+Shots = namedtuple("Shots", SHOTS)
 
 
-@dataclass(frozen=True)
-class Person:
-    """What stays the same in all pictures of a person.
+def draw_person(between: Callable[[str, int, int], int]) -> Person:
+    """Draw the traits of a person; `between` draws a named integer, both bounds included."""
 
-    Lengths are hundredths of a pixel, tones 0..255, `*_percent` are of the feature they name.
-    """
+    def sometimes(name: str, one_in: int, low: int, high: int) -> int:
+        return 0 if between(f"has {name}", 1, one_in) > 1 else between(name, low, high)
 
-    skin: int
-    hair: int
-    backdrop: int
-    clothes: int
-    head_width: int
-    jaw_percent: int
-    chin: int
-    hair_style: str
-    hair_volume: int
-    hairline: int
-    parting: int
-    eye_distance: int
-    eye_height: int
-    eye_width: int
-    eye_open: int
-    eye_slant: int
-    iris: int
-    brow_height: int
-    brow_thickness: int
-    brow_arch: int
-    brow_darkness: int
-    nose_length: int
-    nose_width: int
-    mouth_height: int
-    mouth_width: int
-    lip_thickness: int
-    lip_darkness: int
-    beard: int
-    glasses: int
-    age: int
-
-
-@dataclass(frozen=True)
-class Shots:
-    """How each frame is taken: int arrays of shape (frames,).
-
-    `shift_x`, `shift_y` and `yaw` (how far the features slide over the head) are hundredths of a
-    pixel, `turn` is 1024 times the sine of the tilt, `scale` is in 1024ths; `light_x`, `light_y`
-    point to the lamp (-100..100), `light` is its strength and `contrast` the film's, in percent.
-    """
-
-    shift_x: np.ndarray
-    shift_y: np.ndarray
-    turn: np.ndarray
-    scale: np.ndarray
-    yaw: np.ndarray
-    light_x: np.ndarray
-    light_y: np.ndarray
-    light: np.ndarray
-    contrast: np.ndarray
+    traits = {name: between(name, low, high) for name, (low, high) in TRAITS.items()}
+    traits["hair"] = sometimes("fair hair", 4, 90, 165) or traits["hair"]
+    short = between("short hair", 0, 1) == 1
+    styles = SHORT_HAIR if short else LONG_HAIR
+    return Person(
+        **traits,
+        hair_style=styles[between("hair_style", 0, len(styles) - 1)],
+        beard=sometimes("beard", 4, 25, 50) if short else 0,
+        glasses=sometimes("glasses", 7, 15, 80),
+    )

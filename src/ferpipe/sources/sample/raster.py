@@ -3,10 +3,9 @@
 Lengths are hundredths of a pixel in a 48x48 picture whose centre is (0, 0), x to the viewer's
 right and y down. Tones are 0 (black) to 255. Intensities of action units are 0 to 100.
 
-Every pixel comes from integer additions, multiplications, floor divisions and comparisons. Those
-have one right answer, so any processor and any numpy draws the same bytes; a float `sin` or `exp`
-may differ in its last bit. All frames of a person are drawn together: the first axis of every
-array is the frame.
+Every pixel is computed from integers, so any processor and any NumPy draws the same bytes; a float
+`sin` or `exp` may differ in its last bit. All frames of a person are drawn together: the first axis
+of every array is the frame.
 """
 
 from __future__ import annotations
@@ -35,9 +34,9 @@ Point = tuple[Number, Number]
 
 @dataclass(frozen=True)
 class Mask:
-    """How much of each pixel a shape covers: `cover`, int32 (frames, rows, columns), 0..FULL.
+    """Coverage of the pixels around a shape: int32 (frames, rows, columns), 0..FULL.
 
-    It reaches no further than the shape does; its first pixel is at (`top`, `left`).
+    Its first pixel is at (`top`, `left`) of the picture.
     """
 
     top: int
@@ -46,19 +45,19 @@ class Mask:
 
     @property
     def box(self) -> tuple[slice, slice, slice]:
-        """Where it lies in the picture."""
+        """Its place in the picture."""
         _, height, width = self.cover.shape
         return np.s_[:, self.top : self.top + height, self.left : self.left + width]
 
     def within(self, other: Mask) -> Mask:
-        """The part that lies in `other` too."""
+        """The part that is inside `other` too."""
         canvas = np.zeros((len(self.cover), SIDE, SIDE), np.int32)
         canvas[other.box] = other.cover
         return Mask(self.top, self.left, np.minimum(self.cover, canvas[self.box]))
 
 
 class Sketch:
-    """The canvas of all frames with the pose, and the three ways to put something on it."""
+    """The canvas of all frames, with their pose: fill, stroke and blob paint on it."""
 
     def __init__(self, person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> None:
         self.person = person
@@ -75,23 +74,23 @@ class Sketch:
         self._y = ((y * cosine - x * sine) // scale).astype(np.int32)
 
     def act(self, number: int, side: int, reach: int = 100) -> np.ndarray:
-        """How far an action unit moves something: (frames,), 0..reach; side 0 is the mean."""
+        """Intensity of an action unit as (frames,), 0..reach; side 0 is the mean of both."""
         action = self._actions.get(number, self._rest)
         if side == 0:
             return action.sum(axis=1) * reach // 200
         return action[:, 0 if side == LEFT else 1] * reach // 100
 
     def _table(self, values: Sequence[Number]) -> np.ndarray:
-        """Numbers, each one or one a frame, as (frames, values)."""
+        """Values, each a scalar or (frames,), as (frames, values)."""
         table = np.empty((len(self._cosine), len(values)), np.int64)
         for column, value in enumerate(values):
             table[:, column] = value
         return table
 
     def place(self, points: Sequence[Point], depth: int) -> np.ndarray:
-        """Points of the face as (frames, points, 2) in 256ths of a pixel of the picture.
+        """Points of the face as (frames, points, 2), in 256ths of a pixel of the picture.
 
-        `depth` is how much of the yaw moves them, in percent: the nose more than the ears.
+        They move by `depth` percent of the yaw: the nose more than the ears.
         """
         x, y = self._table([x for x, _ in points]), self._table([y for _, y in points])
         x += (self.shots.yaw * depth // 100)[:, None]
@@ -103,11 +102,11 @@ class Sketch:
         return (np.stack([across, down], axis=2) + 50 * SIDE) * 256 // 100
 
     def shape(self, points: Sequence[Point], depth: int = 100) -> Mask:
-        """What is inside the smooth closed curve through the points."""
+        """The inside of the smooth closed curve through the points."""
         return _coverage(_smooth(self.place(points, depth), closed=True))
 
     def paint(self, mask: Mask, tone: int, opacity: Number = 100) -> None:
-        """Lay a tone over the picture where the mask is; opacity in percent."""
+        """Blend a tone into the picture; opacity in percent."""
         under = self.pixels[mask.box]
         strength = mask.cover * _per_pixel(np.clip(opacity, 0, 100)) // 100
         under += (tone * DEEP - under) * strength // FULL
@@ -156,7 +155,7 @@ class Sketch:
         self.paint(Mask(top, left, (near >> 7) ** 2 * FULL >> 14), tone, opacity)
 
     def developed(self) -> np.ndarray:
-        """The finished frames: light falls across them, then the film's contrast."""
+        """The finished frames, with light and contrast applied."""
         shots = self.shots
         slope = self._x * _per_pixel(shots.light_x) + self._y * _per_pixel(shots.light_y)
         lit = self.pixels * (1000 + slope // 240 * _per_pixel(shots.light) // 100) // 1000
@@ -178,13 +177,10 @@ def _smooth(points: np.ndarray, closed: bool) -> np.ndarray:
 
 
 def _coverage(outline: np.ndarray) -> Mask:
-    """How much of each pixel a polygon covers.
+    """The coverage of a polygon: int (frames, points, 2), 256ths of a pixel from the top left.
 
-    Exact along a row, sampled eight times a pixel down the column: each edge adds what lies to
-    its right, and a running sum along the row gives the coverage.
-
-    Args:
-        outline: int array (frames, points, 2), 256ths of a pixel from the top left corner.
+    Exact along rows, sampled eight times a pixel along columns: each edge adds what is to its
+    right, and a cumulative sum along the row gives the coverage.
     """
     frames, points, _ = outline.shape
     step = 256 // _SUBROWS
@@ -214,7 +210,7 @@ def _coverage(outline: np.ndarray) -> Mask:
 
 
 def mirrored(points: Sequence[Point]) -> list[Point]:
-    """A closed outline from its right half, whose ends lie in the middle."""
+    """A closed outline from its right half, whose ends are in the middle."""
     return [*points, *((-x, y) for x, y in points[-2:0:-1])]
 
 

@@ -18,16 +18,7 @@ from ferpipe.sources.sample.raster import SIDE
 
 
 def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
-    """Draw the sample into the canonical archive.
-
-    Args:
-        params: the section `download`.
-        run: the section `run`; not needed here.
-        target: where the canonical archive goes.
-
-    Returns:
-        What the archive holds: for each subject one sequence a class, of three frames.
-    """
+    """Draw the sample into the canonical archive `target`; three frames a subject and class."""
     members = []
     for subject in range(1, params.sample.subjects + 1):
         faces = draw_subject(params.sample.seed, subject)
@@ -40,15 +31,7 @@ def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
 
 
 def contact_sheet(params: Sample, columns: int = 8) -> Image.Image:
-    """A picture of the sample: one row a class, one column a subject.
-
-    Args:
-        params: which sample.
-        columns: subjects to show, at most `params.subjects`.
-
-    Returns:
-        An image in mode "L": the last frame of each sequence at double size, classes named.
-    """
+    """Show the last frames of some subjects at double size, a row a class, in mode "L"."""
     zoom, margin, gap = 2, 76, 4
     cell = zoom * SIDE + gap
     columns = min(columns, params.subjects)
@@ -65,11 +48,10 @@ def contact_sheet(params: Sample, columns: int = 8) -> Image.Image:
 
 
 def encode_png(pixels: np.ndarray) -> bytes:
-    """Encode uint8 (height, width) as an 8-bit gray PNG whose data is stored, not compressed.
+    """Encode uint8 (height, width) as a gray PNG with uncompressed data.
 
-    Compressed bytes depend on the zlib that Pillow was built with, and even at level 0 it is
-    zlib that chooses where blocks end. One stored block (RFC 1950, 1951) leaves nothing to choose;
-    it holds up to 65535 bytes, far more than a face of 48x48.
+    Compressed bytes depend on the build of zlib, and so do the block boundaries at level 0. A
+    single stored block (RFC 1950, 1951) has no such freedom; it contains up to 65535 bytes.
     """
     height, width = pixels.shape
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)
