@@ -19,17 +19,12 @@ BINS = 15
 class Calibration:
     """The calibration of probabilities at one temperature.
 
-    Args:
-        temperature: what the logits were divided by; 1: nothing.
-        error: the expected calibration error, 0..1.
-        log_loss: mean of -ln(probability of the true class).
-        bins: the reliability curve, a row for each bin with images: bin_low (exclusive), bin_high
-            (inclusive), mean confidence, accuracy, accuracy_low, accuracy_high, interval, people
-            and images.
+    A row of `bins`, the reliability curve, has the images with a confidence above `bin_low` up to
+    `bin_high`; bins without images are left out.
     """
 
-    temperature: float
-    error: float
+    temperature: float  # what the logits were divided by; 1: nothing
+    error: float  # the expected calibration error, 0..1
     log_loss: float
     bins: pd.DataFrame
 
@@ -58,26 +53,25 @@ def calibration(
     Args:
         labels: int (n,), class indices.
         probabilities: float (n, classes), rows summing to 1, at `temperature`.
-        confidence: level of the intervals of the accuracies.
+        confidence: level of the intervals of accuracy.
         temperature: what the logits were divided by.
-        subjects: of each image (n); none, or an empty one, where it is not known.
+        subjects: see `intervals`.
     """
     confidences = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     edges = np.arange(BINS + 1) / BINS
     # The first bin includes 0; rounding may give a probability above 1.
-    bin_of = np.clip(np.searchsorted(edges, confidences, side="left") - 1, 0, BINS - 1)
-    grouped = pd.DataFrame({"confidence": confidences, "accuracy": right}).groupby(bin_of)
-    means, images = grouped.mean(), grouped.size()
-    accuracy_intervals = intervals.of_shares(right, bin_of, BINS, subjects, confidence)
+    bin_index = np.clip(np.searchsorted(edges, confidences, side="left") - 1, 0, BINS - 1)
+    images = pd.DataFrame({"confidence": confidences, "accuracy": right}).groupby(bin_index)
+    means = images.mean()
     bins = pd.DataFrame(
         {
             "bin_low": edges[means.index],
             "bin_high": edges[means.index + 1],
             "confidence": means["confidence"].to_numpy(),
             "accuracy": means["accuracy"].to_numpy(),
-            **intervals.columns([accuracy_intervals[i] for i in means.index], "accuracy"),
-            "images": images.to_numpy(),
+            **_accuracy_intervals(right, bin_index, subjects, confidence),
+            "images": images.size().to_numpy(),
         }
     )
     distances = (bins["accuracy"] - bins["confidence"]).abs()
@@ -89,6 +83,21 @@ def calibration(
     )
 
 
+def _accuracy_intervals(
+    right: np.ndarray, bin_index: np.ndarray, subjects: Sequence[str], confidence: float
+) -> dict[str, Sequence[object]]:
+    known = intervals.known(subjects)
+    groups = subjects if known else np.zeros(len(right))
+    counts = intervals.count_by(groups, (BINS, 2), bin_index, right.astype(int))
+    counts = counts[:, counts.any(axis=(0, 2))]
+    if known:
+        return intervals.columns(intervals.bootstrap_shares(counts, confidence), "accuracy")
+    of_bins = [
+        intervals.over_images(hits, wrong + hits, confidence) for wrong, hits in counts[0].tolist()
+    ]
+    return intervals.columns(of_bins, "accuracy")
+
+
 def before_and_after(
     labels: np.ndarray,
     probabilities: np.ndarray,
@@ -96,15 +105,7 @@ def before_and_after(
     confidence: float,
     subjects: Sequence[str] = (),
 ) -> list[Calibration]:
-    """Calibration without and with the model's temperature; only the first where that is 1.
-
-    Args:
-        labels: int (n,), class indices.
-        probabilities: float (n, classes), of the model, its temperature included.
-        temperature: the model's.
-        confidence: level of the intervals of the accuracies.
-        subjects: of each image (n); none, or an empty one, where it is not known.
-    """
+    """Calibration without and with the model's temperature; only the first where that is 1."""
     before = uncalibrated(probabilities, temperature)
     measured = [calibration(labels, before, confidence, subjects=subjects)]
     if temperature != 1.0:
@@ -123,13 +124,13 @@ def calibration_metrics(measured: Sequence[Calibration]) -> dict[str, object]:
 
 def reliability_table(measured: Sequence[Calibration], selected_on: str) -> pd.DataFrame:
     """The table reliability.csv: the bins `before` and `after` temperature scaling."""
-    tables = [
-        one.bins.assign(scaling=scaling, temperature=one.temperature, selected_on=selected_on)
-        for one, scaling in zip(measured, ("before", "after"), strict=False)
-    ]
-    bin_columns = measured[0].bins.columns
-    table = pd.concat(tables, ignore_index=True)
-    return table[["scaling", "temperature", *bin_columns, "selected_on"]]
+    tables = []
+    for one, scaling in zip(measured, ("before", "after"), strict=False):
+        table = one.bins.assign(selected_on=selected_on)
+        table.insert(0, "scaling", scaling)
+        table.insert(1, "temperature", one.temperature)
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True)
 
 
 def accuracy_by_coverage(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:

@@ -1,4 +1,8 @@
-"""Intervals of metrics: over people where every subject is known, otherwise over images."""
+"""Intervals of metrics: over people where every subject is known, otherwise over images.
+
+`subjects` has the subject of each image, empty where its name does not say; or it is empty.
+`confidence` is the level of an interval, such as 0.95.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,6 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from ferpipe.evaluation.metrics import counts_by
 from ferpipe.evaluation.resampling import bca, resample
 
 # Fewer people show too little of how people differ for a bootstrap.
@@ -23,19 +26,12 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Interval:
-    """An interval of a metric, and how it was computed.
-
-    Args:
-        low: lower bound, 0..1.
-        high: upper bound, 0..1.
-        method: bootstrap over subjects, Wilson over subjects or Wilson over images.
-        people: how many people it rests on; None where a subject is not known.
-    """
+    """An interval of a metric, 0..1, and how it was computed."""
 
     low: float
     high: float
-    method: str
-    people: int | None = None
+    method: str  # bootstrap over subjects, Wilson over subjects or Wilson over images
+    people: int | None = None  # how many it rests on; None where a subject is not known
 
 
 def basis(method: str, people: int | None) -> str:
@@ -73,14 +69,28 @@ def columns(intervals: Sequence[Interval], metric: str) -> dict[str, Sequence[ob
     }
 
 
+def known(subjects: Sequence[str]) -> bool:
+    """Whether the subject of every image is known."""
+    return len(subjects) > 0 and all(subjects)
+
+
+def count_by(groups: Sequence[object], shape: tuple[int, ...], *indices: np.ndarray) -> np.ndarray:
+    """Count images by group, in sorted order: int (groups, *shape).
+
+    With the shape (classes, classes) and the indices of labels and predicted classes, int (n,)
+    each, these are the confusion matrices of all subjects.
+    """
+    names, group_index = np.unique(np.asarray(groups), return_inverse=True)
+    counts = np.zeros((len(names), *shape), np.int64)
+    np.add.at(counts, (group_index, *indices), 1)
+    return counts
+
+
 def wilson(hits: float, total: int, confidence: float) -> tuple[float, float]:
-    """Wilson's score interval of a share (Wilson 1927), which holds its level for small counts.
+    """Wilson's score interval of a share, which holds its level for small counts; 0..1 of none.
 
-    Brown, Cai & DasGupta 2001, https://doi.org/10.1214/ss/1009213286. Unlike SciPy's it takes hits
-    that are not whole, such as a mean over seeds. Trials are assumed independent.
-
-    Returns:
-        Lower and upper bound, 0..1; 0 and 1 where `total` is 0.
+    Wilson 1927; Brown, Cai & DasGupta 2001, https://doi.org/10.1214/ss/1009213286. Unlike SciPy's
+    it takes hits that are not whole, such as a mean over seeds.
     """
     if total == 0:
         return 0.0, 1.0
@@ -98,12 +108,10 @@ def over_images(hits: float, images: int, confidence: float) -> Interval:
 
 
 def bootstrap(counts: np.ndarray, statistic: Statistic, confidence: float) -> Interval:
-    """The bootstrap interval of a statistic over subjects.
+    """The BCa bootstrap interval of a statistic over subjects (`resampling.bca`).
 
-    Subjects are drawn whole, because their images are right or wrong together. The interval is BCa
-    (Efron 1987, https://doi.org/10.1080/01621459.1987.10478410) at a level raised for few subjects
-    (Hesterberg 2015, https://doi.org/10.1080/00031305.2015.1089789, section 5.3). It is Wilson's
-    with n = people for fewer than LEAST_PEOPLE, and where leaving out any of them changes nothing.
+    Subjects are drawn whole, because their images are right or wrong together. With fewer than
+    LEAST_PEOPLE, and where leaving out any of them changes nothing, it is Wilson's with n = people.
 
     In simulations of 24 and 118 people of 8 images, with accuracies of 0.6 to 0.97 and correlations
     of 0.1 and 0.3 within a person, 95% intervals covered the truth in 93.5% to 96.8% of 1500 cases;
@@ -113,7 +121,7 @@ def bootstrap(counts: np.ndarray, statistic: Statistic, confidence: float) -> In
     Args:
         counts: int (subjects, ...), such as the confusion matrix of each.
         statistic: from counts (m, ...) to float (m,), such as `metrics.accuracy`.
-        confidence: the level, such as 0.95.
+        confidence: the level.
     """
     return _interval(counts, resample(counts), statistic, confidence)
 
@@ -121,16 +129,10 @@ def bootstrap(counts: np.ndarray, statistic: Statistic, confidence: float) -> In
 def bootstrap_shares(counts: np.ndarray, confidence: float) -> list[Interval]:
     """The `bootstrap` intervals of several shares, such as recalls, from the same draws.
 
-    A share counts the people who have images of it. In simulations with 9 to 118 people, shares of
-    0.6 to 0.97 and correlations within a person of 0.1 to 0.7, 95% intervals covered the truth in
-    90.7% to 99.9% of 1000 cases; Wilson's over images in 67.8% to 95.1%.
-
-    Args:
-        counts: int (subjects, shares, 2), images that are wrong and right.
-        confidence: the level, such as 0.95.
-
-    Returns:
-        An interval for each share; 0..1 where there are no images.
+    A share counts the people who have images of it; without images it is 0..1. In simulations of 9
+    to 118 people, shares of 0.6 to 0.97 and correlations within a person of 0.1 to 0.7, 95%
+    intervals covered the truth in 90.7% to 99.9% of 1000 cases; Wilson's over images in 67.8% to
+    95.1%. `counts` is int (subjects, shares, 2), images that are wrong and right.
     """
     drawn = resample(counts)
     return [
@@ -140,7 +142,7 @@ def bootstrap_shares(counts: np.ndarray, confidence: float) -> list[Interval]:
 
 
 def _share_right(counts: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore"):  # a draw without images of this share
         return counts[..., 1] / counts.sum(axis=-1)
 
 
@@ -158,40 +160,3 @@ def _interval(
             return Interval(*bounds, "bootstrap over subjects", people)
     bounds = wilson(value * people, people, confidence)
     return Interval(*bounds, "Wilson over subjects", people)
-
-
-def known(subjects: Sequence[str]) -> bool:
-    """Whether the subject of every image is known."""
-    return len(subjects) > 0 and all(subjects)
-
-
-def of_shares(
-    right: np.ndarray,
-    groups: np.ndarray,
-    count: int,
-    subjects: Sequence[str],
-    confidence: float,
-) -> list[Interval]:
-    """The interval of the share that is right in each group of images.
-
-    Args:
-        right: bool (n,), whether each image is right.
-        groups: int (n,), its group, such as its class: 0 to count - 1.
-        count: how many groups there are.
-        subjects: of each image (n); none, or an empty one, where it is not known.
-        confidence: the level, such as 0.95.
-
-    Returns:
-        `bootstrap_shares` over people; where a subject is not known, Wilson's over images.
-    """
-    if known(subjects):
-        counts = counts_by(subjects, (count, 2), groups, right.astype(int))
-        return bootstrap_shares(counts, confidence)
-    hits = np.bincount(groups, weights=right, minlength=count).tolist()
-    images = np.bincount(groups, minlength=count).tolist()
-    return [over_images(*share, confidence) for share in zip(hits, images, strict=True)]
-
-
-def of_accuracy(right: np.ndarray, subjects: Sequence[str], confidence: float) -> Interval:
-    """The interval of accuracy, as `of_shares`, from bool (n,): whether each image is right."""
-    return of_shares(right, np.zeros(len(right), int), 1, subjects, confidence)[0]

@@ -27,23 +27,6 @@ def confusion_table(counts: np.ndarray, classes: Sequence[str], selected_on: str
     )
 
 
-def counts_by(groups: Sequence[str], shape: tuple[int, ...], *indices: np.ndarray) -> np.ndarray:
-    """Count images by group, such as the confusion matrix of each subject.
-
-    Args:
-        groups: the group of each image (n).
-        shape: of the counts of one group, such as (classes, classes).
-        indices: int (n,) for each axis of `shape`, such as labels and predicted classes.
-
-    Returns:
-        int (groups, *shape), groups in sorted order.
-    """
-    names, group_index = np.unique(np.asarray(groups), return_inverse=True)
-    counts = np.zeros((len(names), *shape), np.int64)
-    np.add.at(counts, (group_index, *indices), 1)
-    return counts
-
-
 def accuracy(counts: np.ndarray) -> np.ndarray:
     """Float (...), 0..1."""
     return np.trace(counts, axis1=-2, axis2=-1) / counts.sum(axis=(-2, -1))

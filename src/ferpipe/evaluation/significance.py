@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from ferpipe.evaluation.intervals import known
+from ferpipe.evaluation.confusions import Confusions
 
 
 @dataclass(frozen=True)
@@ -58,28 +57,14 @@ def sign_flip(balances: Iterable[int]) -> float:
     return min(1.0, float(chances[extreme].sum()))
 
 
-def paired_test(balances: Sequence[int], *, over: str) -> PairedTest:
-    """The sign-flip test of balances (`sign_flip`) over people or images."""
-    method = f"exact sign-flip test over {len(balances):,} {over}"
-    return PairedTest(sign_flip(balances), method)
+def compare(first: Confusions, second: Confusions) -> PairedTest:
+    """Test whether two classifiers differ on the same images, over people where they are known.
 
-
-def compare_predictions(
-    right: np.ndarray, other_right: np.ndarray, subjects: Sequence[str]
-) -> PairedTest:
-    """Test whether two classifiers differ on the same images.
-
-    Args:
-        right: bool (n,), whether the first is right on each image.
-        other_right: bool (n,), the same of the second.
-        subjects: of each image (n); none, or an empty one, where it is not known.
-
-    Returns:
-        The sign-flip test over people; McNemar's over images where a subject is not known.
+    Over images it is McNemar's test, or with several seeds the sign-flip test.
     """
-    differences = right.astype(int) - other_right.astype(int)
-    if known(subjects):
-        balances = pd.Series(differences).groupby(list(subjects)).sum()
-        return paired_test(balances.tolist(), over="people")
-    p_value = mcnemar(int((differences < 0).sum()), int((differences > 0).sum()))
-    return PairedTest(p_value, f"McNemar's exact test over {len(differences):,} images")
+    balances = np.trace(first.counts - second.counts, axis1=1, axis2=2)
+    if first.over == "images" and first.seeds == 1:
+        p_value = mcnemar(int((balances < 0).sum()), int((balances > 0).sum()))
+        return PairedTest(p_value, f"McNemar's exact test over {len(balances):,} images")
+    method = f"exact sign-flip test over {len(balances):,} {first.over}"
+    return PairedTest(sign_flip(balances.tolist()), method)

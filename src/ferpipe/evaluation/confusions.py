@@ -1,0 +1,100 @@
+"""The confusion matrix of each person, from which metrics, intervals and paired tests follow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ferpipe.evaluation import intervals, metrics
+from ferpipe.evaluation.intervals import Interval
+
+
+@dataclass(frozen=True)
+class Confusions:
+    """Confusion matrices of people; of images where a subject is not known."""
+
+    counts: np.ndarray  # int (people or images, classes, classes), rows the actual class
+    over: str  # people or images
+    seeds: int = 1  # how often each image is predicted
+
+    @property
+    def total(self) -> np.ndarray:
+        """Int (classes, classes), over all people and seeds."""
+        return self.counts.sum(axis=0)
+
+    @property
+    def support(self) -> np.ndarray:
+        """Int (classes,), the images of each class."""
+        return self.total.sum(axis=1) // self.seeds
+
+    def accuracy_interval(self, confidence: float) -> Interval:
+        """Over people, each with all its images and seeds, or Wilson's over images.
+
+        Another seed predicts the same people again: a firmer mean, but no larger sample.
+        """
+        if self.over == "people":
+            return intervals.bootstrap(self.counts, metrics.accuracy, confidence)
+        hits = float(self.total.trace()) / self.seeds
+        return intervals.over_images(hits, int(self.support.sum()), confidence)
+
+    def macro_f1_bounds(self, confidence: float) -> tuple[float, float] | tuple[None, None]:
+        """Over people; None where they are not known."""
+        if self.over != "people":
+            return None, None
+        interval = intervals.bootstrap(self.counts, metrics.macro_f1, confidence)
+        return interval.low, interval.high
+
+    def recall_intervals(self, confidence: float) -> list[Interval]:
+        """The interval of the recall of each class, as `accuracy_interval`."""
+        hits, images = np.diagonal(self.counts, axis1=1, axis2=2), self.counts.sum(axis=2)
+        if self.over == "people":
+            return intervals.bootstrap_shares(np.stack([images - hits, hits], axis=-1), confidence)
+        shares = zip((hits.sum(axis=0) / self.seeds).tolist(), self.support.tolist(), strict=True)
+        return [intervals.over_images(*share, confidence) for share in shares]
+
+    def per_class(
+        self, classes: Sequence[str], selected_on: str, confidence: float
+    ) -> pd.DataFrame:
+        """The table per_class.csv: precision, recall with its interval, and F1, each 0..1."""
+        precision, recall, f1 = metrics.precision_recall_f1(self.total)
+        return pd.DataFrame(
+            {
+                "class": classes,
+                "precision": precision,
+                "recall": recall,
+                **intervals.columns(self.recall_intervals(confidence), "recall"),
+                "f1": f1,
+                "support": self.support,
+                "selected_on": selected_on,
+            }
+        )
+
+
+def count(
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    classes: int,
+    subjects: Sequence[str],
+    images: Sequence[object] | None = None,
+    seeds: int = 1,
+) -> Confusions:
+    """Count the confusion matrix of each person, of each image where a subject is not known.
+
+    Args:
+        labels: int (n,), class indices.
+        predicted: int (n,), class indices.
+        classes: how many classes there are.
+        subjects: of the image of each prediction (n), see `intervals`.
+        images: the image of each prediction (n); None: each image has one.
+        seeds: how often each image is predicted.
+    """
+    if intervals.known(subjects):
+        groups, over = subjects, "people"
+    else:
+        groups, over = range(len(labels)) if images is None else images, "images"
+    return Confusions(
+        intervals.count_by(groups, (classes, classes), labels, predicted), over, seeds
+    )
