@@ -64,13 +64,16 @@ def calibration(
     bin_index = np.clip(np.searchsorted(edges, confidences, side="left") - 1, 0, BINS - 1)
     images = pd.DataFrame({"confidence": confidences, "accuracy": right}).groupby(bin_index)
     means = images.mean()
+    counts, over = intervals.count_by_subject(subjects, (BINS, 2), bin_index, right.astype(int))
+    counts = counts[:, means.index]
+    accuracy_intervals = intervals.of_shares(counts[..., 1], counts.sum(axis=-1), over, confidence)
     bins = pd.DataFrame(
         {
             "bin_low": edges[means.index],
             "bin_high": edges[means.index + 1],
             "confidence": means["confidence"].to_numpy(),
             "accuracy": means["accuracy"].to_numpy(),
-            **_accuracy_intervals(right, bin_index, subjects, confidence),
+            **intervals.columns(accuracy_intervals, "accuracy"),
             "images": images.size().to_numpy(),
         }
     )
@@ -81,21 +84,6 @@ def calibration(
         log_loss=log_loss(labels, probabilities),
         bins=bins,
     )
-
-
-def _accuracy_intervals(
-    right: np.ndarray, bin_index: np.ndarray, subjects: Sequence[str], confidence: float
-) -> dict[str, Sequence[object]]:
-    known = intervals.known(subjects)
-    groups = subjects if known else np.zeros(len(right))
-    counts = intervals.count_by(groups, (BINS, 2), bin_index, right.astype(int))
-    counts = counts[:, counts.any(axis=(0, 2))]
-    if known:
-        return intervals.columns(intervals.bootstrap_shares(counts, confidence), "accuracy")
-    of_bins = [
-        intervals.over_images(hits, wrong + hits, confidence) for wrong, hits in counts[0].tolist()
-    ]
-    return intervals.columns(of_bins, "accuracy")
 
 
 def before_and_after(

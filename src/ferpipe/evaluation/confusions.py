@@ -31,14 +31,10 @@ class Confusions:
         return self.total.sum(axis=1) // self.seeds
 
     def accuracy_interval(self, confidence: float) -> Interval:
-        """Over people, each with all its images and seeds, or Wilson's over images.
-
-        Another seed predicts the same people again: a firmer mean, but no larger sample.
-        """
-        if self.over == "people":
-            return intervals.bootstrap(self.counts, metrics.accuracy, confidence)
-        hits = float(self.total.trace()) / self.seeds
-        return intervals.over_images(hits, int(self.support.sum()), confidence)
+        """Over people, each with all its images and seeds, or Wilson's over images."""
+        hits = np.trace(self.counts, axis1=1, axis2=2)[:, np.newaxis]
+        images = self.counts.sum(axis=(1, 2))[:, np.newaxis]
+        return intervals.of_shares(hits, images, self.over, confidence, self.seeds)[0]
 
     def macro_f1_bounds(self, confidence: float) -> tuple[float, float] | tuple[None, None]:
         """Over people; None where they are not known."""
@@ -49,11 +45,9 @@ class Confusions:
 
     def recall_intervals(self, confidence: float) -> list[Interval]:
         """The interval of the recall of each class, as `accuracy_interval`."""
-        hits, images = np.diagonal(self.counts, axis1=1, axis2=2), self.counts.sum(axis=2)
-        if self.over == "people":
-            return intervals.bootstrap_shares(np.stack([images - hits, hits], axis=-1), confidence)
-        shares = zip((hits.sum(axis=0) / self.seeds).tolist(), self.support.tolist(), strict=True)
-        return [intervals.over_images(*share, confidence) for share in shares]
+        hits = np.diagonal(self.counts, axis1=1, axis2=2)
+        images = self.counts.sum(axis=2)
+        return intervals.of_shares(hits, images, self.over, confidence, self.seeds)
 
     def per_class(
         self, classes: Sequence[str], selected_on: str, confidence: float
@@ -81,20 +75,12 @@ def count(
     images: Sequence[object] | None = None,
     seeds: int = 1,
 ) -> Confusions:
-    """Count the confusion matrix of each person, of each image where a subject is not known.
+    """Count the confusion matrices of labels and predicted classes, int (n,) each.
 
-    Args:
-        labels: int (n,), class indices.
-        predicted: int (n,), class indices.
-        classes: how many classes there are.
-        subjects: of the image of each prediction (n), see `intervals`.
-        images: the image of each prediction (n); None: each image has one.
-        seeds: how often each image is predicted.
+    `subjects` and `images` as in `intervals.count_by_subject`; each image is predicted `seeds`
+    times.
     """
-    if intervals.known(subjects):
-        groups, over = subjects, "people"
-    else:
-        groups, over = range(len(labels)) if images is None else images, "images"
-    return Confusions(
-        intervals.count_by(groups, (classes, classes), labels, predicted), over, seeds
+    counts, over = intervals.count_by_subject(
+        subjects, (classes, classes), labels, predicted, images=images
     )
+    return Confusions(counts, over, seeds)
