@@ -1,72 +1,158 @@
 import numpy as np
+import pandas as pd
 import pytest
-from sklearn import metrics
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.evaluation.cross_validation import score
+from ferpipe.evaluation import intervals, metrics, significance
+from ferpipe.evaluation.confusions import Confusions
+from ferpipe.evaluation.cross_validation import Scores, per_class, score, summarise
+from ferpipe.evaluation.intervals import wilson
 
 CLASSES = ["a", "b", "c"]
 PATHS = ["a/1", "a/2", "b/1", "c/1"]
+NOBODY = [""] * 4
 
 
-def rows(**predicted):
-    """Rows of a fold: `rows(a1="b")` is the image a/1, taken for b."""
-    return [
-        {"path": f"{name[0]}/{name[1]}", "actual": name[0], "predicted": guess}
-        for name, guess in predicted.items()
+def predictions(*folds):
+    """Rows of (seed, fold, guesses); `a1b` is the image a/1, predicted as b."""
+    rows = [
+        (seed, fold, f"{name[0]}/{name[1]}", name[0], name[2])
+        for seed, fold, names in folds
+        for name in names.split()
     ]
+    return pd.DataFrame(rows, columns=["seed", "fold", "path", "actual", "predicted"])
 
 
-FOLDS = {
-    (1, 0): rows(a1="a", a2="b"),
-    (1, 1): rows(b1="b", c1="c"),
-    (2, 0): rows(a1="a", b1="a"),
-    (2, 1): rows(a2="b", c1="a"),
-}
+FIRST_SEED = ((1, 0, "a1a a2b"), (1, 1, "b1b c1c"))
+BOTH_SEEDS = predictions(*FIRST_SEED, (2, 0, "a1a b1a"), (2, 1, "a2b c1a"))
 
 
-def test_the_numbers_are_those_counted_by_hand():
-    found = score(FOLDS, PATHS, CLASSES)
-    assert found.by_seed == {1: 3 / 4, 2: 1 / 4}
-    assert found.accuracy == 1 / 2
+@pytest.mark.parametrize("subjects", [NOBODY, ["S2", "", "S1", "S2"]])
+def test_the_scores_are_those_counted_by_hand(subjects):
+    scores = score(BOTH_SEEDS, PATHS, CLASSES, subjects)
+    assert scores.by_seed == {1: 3 / 4, 2: 1 / 4}
+    assert scores.accuracy == 1 / 2
     # Folds of 1/2 and 1, then of 1/2 and 0.
-    assert found.fold_sd == pytest.approx(0.5 / np.sqrt(2))
-    assert found.confusion.tolist() == [[2, 2, 0], [1, 1, 0], [1, 0, 1]]
-    assert found.by_image.tolist() == [2, 0, 1, 1]
-
-
-def test_scores_per_class_are_those_of_scikit_learn():
-    found = score(FOLDS, PATHS, CLASSES)
-    labels = [row["actual"] for fold in FOLDS.values() for row in fold]
-    guesses = [row["predicted"] for fold in FOLDS.values() for row in fold]
-    precision, recall, f1, _ = metrics.precision_recall_fscore_support(labels, guesses)
-    assert found.precision == pytest.approx(precision)
-    assert found.recall == pytest.approx(recall)
-    assert found.f1 == pytest.approx(f1)
-
-
-def test_a_class_that_is_never_predicted_has_scores_of_0():
-    found = score({(1, 0): rows(a1="b"), (1, 1): rows(b1="b")}, ["a/1", "b/1"], CLASSES)
-    assert (found.precision[0], found.recall[0], found.f1[0]) == (0, 0, 0)
+    assert scores.fold_sd == pytest.approx(0.5 / np.sqrt(2))
+    assert scores.confusions.total.tolist() == [[2, 2, 0], [1, 1, 0], [1, 0, 1]]
+    assert scores.confusions.support.tolist() == [2, 1, 1]
+    # Each image with both seeds.
+    assert scores.confusions.over == "images"
+    assert np.trace(scores.confusions.counts, axis1=1, axis2=2).tolist() == [2, 0, 1, 1]
 
 
 def test_each_subject_has_its_own_counts_over_all_seeds():
-    found = score(FOLDS, PATHS, CLASSES, ["S2", "S1", "S1", "S2"])
+    confusions = score(BOTH_SEEDS, PATHS, CLASSES, ["S2", "S1", "S1", "S2"]).confusions
     first = [[0, 2, 0], [1, 1, 0], [0, 0, 0]]
     second = [[2, 0, 0], [0, 0, 0], [1, 0, 1]]
-    assert found.by_subject.tolist() == [first, second]
-    assert (found.by_subject.sum(axis=0) == found.confusion).all()
-
-
-@pytest.mark.parametrize("subjects", [(), ["S2", "", "S1", "S2"]])
-def test_where_a_subject_is_not_known_there_are_no_counts_of_subjects(subjects):
-    assert score(FOLDS, PATHS, CLASSES, subjects).by_subject is None
+    assert (confusions.over, confusions.counts.tolist()) == ("people", [first, second])
 
 
 @pytest.mark.parametrize(
-    ("last", "path"),
-    [(rows(a2="b"), "c/1"), (rows(a2="b", c1="a", a1="a"), "a/1"), (rows(a2="b", c9="a"), "c/1")],
+    ("last", "path"), [("a2b", "c/1"), ("a2b c1a a1a", "a/1"), ("a2b c9a", "c/1")]
 )
 def test_an_image_that_a_seed_does_not_score_once_is_an_error(last, path):
+    rows = predictions(*FIRST_SEED, (2, 0, "a1a b1a"), (2, 1, last))
     with pytest.raises(PipelineError, match=f"seed 2 do not predict each image once, .* {path};"):
-        score(FOLDS | {(2, 1): last}, PATHS, CLASSES)
+        score(rows, PATHS, CLASSES, NOBODY)
+
+
+def of_images(by_seed, fold_sd, hits):
+    """Scores of six images of a class and four of another, each predicted by two seeds."""
+    counts = np.zeros((10, 2, 2), int)
+    label = np.array([0] * 6 + [1] * 4)
+    counts[np.arange(10), label, label] = hits
+    counts[np.arange(10), label, 1 - label] = 2 - np.array(hits)
+    return Scores(by_seed, fold_sd, Confusions(counts, "images", seeds=2))
+
+
+def of_people(counts):
+    return Scores({1: 0.9, 2: 0.7}, 0.1, Confusions(np.array(counts), "people", seeds=2))
+
+
+# Two seeds of ten images: 9 and 7 right; the baseline 8 and 8.
+NETWORK = of_images({1: 0.9, 2: 0.7}, 0.1, [2, 2, 2, 2, 2, 0, 2, 2, 1, 1])
+BASELINE = of_images({1: 0.8, 2: 0.8}, 0.05, [2, 2, 2, 1, 1, 1, 2, 2, 2, 1])
+
+
+def test_an_image_counts_once_however_many_seeds_there_are():
+    low, high = wilson(8, 10, 0.95)
+    assert summarise(NETWORK, BASELINE, 0.75, 0.95, selected_on_test=False) == {
+        "accuracy": pytest.approx(0.8),
+        "accuracy_low": pytest.approx(low),
+        "accuracy_high": pytest.approx(high),
+        "interval": "Wilson over images",
+        "people": None,
+        "accuracy_worst_seed": 0.7,
+        "accuracy_best_seed": 0.9,
+        "fold_sd": 0.1,
+        "macro_f1": pytest.approx((20 / 24 + 12 / 16) / 2),
+        "macro_f1_low": None,
+        "macro_f1_high": None,
+        "val_accuracy": 0.75,
+        "baseline_accuracy": pytest.approx(0.8),
+        "baseline_fold_sd": 0.05,
+        "baseline_macro_f1": pytest.approx((18 / 22 + 14 / 18) / 2),
+        "baseline_p_value": 1.0,
+        "baseline_test": "exact sign-flip test over 10 images",
+        "images": 10,
+        "folds": 10,
+        "seeds": 2,
+        "selected_on_test": False,
+    }
+    assert per_class(NETWORK, BASELINE, ["x", "y"], "val", 0.95).iloc[0].dropna().to_dict() == {
+        "class": "x",
+        "precision": pytest.approx(10 / 12),
+        "recall": pytest.approx(10 / 12),
+        "recall_low": pytest.approx(wilson(5, 6, 0.95)[0]),
+        "recall_high": pytest.approx(wilson(5, 6, 0.95)[1]),
+        "interval": "Wilson over images",
+        "f1": pytest.approx(10 / 12),
+        "support": 6,
+        "selected_on": "val",
+        "baseline_recall": 9 / 12,
+        "baseline_recall_low": pytest.approx(wilson(4.5, 6, 0.95)[0]),
+        "baseline_recall_high": pytest.approx(wilson(4.5, 6, 0.95)[1]),
+        "baseline_interval": "Wilson over images",
+    }
+
+
+def test_where_subjects_are_known_the_intervals_are_over_them_however_many_seeds_there_are():
+    # Eight people, whose images were each tested by two seeds.
+    once = np.array([[[2, 0], [0, 1]], [[1, 1], [0, 1]], [[1, 0], [1, 0]], [[1, 0], [0, 1]]] * 2)
+    network, baseline = of_people(2 * once), of_people(2 * once[:, ::-1])
+    summary = summarise(network, baseline, 0.75, 0.95, selected_on_test=False)
+    for name in ("accuracy", "macro_f1"):
+        one_seed = intervals.bootstrap(once, getattr(metrics, name), 0.95)
+        bounds = (summary[f"{name}_low"], summary[f"{name}_high"])
+        assert bounds == (one_seed.low, one_seed.high)
+    assert (summary["interval"], summary["people"]) == ("bootstrap over subjects", 8)
+    assert summary["images"] == once.sum()
+    table = per_class(network, baseline, ["x", "y"], "val", 0.95)
+    assert table["people"].tolist() == [8, 8]
+    for scores, prefix in ((network, ""), (baseline, "baseline_")):
+        expected = [
+            (interval.low, interval.high, interval.method)
+            for interval in scores.confusions.recall_intervals(0.95)
+        ]
+        columns = [f"{prefix}{name}" for name in ("recall_low", "recall_high", "interval")]
+        assert list(table[columns].itertuples(index=False, name=None)) == expected
+
+
+def test_network_and_baseline_are_tested_over_people_with_all_seeds_together():
+    network, baseline = (
+        of_people([[[right, 4 - right], [0, 0]] for right in hits])
+        for hits in ((4, 4, 4, 3, 1), (2, 2, 2, 3, 2))
+    )
+    test = significance.compare(network.confusions, baseline.confusions)
+    # Balances 2, 2, 2, 0 and -1 sum to 5; of 16 signs of the others 2 reach 5 or 7, 2 -5 or -7.
+    assert test.p_value == pytest.approx(4 / 16)
+    assert test.method == "exact sign-flip test over 5 people"
+
+
+def test_where_people_are_not_known_an_image_is_a_trial_with_all_its_seeds():
+    # As the network, but one seed less is right on each of seven images.
+    clear = of_images({}, 0, [1, 1, 1, 1, 1, 0, 1, 1, 1, 1])
+    test = significance.compare(NETWORK.confusions, clear.confusions)
+    assert test.p_value == pytest.approx(2 / 2**7)
+    assert test.method == "exact sign-flip test over 10 images"

@@ -20,18 +20,18 @@ def network(side=16, **changes):
 
 def by_differentiation(model, images, classes, maps, tail):
     """The same heat, from TensorFlow's own gradient of the class's logit by the map."""
-    seen = tf.convert_to_tensor(keras.Model(model.input, maps)(images, training=False))
+    values = tf.convert_to_tensor(keras.Model(model.input, maps)(images, training=False))
     with tf.GradientTape() as tape:
-        tape.watch(seen)
-        score = tf.reduce_sum(tf.gather(tail(seen), classes, axis=1, batch_dims=1))
-    heat = np.maximum((seen * tape.gradient(score, seen)).numpy().sum(axis=-1), 0)
-    return [gradcam._enlarged(each, images.shape[1]).astype(int) for each in heat]
+        tape.watch(values)
+        score = tf.reduce_sum(tf.gather(tail(values), classes, axis=1, batch_dims=1))
+    heat = np.maximum((values * tape.gradient(score, values)).numpy().sum(axis=-1), 0)
+    return [gradcam._enlarged(one, images.shape[1]).astype(int) for one in heat]
 
 
 @pytest.mark.parametrize(
     ("backbone", "size"),
     [("compact", 16), ("MobileNetV2", 64)],
-    ids=["a head that sees places", "a head that averages"],
+    ids=["a head that weighs positions", "a head that averages"],
 )
 def test_the_heads_kernel_is_the_gradient(backbone, size):
     model = network(backbone=backbone, input_size=size)
@@ -67,7 +67,7 @@ def test_a_solved_head_on_means_is_shown_through_the_output():
     assert found.max() > 100
 
 
-def test_heat_lies_where_the_class_is_told_from():
+def test_heat_is_highest_where_the_classes_differ():
     prepare(seed=1)
     params = train_params(head="solved", input_size=48)
     classifier = build_model(params, 48, 1, 3)
@@ -86,9 +86,9 @@ def test_heat_lies_where_the_class_is_told_from():
     assert np.mean(near) > 1.5 * np.mean(elsewhere)
 
 
-def test_places_that_no_whole_cell_covers_do_not_count():
+def test_positions_that_no_whole_cell_covers_do_not_count():
     kernel = np.arange(2 * 2 * 1 * 1, dtype=np.float32).reshape(4, 1)
-    shares = gradcam._in_places(kernel, (2, 2, 1), (5, 5))[:, :, 0, 0]
+    shares = gradcam._position_weights(kernel, (2, 2, 1), (5, 5))[:, :, 0, 0]
     assert shares[:4, :4].tolist() == np.kron([[0, 1], [2, 3]], np.ones((2, 2)) / 4).tolist()
     assert not shares[4].any()
     assert not shares[:, 4].any()

@@ -37,7 +37,7 @@ def score(
     predictions: pd.DataFrame,
     paths: Sequence[str],
     classes: Sequence[str],
-    subjects: Sequence[str] = (),
+    subjects: Sequence[str],
 ) -> Scores:
     """Score the predictions on test of every fold of every seed.
 
@@ -45,7 +45,7 @@ def score(
         predictions: with the columns seed, fold, path, actual and predicted.
         paths: every image; each seed has to predict each of them once.
         classes: class names.
-        subjects: of each image, see `intervals`.
+        subjects: of every image, empty where it is not known.
 
     Raises:
         PipelineError: an image is missing or is predicted twice.
@@ -62,7 +62,7 @@ def score(
     right = (predictions["actual"] == predictions["predicted"]).groupby(predictions["seed"])
     by_seed = right.mean().to_dict()
     by_fold = right.obj.groupby([predictions["seed"], predictions["fold"]]).mean()
-    subject_of = dict(zip(paths, subjects, strict=True)) if subjects else {}
+    subject_of = dict(zip(paths, subjects, strict=True))
     class_index = {name: index for index, name in enumerate(classes)}
     return Scores(
         by_seed=by_seed,
@@ -71,7 +71,7 @@ def score(
             predictions["actual"].map(class_index),
             predictions["predicted"].map(class_index),
             len(classes),
-            subjects=[subject_of.get(path, "") for path in predictions["path"]],
+            subjects=predictions["path"].map(subject_of),
             images=predictions["path"],
             seeds=len(by_seed),
         ),

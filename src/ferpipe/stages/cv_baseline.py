@@ -33,7 +33,9 @@ def predict(
     for seed, table in tables.items():
         for fold, splits in enumerate(table.splits):
             test = np.array(splits) == "test"
-            classify = hog.fit(features[~test], dataset.labels[~test])
+            training = np.flatnonzero(~test)
+            training = training[hog.subsample(len(training))]
+            classify = hog.fit(features[training], dataset.labels[training])
             for index, guess in zip(np.flatnonzero(test), classify(features[test]), strict=True):
                 label = dataset.labels[index]
                 yield seed, fold, dataset.paths[index], classes[label], classes[guess]

@@ -56,7 +56,7 @@ def text(
     columns = {
         "recall of": recalls["class"],
         "images": recalls["support"],
-        "people": recalls["people"],
+        "people": recalls["people"].astype(object).fillna("-"),
         "network": recalls["recall"].map("{:.1%}".format),
         "interval": [
             f"{low:.1%} to {high:.1%}"
@@ -65,7 +65,7 @@ def text(
         "baseline": recalls["baseline_recall"].map("{:.1%}".format),
     }
     align = ("left", *["right"] * 5)
-    table = tabulate(columns, headers="keys", tablefmt="plain", colalign=align, missingval="-")
+    table = tabulate(columns, headers="keys", tablefmt="plain", colalign=align)
     return [
         f"{summary['images']} images, grouped by {group_by}; folds: {summary['folds']}, "
         f"seeds: {summary['seeds']}{flag}",
