@@ -3,7 +3,7 @@ import pytest
 from networks import bars
 
 from ferpipe.data import records
-from ferpipe.evaluation import baselines, confusions, hog, significance
+from ferpipe.evaluation import baselines, hog, metrics, significance
 from ferpipe.evaluation.baselines import Predictions
 
 TRAIN, VAL, TEST = bars(50, seed=1), bars(30, seed=2), bars(31, seed=3)
@@ -50,7 +50,8 @@ def test_a_row_has_the_metrics_of_its_classifier():
     guesses = np.array([0, 0, 1, 1, 2, 0])
     subjects = ["S1", "S1", "S2", "S2", "S3", "S3"]
     table = compare(labels, guesses, [0] * 6, subjects)
-    interval = confusions.count(labels, guesses, 3, subjects).accuracy_interval(0.95)
+    counted = metrics.Confusions.count(labels, guesses, 3, subjects, range(6))
+    interval = counted.accuracy_interval(0.95)
     assert table.iloc[0].dropna().to_dict() == {
         "classifier": "network",
         "accuracy": pytest.approx(5 / 6),

@@ -4,7 +4,6 @@ import pytest
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.evaluation import intervals, metrics, significance
-from ferpipe.evaluation.confusions import Confusions
 from ferpipe.evaluation.cross_validation import Scores, per_class, score, summarise
 from ferpipe.evaluation.intervals import wilson
 
@@ -63,11 +62,11 @@ def of_images(by_seed, fold_sd, hits):
     label = np.array([0] * 6 + [1] * 4)
     counts[np.arange(10), label, label] = hits
     counts[np.arange(10), label, 1 - label] = 2 - np.array(hits)
-    return Scores(by_seed, fold_sd, Confusions(counts, "images", seeds=2))
+    return Scores(by_seed, fold_sd, metrics.Confusions(counts, "images", seeds=2))
 
 
 def of_people(counts):
-    return Scores({1: 0.9, 2: 0.7}, 0.1, Confusions(np.array(counts), "people", seeds=2))
+    return Scores({1: 0.9, 2: 0.7}, 0.1, metrics.Confusions(np.array(counts), "people", seeds=2))
 
 
 # Two seeds of ten images: 9 and 7 right; the baseline 8 and 8.

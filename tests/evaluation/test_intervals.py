@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from ferpipe.evaluation import confusions, intervals, metrics
+from ferpipe.evaluation import intervals, metrics
 from ferpipe.evaluation.intervals import Interval, wilson
 
 
@@ -36,7 +36,7 @@ def random_confusions(order=slice(None), seed=0, images=300, subjects=None):
     guesses = np.where(rng.random(images) < 0.7, labels, rng.integers(0, 4, images))
     if subjects is None:
         subjects = np.array([f"S{index}" for index in rng.integers(0, 20, images)])[order]
-    return confusions.count(labels[order], guesses[order], 4, subjects)
+    return metrics.Confusions.count(labels[order], guesses[order], 4, subjects, range(images))
 
 
 def scipy_interval(counts, statistic):

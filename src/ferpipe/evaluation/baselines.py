@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ferpipe.data import records
-from ferpipe.evaluation import confusions, hog, intervals, metrics, significance
+from ferpipe.evaluation import hog, intervals, metrics, significance
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def compare(
     """
     classifiers = pd.DataFrame([network, *predictions])
     counted = [
-        confusions.count(labels, predicted, classes, subjects)
+        metrics.Confusions.count(labels, predicted, classes, subjects, range(len(labels)))
         for predicted in classifiers["predicted"]
     ]
     totals = np.stack([one.total for one in counted])

@@ -64,7 +64,9 @@ def calibration(
     bin_index = np.clip(np.searchsorted(edges, confidences, side="left") - 1, 0, BINS - 1)
     images = pd.DataFrame({"confidence": confidences, "accuracy": right}).groupby(bin_index)
     means = images.mean()
-    counts, over = intervals.count_by_subject(subjects, (BINS, 2), bin_index, right.astype(int))
+    counts, over = intervals.count_by_person(
+        subjects, range(len(labels)), (BINS, 2), bin_index, right.astype(int)
+    )
     counts = counts[:, means.index]
     accuracy_intervals = intervals.of_shares(counts[..., 1], counts.sum(axis=-1), over, confidence)
     bins = pd.DataFrame(
@@ -112,13 +114,10 @@ def calibration_metrics(measured: Sequence[Calibration]) -> dict[str, object]:
 
 def reliability_table(measured: Sequence[Calibration], selected_on: str) -> pd.DataFrame:
     """The table reliability.csv: the bins `before` and `after` temperature scaling."""
-    tables = []
-    for one, scaling in zip(measured, ("before", "after"), strict=False):
-        table = one.bins.assign(selected_on=selected_on)
-        table.insert(0, "scaling", scaling)
-        table.insert(1, "temperature", one.temperature)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    names = ["scaling", "temperature"]
+    keys = zip(("before", "after"), (one.temperature for one in measured), strict=False)
+    table = pd.concat([one.bins for one in measured], keys=list(keys), names=names)
+    return table.reset_index(names).assign(selected_on=selected_on)
 
 
 def accuracy_by_coverage(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import folds
-from ferpipe.evaluation import confusions, metrics, significance
+from ferpipe.evaluation import metrics, significance
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Scores:
 
     by_seed: dict[int, float]  # accuracy over all folds, 0..1
     fold_sd: float  # standard deviation of the accuracies of a seed's folds, mean over the seeds
-    confusions: confusions.Confusions  # over all folds and seeds
+    confusions: metrics.Confusions  # over all folds and seeds
 
     @property
     def accuracy(self) -> float:
@@ -59,21 +59,19 @@ def score(
                 f"the folds of seed {seed} do not predict each image once, such as {path}; "
                 "run `dvc repro --force cv/dvc.yaml`"
             )
-    right = (predictions["actual"] == predictions["predicted"]).groupby(predictions["seed"])
-    by_seed = right.mean().to_dict()
-    by_fold = right.obj.groupby([predictions["seed"], predictions["fold"]]).mean()
+    rows = predictions.assign(right=predictions["actual"] == predictions["predicted"])
+    by_fold = rows.groupby(["seed", "fold"])["right"].mean()
     subject_of = dict(zip(paths, subjects, strict=True))
     class_index = {name: index for index, name in enumerate(classes)}
     return Scores(
-        by_seed=by_seed,
+        by_seed=rows.groupby("seed")["right"].mean().to_dict(),
         fold_sd=by_fold.groupby("seed").agg(stdev).mean(),
-        confusions=confusions.count(
+        confusions=metrics.Confusions.count(
             predictions["actual"].map(class_index),
             predictions["predicted"].map(class_index),
             len(classes),
             subjects=predictions["path"].map(subject_of),
             images=predictions["path"],
-            seeds=len(by_seed),
         ),
     )
 

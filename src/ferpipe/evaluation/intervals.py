@@ -21,8 +21,6 @@ LEAST_PEOPLE = 6
 # With fewer people an interval is shown with a caution.
 FEW_PEOPLE = 30
 
-Statistic = Callable[[np.ndarray], np.ndarray]
-
 
 @dataclass(frozen=True)
 class Interval:
@@ -69,36 +67,25 @@ def columns(intervals: Sequence[Interval], metric: str) -> dict[str, Sequence[ob
     }
 
 
-def known(subjects: Sequence[str]) -> bool:
-    """Whether the subject of every image is known."""
-    return len(subjects) > 0 and all(subjects)
-
-
-def count_by_subject(
-    subjects: Sequence[str],
-    shape: tuple[int, ...],
-    *indices: np.ndarray,
-    images: Sequence[object] | None = None,
+def count_by_person(
+    subjects: Sequence[str], images: Sequence[object], shape: tuple[int, ...], *indices: np.ndarray
 ) -> tuple[np.ndarray, str]:
-    """Count images by person, by image where a subject is not known.
+    """Count predictions by person, by image where a subject is not known.
 
     Args:
-        subjects: of the image of each prediction (n).
+        subjects: see above.
+        images: the image of each prediction (n).
         shape: of the counts of a person, such as (classes, classes).
         indices: int (n,) for each axis of `shape`, such as labels and predicted classes.
-        images: the image of each prediction (n); None: each image has one.
 
     Returns:
         int (people or images, *shape), and whether that is over "people" or "images".
     """
-    if known(subjects):
-        groups, over = subjects, "people"
-    else:
-        groups, over = range(len(indices[0])) if images is None else images, "images"
-    names, group_index = np.unique(np.asarray(groups), return_inverse=True)
+    known = len(subjects) > 0 and all(subjects)
+    names, group_index = np.unique(np.asarray(subjects if known else images), return_inverse=True)
     counts = np.zeros((len(names), *shape), np.int64)
     np.add.at(counts, (group_index, *indices), 1)
-    return counts, over
+    return counts, "people" if known else "images"
 
 
 def wilson(hits: float, total: int, confidence: float) -> tuple[float, float]:
@@ -117,10 +104,12 @@ def wilson(hits: float, total: int, confidence: float) -> tuple[float, float]:
     return max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
 
 
-def bootstrap(counts: np.ndarray, statistic: Statistic, confidence: float) -> Interval:
-    """The BCa bootstrap interval of a statistic over subjects (`resampling.bca`).
+def bootstrap(
+    counts: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], confidence: float
+) -> Interval:
+    """The BCa bootstrap interval of a statistic over the people who have counts.
 
-    Subjects are drawn whole, because their images are right or wrong together. With fewer than
+    People are drawn whole, because their images are right or wrong together. With fewer than
     LEAST_PEOPLE, and where leaving out any of them changes nothing, it is Wilson's with n = people.
 
     In simulations of 24 and 118 people of 8 images, with accuracies of 0.6 to 0.97 and correlations
@@ -129,21 +118,30 @@ def bootstrap(counts: np.ndarray, statistic: Statistic, confidence: float) -> In
     coverage fell to 92.1% for 9 people and 85.2% for 24, lowest at an accuracy of 0.97.
 
     Args:
-        counts: int (subjects, ...), such as the confusion matrix of each.
-        statistic: from counts (m, ...) to float (m,), such as `metrics.accuracy`.
+        counts: int (people, ...), such as the confusion matrix of each.
+        statistic: from counts (m, ...) to float (m,); NaN for a draw without images.
         confidence: the level.
     """
-    return _interval(counts, resample(counts), statistic, confidence)
+    present = counts[counts.reshape(len(counts), -1).any(axis=1)]
+    people, total = len(present), present.sum(axis=0)
+    value = float(statistic(total[np.newaxis])[0])
+    if people >= LEAST_PEOPLE:
+        left_out = statistic(total - present)
+        if np.ptp(left_out) >= 1e-12:  # otherwise equal but for rounding
+            draws = statistic(resample(counts))
+            bounds = bca(draws[~np.isnan(draws)], value, left_out, confidence)
+            return Interval(*bounds, "bootstrap over subjects", people)
+    bounds = wilson(value * people, people, confidence)
+    return Interval(*bounds, "Wilson over subjects", people)
 
 
 def of_shares(
     hits: np.ndarray, images: np.ndarray, over: str, confidence: float, seeds: int = 1
 ) -> list[Interval]:
-    """The intervals of several shares that are right, such as recalls, from the same draws.
+    """The intervals of several shares that are right, such as recalls; 0..1 without images.
 
-    Over images it is Wilson's. A share counts the people who have images of it; without images it
-    is 0..1. In simulations of 9 to 118 people, shares of 0.6 to 0.97 and correlations within a
-    person of 0.1 to 0.7, 95% intervals covered the truth in 90.7% to 99.9% of 1000 cases; Wilson's
+    In simulations of 9 to 118 people, shares of 0.6 to 0.97 and correlations within a person of 0.1
+    to 0.7, 95% intervals over people covered the truth in 90.7% to 99.9% of 1000 cases; Wilson's
     over images in 67.8% to 95.1%.
 
     Args:
@@ -153,36 +151,16 @@ def of_shares(
         confidence: the level.
         seeds: how often each image is predicted. More make a firmer share, but no larger sample.
     """
-    if over == "images":
-        shares = zip(hits.sum(axis=0) / seeds, images.sum(axis=0) // seeds, strict=True)
-        return [
-            Interval(*wilson(float(right), int(count), confidence), "Wilson over images")
-            for right, count in shares
-        ]
-    counts = np.stack([hits, images], axis=-1)
-    drawn = resample(counts)
+    if over == "people":
+        counts = np.stack([hits, images], axis=-1).swapaxes(0, 1)
+        return [bootstrap(of_share, _share, confidence) for of_share in counts]
+    shares = zip(hits.sum(axis=0) / seeds, images.sum(axis=0) // seeds, strict=True)
     return [
-        _interval(counts[:, share], drawn[:, share], _share, confidence)
-        for share in range(counts.shape[1])
+        Interval(*wilson(float(right), int(count), confidence), "Wilson over images")
+        for right, count in shares
     ]
 
 
 def _share(counts: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):  # a draw without images of this share
-        return counts[..., 0] / counts[..., 1]
-
-
-def _interval(
-    counts: np.ndarray, drawn: np.ndarray, statistic: Statistic, confidence: float
-) -> Interval:
-    counts = counts[counts.reshape(len(counts), -1).any(axis=1)]
-    people, total = len(counts), counts.sum(axis=0)
-    value = float(statistic(total[np.newaxis])[0])
-    if people >= LEAST_PEOPLE:
-        left_out = statistic(total - counts)
-        if np.ptp(left_out) >= 1e-12:  # otherwise equal but for rounding
-            draws = statistic(drawn)
-            bounds = bca(draws[~np.isnan(draws)], value, left_out, confidence)
-            return Interval(*bounds, "bootstrap over subjects", people)
-    bounds = wilson(value * people, people, confidence)
-    return Interval(*bounds, "Wilson over subjects", people)
+    with np.errstate(invalid="ignore"):
+        return counts[:, 0] / counts[:, 1]

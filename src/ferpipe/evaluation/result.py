@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score, matthews_corrcoef
 
-from ferpipe.evaluation import confusions, intervals, metrics
+from ferpipe.evaluation import intervals, metrics
 from ferpipe.model import losses
 
 # What `dvc metrics show` prints, so that all metric files together fit a terminal of 160 columns;
@@ -47,9 +47,11 @@ class Result:
         return metrics.confusion(self.labels, self.predicted, len(self.classes))
 
     @property
-    def confusions(self) -> confusions.Confusions:
+    def confusions(self) -> metrics.Confusions:
         """The confusion matrix of each person."""
-        return confusions.count(self.labels, self.predicted, len(self.classes), self.subjects)
+        return metrics.Confusions.count(
+            self.labels, self.predicted, len(self.classes), self.subjects, self.paths
+        )
 
 
 def headline_metrics(result: Result, confidence: float) -> dict[str, object]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ferpipe.evaluation.confusions import Confusions
+from ferpipe.evaluation.metrics import Confusions
 
 
 @dataclass(frozen=True)
