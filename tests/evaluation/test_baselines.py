@@ -26,11 +26,9 @@ def test_the_majority_is_that_of_what_was_learned_from_and_not_of_test():
     assert majority.learned_from == 80
 
 
-def test_hog_learns_from_the_same_few_of_too_many_images_each_time(monkeypatch):
+def test_hog_learns_from_a_subsample_of_too_many_images(monkeypatch):
     monkeypatch.setattr(hog, "MOST_IMAGES", 12)
-    (first, majority), (again, _) = (baselines.predict([TRAIN, VAL], TEST) for _ in range(2))
-    assert (first.learned_from, majority.learned_from) == (12, 80)
-    assert (first.predicted == again.predicted).all()
+    assert [one.learned_from for one in baselines.predict([TRAIN, VAL], TEST)] == [12, 80]
 
 
 def compare(labels, network, other, subjects):

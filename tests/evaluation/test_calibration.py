@@ -48,27 +48,14 @@ def test_a_bin_has_the_interval_of_its_accuracy():
     assert bins[INTERVAL].values.tolist() == [[*wilson(3, 4, 0.9), "Wilson over images", pd.NA]]
 
 
-def test_where_people_are_known_the_interval_of_a_bin_is_over_them():
-    rng = np.random.default_rng(0)
-    confidences = np.where(rng.random(200) < 0.5, 0.75, 0.95)
-    right = rng.random(200) < confidences
-    subjects = np.arange(200) % 20
-    bins = measure(confidences, right, subjects=[f"S{subject:02}" for subject in subjects]).bins
-    shown = np.zeros((20, 2), int)
-    np.add.at(shown, (subjects, (confidences > 0.9).astype(int)), 1)
-    hits = np.zeros_like(shown)
-    np.add.at(hits, (subjects, (confidences > 0.9).astype(int)), right)
-    expected = intervals.of_shares(hits, shown, "people", 0.95)
-    assert bins[INTERVAL].values.tolist() == [
-        [interval.low, interval.high, "bootstrap over subjects", 20] for interval in expected
-    ]
-
-
-def test_a_bin_with_the_images_of_one_person_has_an_interval_of_one_trial():
-    confidences, right = [0.75] * 40 + [0.95] * 40, [1] * 30 + [0] * 10 + [1] * 40
-    subjects = ["S1"] * 40 + [f"S{index}" for index in range(40)]
-    first = measure(confidences, right, subjects=subjects).bins.iloc[0]
+def test_where_people_are_known_the_interval_of_a_bin_is_over_those_with_images_in_it():
+    right = np.arange(80) % 4 > 0
+    subjects = ["S1"] * 40 + [f"S{index % 20}" for index in range(40)]
+    first, second = measure([0.75] * 40 + [0.95] * 40, right, subjects=subjects).bins.iloc
     assert first[INTERVAL].tolist() == [*wilson(0.75, 1, 0.95), "Wilson over subjects", 1]
+    hits = (np.arange(20) % 4 > 0)[:, np.newaxis] * 2
+    (over,) = intervals.of_shares(hits, np.full((20, 1), 2), "people", 0.95)
+    assert second[INTERVAL].tolist() == [over.low, over.high, "bootstrap over subjects", 20]
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])

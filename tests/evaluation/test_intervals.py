@@ -64,19 +64,8 @@ def test_the_bootstrap_is_that_of_scipy_but_for_the_level():
         assert bounds == pytest.approx(scipy_interval(counted.counts, statistic), abs=0.004)
 
 
-def test_images_that_are_wrong_together_make_a_wider_interval():
-    together, alone = share([10] * 16 + [0] * 4, 10), share([7, 9] * 10, 10)
-    low, high = wilson(160, 200, 0.95)
-    assert together.high - together.low > 2 * (high - low)
-    assert together.low < low < alone.low
-
-
-@pytest.mark.parametrize(
-    ("hits", "people_hits"), [([0] * 24, 0), ([8] * 24, 24), ([2] * 24, 6)], ids=str
-)
-def test_people_who_are_all_alike_have_wilsons_interval_with_a_trial_a_person(hits, people_hits):
-    expected = Interval(*wilson(people_hits, 24, 0.95), "Wilson over subjects", 24)
-    assert share(hits, 8) == expected
+def test_people_who_are_all_alike_have_wilsons_interval_with_a_trial_a_person():
+    assert share([2] * 24, 8) == Interval(*wilson(6, 24, 0.95), "Wilson over subjects", 24)
 
 
 @pytest.mark.parametrize(("people", "method"), [(5, "Wilson"), (6, "bootstrap")])

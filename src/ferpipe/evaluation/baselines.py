@@ -54,16 +54,7 @@ def compare(
     classes: int,
     confidence: float,
 ) -> pd.DataFrame:
-    """The table baselines.csv: the network, then its baselines, each tested against the network.
-
-    Args:
-        network: the predictions of the network.
-        predictions: those of its baselines.
-        labels: int (n,), the true classes.
-        subjects: see `intervals`.
-        classes: how many classes there are.
-        confidence: level of the intervals of accuracy.
-    """
+    """The table baselines.csv: the network, then its baselines, each tested against the network."""
     classifiers = pd.DataFrame([network, *predictions])
     counted = [
         metrics.Confusions.count(labels, predicted, classes, subjects, range(len(labels)))

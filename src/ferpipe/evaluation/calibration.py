@@ -17,16 +17,12 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Calibration:
-    """The calibration of probabilities at one temperature.
-
-    A row of `bins`, the reliability curve, has the images with a confidence above `bin_low` up to
-    `bin_high`; bins without images are left out.
-    """
+    """The calibration of probabilities at one temperature."""
 
     temperature: float  # what the logits were divided by; 1: nothing
     error: float  # the expected calibration error, 0..1
     log_loss: float
-    bins: pd.DataFrame
+    bins: pd.DataFrame  # with images: confidence above bin_low, up to bin_high
 
 
 def uncalibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -50,12 +46,7 @@ def calibration(
     images of a bin (Guo et al. 2017, https://arxiv.org/abs/1706.04599). It is biased upwards for
     few images: even perfect probabilities do not give 0.
 
-    Args:
-        labels: int (n,), class indices.
-        probabilities: float (n, classes), rows summing to 1, at `temperature`.
-        confidence: level of the intervals of accuracy.
-        temperature: what the logits were divided by.
-        subjects: see `intervals`.
+    `probabilities` are float (n, classes), at `temperature`.
     """
     confidences = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
@@ -124,11 +115,8 @@ def accuracy_by_coverage(labels: np.ndarray, probabilities: np.ndarray) -> pd.Da
     """Accuracy of the most confident images, for every fraction of images that can be kept.
 
     The risk-coverage curve of selective classification (El-Yaniv & Wiener 2010,
-    https://jmlr.org/papers/v11/el-yaniv10a.html), with accuracy = 1 - risk. Images of equal
-    confidence are kept together.
-
-    Returns:
-        Columns coverage, ascending up to 1, and accuracy, 0..1.
+    https://jmlr.org/papers/v11/el-yaniv10a.html), with accuracy = 1 - risk and coverage ascending
+    to 1. Images of equal confidence are kept together.
     """
     right = pd.Series(probabilities.argmax(axis=1) == labels)
     by_confidence = right.groupby(probabilities.max(axis=1)).agg(["sum", "size"])

@@ -43,12 +43,12 @@ def score(
 
     Args:
         predictions: with the columns seed, fold, path, actual and predicted.
-        paths: every image; each seed has to predict each of them once.
+        paths: every image.
         classes: class names.
         subjects: of every image, empty where it is not known.
 
     Raises:
-        PipelineError: an image is missing or is predicted twice.
+        PipelineError: a seed does not predict each image once.
     """
     expected = Counter(paths)
     for seed, predicted_paths in predictions.groupby("seed")["path"]:

@@ -12,14 +12,13 @@ def heat_maps(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np
     """Compute the heat map of a class for each image.
 
     After Selvaraju et al. 2017 (https://arxiv.org/abs/1610.02391), but without averaging the
-    gradient over positions first (Draelos & Carin 2020, https://arxiv.org/abs/2011.08891): our head
-    may weigh positions. Behind a head that averages the map both are the same. The head is linear
-    in the map, so its gradient is the head's kernel, and nothing is differentiated.
+    gradient over positions first (Draelos & Carin 2020, https://arxiv.org/abs/2011.08891), because
+    a head may weigh positions. The head is linear in the map: its gradient is the head's kernel.
 
     Args:
         model: a saved model of this pipeline, see `model/network.py`.
         images: uint8 (n, side, side, channels).
-        classes: int (n,), the class to show for each image.
+        classes: int (n,), of each image.
 
     Returns:
         uint8 (n, side, side): 255 where the map raises the class most, 0 where it does not.

@@ -33,17 +33,11 @@ SEED = 1
 
 
 def features(pictures: np.ndarray) -> np.ndarray:
-    """Histograms of oriented gradients.
+    """Histograms of oriented gradients of uint8 (n, side, side, 1 or 3): float64 (n, 2352).
 
     Each picture is scaled to 48x48 gray pixels. Each pixel's gradient is shared by the two nearest
     of 12 orientations and the four nearest of 8x8 cells; blocks of 2x2 cells are normalised,
     clipped and normalised again.
-
-    Args:
-        pictures: uint8 (n, side, side, 1 or 3).
-
-    Returns:
-        float64 (n, 2352).
     """
     # A few at a time fit the processor's cache, which makes it several times as fast.
     return np.concatenate(
@@ -100,11 +94,7 @@ def subsample(images: int) -> np.ndarray:
 
 
 def fit(training: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Fit kernel ridge on the features (n, 2352) of at most MOST_IMAGES images.
-
-    Returns:
-        A function from features (m, 2352) to the int class (m,) of each row.
-    """
+    """Fit kernel ridge; the function returned predicts the classes (m,) of features (m, 2352)."""
     ridge = KernelRidge(alpha=RIDGE, kernel="rbf", gamma=WIDTH / training.shape[1])
     model = make_pipeline(StandardScaler(), ridge)
     model.fit(training, np.eye(labels.max() + 1)[labels])

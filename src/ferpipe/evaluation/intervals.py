@@ -73,13 +73,13 @@ def count_by_person(
     """Count predictions by person, by image where a subject is not known.
 
     Args:
-        subjects: see above.
-        images: the image of each prediction (n).
+        subjects: of each prediction (n).
+        images: of each prediction (n).
         shape: of the counts of a person, such as (classes, classes).
         indices: int (n,) for each axis of `shape`, such as labels and predicted classes.
 
     Returns:
-        int (people or images, *shape), and whether that is over "people" or "images".
+        int (people or images, *shape), and "people" or "images".
     """
     known = len(subjects) > 0 and all(subjects)
     names, group_index = np.unique(np.asarray(subjects if known else images), return_inverse=True)

@@ -82,7 +82,7 @@ class Confusions:
 
     @property
     def support(self) -> np.ndarray:
-        """Int (classes,), the images of each class."""
+        """Int (classes,), images."""
         return self.total.sum(axis=1) // self.seeds
 
     def accuracy_interval(self, confidence: float) -> intervals.Interval:

@@ -33,16 +33,16 @@ def resample(counts: np.ndarray) -> np.ndarray:
 def bca(
     draws: np.ndarray, value: float, left_out: np.ndarray, confidence: float
 ) -> tuple[float, float]:
-    """The BCa bounds of a statistic (Efron 1987), at a level raised for few people.
+    """The BCa bounds of a statistic (Efron 1987, https://doi.org/10.1080/01621459.1987.10478410).
 
-    https://doi.org/10.1080/01621459.1987.10478410; the level is that of Hesterberg 2015,
+    The level is raised for few people as in Hesterberg 2015,
     https://doi.org/10.1080/00031305.2015.1089789, section 5.3.
 
     Args:
         draws: the statistic of each draw.
         value: the statistic of all people.
-        left_out: the statistic without each person in turn (people); they must not all be equal.
-        confidence: the level asked for, such as 0.95.
+        left_out: the statistic without each person in turn; they must not all be equal.
+        confidence: the level asked for.
     """
     draws = np.sort(draws)
     people, normal = len(left_out), NormalDist()

@@ -22,14 +22,9 @@ class PairedTest:
 
 
 def mcnemar(lost: int, won: int) -> float:
-    """The exact two-sided p-value of McNemar's test.
+    """The exact two-sided p-value of McNemar's test (1947, https://doi.org/10.1007/BF02295996).
 
-    McNemar 1947, https://doi.org/10.1007/BF02295996: of the images on which two equally good
-    classifiers differ, each wins half.
-
-    Args:
-        lost: images that only the first one gets right.
-        won: images that only the second one gets right.
+    Of the images that only one of two equally good classifiers gets right, each wins half.
     """
     from scipy.stats import binomtest  # half a second
 
@@ -40,11 +35,8 @@ def sign_flip(balances: Iterable[int]) -> float:
     """The exact two-sided p-value of McNemar's test with people in place of images.
 
     Images of one person are right or wrong together, so each person is one trial: for equally good
-    classifiers the opposite balance is as likely. With one image a person it is McNemar's test.
-    (Fisher's randomisation test, "The Design of Experiments", 1935, section 21.)
-
-    Args:
-        balances: for each person, images won minus images lost.
+    classifiers a balance, images won minus images lost, is as likely as its opposite. (Fisher's
+    randomisation test, "The Design of Experiments", 1935, section 21.)
     """
     balances = list(balances)
     reach = sum(map(abs, balances))
@@ -58,10 +50,7 @@ def sign_flip(balances: Iterable[int]) -> float:
 
 
 def compare(first: Confusions, second: Confusions) -> PairedTest:
-    """Test whether two classifiers differ on the same images, over people where they are known.
-
-    Over images it is McNemar's test, or with several seeds the sign-flip test.
-    """
+    """The sign-flip test over people; over images, predicted once each, McNemar's."""
     balances = np.trace(first.counts - second.counts, axis1=1, axis2=2)
     if first.over == "images" and first.seeds == 1:
         p_value = mcnemar(int((balances < 0).sum()), int((balances > 0).sum()))
