@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from networks import bars
 
+from ferpipe.core import paths
 from ferpipe.evaluation import hog
 from ferpipe.params.split import Split
 from ferpipe.splitting.assign_folds import assign_folds
@@ -13,49 +14,42 @@ IMAGES = bars(60, seed=1)
 
 
 @pytest.fixture
-def predict(values):
-    """The predictions of the images with the folds of some seeds, and those folds."""
+def folds(values):
+    """The folds of some seeds."""
     params = Split(**values["split"] | {"group_by": "none", "val_size": 0.1})
-
-    def predict(*seeds, images=IMAGES):
-        tables = {seed: assign_folds(images.paths, params, seed) for seed in seeds}
-        return list(cv_baseline.predict(images, ["c0", "c1", "c2"], tables)), tables
-
-    return predict
+    return lambda *seeds: {seed: assign_folds(IMAGES.paths, params, seed) for seed in seeds}
 
 
-def accuracy(rows):
-    return np.mean([actual == predicted for *_, actual, predicted in rows])
+def predict(fold_tables, images=IMAGES):
+    table = cv_baseline.predict(images, ["c0", "c1", "c2"], fold_tables)
+    return table, (table["actual"] == table["predicted"]).mean()
 
 
-def test_each_seed_predicts_every_image_once_with_the_folds_of_the_network(predict):
-    rows, tables = predict(1, 4)
-    assert all(path.startswith(actual) for _, _, path, actual, _ in rows)
-    assert accuracy(rows) == 1
-    assert [row[:3] for row in rows] == [
-        (seed, fold, path)
-        for seed, table in tables.items()
-        for fold, splits in enumerate(table.splits)
+def test_each_seed_predicts_every_image_once_with_the_folds_of_the_network(folds):
+    table, accuracy = predict(folds(1, 4))
+    assert list(table) == list(paths.CV_BASELINE_COLUMNS)
+    assert accuracy == 1
+    assert (table["actual"] == table["path"].str[:2]).all()
+    assert table[["seed", "fold", "path"]].values.tolist() == [
+        [seed, fold, path]
+        for seed, one in folds(1, 4).items()
+        for fold, splits in enumerate(one.splits)
         for path, split in zip(IMAGES.paths, splits, strict=True)
         if split == "test"
     ]
-    assert len({row[::2] for row in rows}) == len(rows)
+    assert not table.duplicated(["seed", "path"]).any()
 
 
-def test_of_many_images_it_learns_from_a_subsample(predict, monkeypatch):
+def test_it_learns_from_a_subsample_of_many_images(folds, monkeypatch):
     sizes = []
     fit = hog.fit
     monkeypatch.setattr(hog, "MOST_IMAGES", 12)
-    monkeypatch.setattr(
-        hog, "fit", lambda rows, labels: sizes.append(len(rows)) or fit(rows, labels)
-    )
-    rows, _ = predict(1)
+    monkeypatch.setattr(hog, "fit", lambda rows, y: sizes.append(len(rows)) or fit(rows, y))
+    assert predict(folds(1))[1] > 0.9
     assert set(sizes) == {12}
-    assert accuracy(rows) > 0.9
 
 
-def test_what_is_test_is_not_learned(predict):
+def test_what_is_test_is_not_learned(folds):
     """Noise says nothing of its class, but an image that was learned would be recognised."""
     noise = np.random.default_rng(0).integers(0, 256, IMAGES.images.shape).astype(np.uint8)
-    rows, _ = predict(1, images=dataclasses.replace(IMAGES, images=noise))
-    assert accuracy(rows) < 0.6
+    assert predict(folds(1), dataclasses.replace(IMAGES, images=noise))[1] < 0.6

@@ -53,8 +53,8 @@ def _features(pictures: np.ndarray) -> np.ndarray:
     length = np.hypot(dx, dy)
     orientation = np.arctan2(dy, dx) / (2 * np.pi) * BINS
     lower = np.floor(orientation)
-    to_upper = length * (orientation - lower)
-    to_lower = length - to_upper
+    fraction = orientation - lower
+    to_lower, to_upper = length * (1 - fraction), length * fraction
     upper, lower = (lower + 1) % BINS, lower % BINS
 
     cells = SIDE // CELL
@@ -65,13 +65,8 @@ def _features(pictures: np.ndarray) -> np.ndarray:
     for k in range(BINS):
         histograms[..., k] = shares @ ((lower == k) * to_lower + (upper == k) * to_upper) @ shares.T
 
-    blocks = np.concatenate(
-        [
-            histograms[:, i : cells - 1 + i, j : cells - 1 + j]
-            for i, j in ((0, 0), (0, 1), (1, 0), (1, 1))
-        ],
-        axis=-1,
-    )
+    blocks = np.lib.stride_tricks.sliding_window_view(histograms, (2, 2), axis=(1, 2))
+    blocks = np.moveaxis(blocks, 3, -1).reshape(len(gray), (cells - 1) ** 2, -1)
     return _normalised(np.minimum(_normalised(blocks), CLIP)).reshape(len(gray), -1)
 
 
