@@ -119,7 +119,7 @@ def main() -> None:
     recalls = per_class(network, baseline, classes, selected_on, confidence)
     files.write_json(paths.CV / "summary.json", summary)
     tables.write_table(paths.CV / "per_class.csv", recalls)
-    confusion = metrics.confusion_table(network.confusion, classes, selected_on)
+    confusion = metrics.confusion_table(network.confusions.total, classes, selected_on)
     tables.write_table(paths.CV / "confusion.csv", confusion)
     lines = text(summary, recalls, sections["split"].group_by, confidence)
     print("cv_summary: " + "\n  ".join(lines))
