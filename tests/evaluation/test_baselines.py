@@ -48,7 +48,7 @@ def test_a_row_has_the_metrics_of_its_classifier():
     guesses = np.array([0, 0, 1, 1, 2, 0])
     subjects = ["S1", "S1", "S2", "S2", "S3", "S3"]
     table = compare(labels, guesses, [0] * 6, subjects)
-    counted = metrics.Confusions.count(labels, guesses, 3, subjects, range(6))
+    counted = metrics.Confusions.count(labels, guesses, 3, subjects)
     interval = counted.accuracy_interval(0.95)
     assert table.iloc[0].dropna().to_dict() == {
         "classifier": "network",

@@ -114,26 +114,29 @@ def test_where_subjects_are_known_the_intervals_are_over_them_however_many_seeds
     assert (summary["interval"], summary["people"]) == ("bootstrap over subjects", 8)
     assert summary["images"] == once.sum()
     table = per_class(network, baseline, ["x", "y"], "val", 0.95)
+    assert ",".join(table) == (
+        "class,precision,recall,recall_low,recall_high,interval,people,f1,support,selected_on,"
+        "baseline_recall,baseline_recall_low,baseline_recall_high,baseline_interval"
+    )
     assert table["people"].tolist() == [8, 8]
     expected = intervals.columns(baseline.confusions.recall_intervals(0.95), "baseline_recall")
     assert table["baseline_recall_low"].tolist() == expected["baseline_recall_low"]
     assert table["baseline_interval"].tolist() == expected["interval"]
 
 
-def test_network_and_baseline_are_tested_over_people_with_all_seeds_together():
-    network, baseline = (
-        of_people([[[right, 4 - right], [0, 0]] for right in hits])
-        for hits in ((4, 4, 4, 3, 1), (2, 2, 2, 3, 2))
+@pytest.mark.parametrize(
+    ("over", "network", "baseline", "p_value"),
+    [
+        # Balances 2, 2, 2, 0 and -1 sum to 5; of 16 signs 2 reach 5 or 7, and 2 reach -5 or -7.
+        ("people", [4, 4, 4, 3, 1], [2, 2, 2, 3, 2], 4 / 16),
+        ("images", [2, 2, 2, 2, 2, 2, 2, 1], [1] * 8, 2 / 2**7),
+    ],
+)
+def test_a_person_or_image_is_one_trial_with_all_its_seeds(over, network, baseline, p_value):
+    first, second = (
+        metrics.Confusions(np.reshape(right, (-1, 1, 1)), over, seeds=2)
+        for right in (network, baseline)
     )
-    test = significance.compare(network.confusions, baseline.confusions)
-    # Balances 2, 2, 2, 0 and -1 sum to 5; of 16 signs of the others 2 reach 5 or 7, 2 -5 or -7.
-    assert test.p_value == pytest.approx(4 / 16)
-    assert test.method == "exact sign-flip test over 5 people"
-
-
-def test_where_people_are_not_known_an_image_is_a_trial_with_all_its_seeds():
-    # As the network, but one seed less is right on each of seven images.
-    clear = of_images({}, 0, [1, 1, 1, 1, 1, 0, 1, 1, 1, 1])
-    test = significance.compare(NETWORK.confusions, clear.confusions)
-    assert test.p_value == pytest.approx(2 / 2**7)
-    assert test.method == "exact sign-flip test over 10 images"
+    test = significance.compare(first, second)
+    assert test.p_value == pytest.approx(p_value)
+    assert test.method == f"exact sign-flip test over {len(network)} {over}"

@@ -36,7 +36,7 @@ def random_confusions(order=slice(None), seed=0, images=300, subjects=None):
     guesses = np.where(rng.random(images) < 0.7, labels, rng.integers(0, 4, images))
     if subjects is None:
         subjects = np.array([f"S{index}" for index in rng.integers(0, 20, images)])[order]
-    return metrics.Confusions.count(labels[order], guesses[order], 4, subjects, range(images))
+    return metrics.Confusions.count(labels[order], guesses[order], 4, subjects)
 
 
 def scipy_interval(counts, statistic):

@@ -57,7 +57,7 @@ def compare(
     """The table baselines.csv: the network, then its baselines, each tested against the network."""
     classifiers = pd.DataFrame([network, *predictions])
     counted = [
-        metrics.Confusions.count(labels, predicted, classes, subjects, range(len(labels)))
+        metrics.Confusions.count(labels, predicted, classes, subjects)
         for predicted in classifiers["predicted"]
     ]
     totals = np.stack([one.total for one in counted])

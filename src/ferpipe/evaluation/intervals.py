@@ -89,10 +89,11 @@ def count_by_person(
 
 
 def wilson(hits: float, total: int, confidence: float) -> tuple[float, float]:
-    """Wilson's score interval of a share, which holds its level for small counts; 0..1 of none.
+    """Wilson's score interval of a share of independent trials, 0..1 without any.
 
-    Wilson 1927; Brown, Cai & DasGupta 2001, https://doi.org/10.1214/ss/1009213286. Unlike SciPy's
-    it takes hits that are not whole, such as a mean over seeds.
+    It holds its level for small counts (Wilson 1927; Brown, Cai & DasGupta 2001,
+    https://doi.org/10.1214/ss/1009213286). Unlike SciPy's it takes hits that are not whole, such as
+    a mean over seeds.
     """
     if total == 0:
         return 0.0, 1.0

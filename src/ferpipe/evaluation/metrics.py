@@ -68,9 +68,10 @@ class Confusions:
         predicted: np.ndarray,
         classes: int,
         subjects: Sequence[str],
-        images: Sequence[object],
+        images: Sequence[object] | None = None,
     ) -> Confusions:
-        """Count predictions (n) of class indices, for the subject and the image of each."""
+        """Count predictions (n), with the subject and the image of each; None: one an image."""
+        images = range(len(labels)) if images is None else images
         shape = (classes, classes)
         counts, over = intervals.count_by_person(subjects, images, shape, labels, predicted)
         return cls(counts, over, seeds=len(labels) // len(set(images)))

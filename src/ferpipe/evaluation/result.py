@@ -49,9 +49,8 @@ class Result:
     @property
     def confusions(self) -> metrics.Confusions:
         """The confusion matrix of each person."""
-        return metrics.Confusions.count(
-            self.labels, self.predicted, len(self.classes), self.subjects, self.paths
-        )
+        classes = len(self.classes)
+        return metrics.Confusions.count(self.labels, self.predicted, classes, self.subjects)
 
 
 def headline_metrics(result: Result, confidence: float) -> dict[str, object]:
