@@ -59,7 +59,7 @@ def test_the_bootstrap_is_that_of_scipy_but_for_the_level():
     assert (accuracy.method, accuracy.people) == ("bootstrap over subjects", 20)
     for bounds, statistic in (
         ((accuracy.low, accuracy.high), metrics.accuracy),
-        (counted.macro_f1_bounds(0.95), metrics.macro_f1),
+        (tuple(counted.macro_f1_bounds(0.95).values()), metrics.macro_f1),
     ):
         assert bounds == pytest.approx(scipy_interval(counted.counts, statistic), abs=0.004)
 
@@ -96,7 +96,7 @@ def test_where_a_subject_is_not_known_the_interval_is_wilsons_over_images(subjec
     hits = int(counted.total.trace())
     expected = Interval(*wilson(hits, 300, 0.95), "Wilson over images", None)
     assert counted.accuracy_interval(0.95) == expected
-    assert counted.macro_f1_bounds(0.95) == (None, None)
+    assert counted.macro_f1_bounds(0.95) == {"macro_f1_low": None, "macro_f1_high": None}
 
 
 # Several shares

@@ -1,71 +1,82 @@
 import pandas as pd
 import pytest
 
+from ferpipe.core import files, paths, tables
+from ferpipe.data import folds
 from ferpipe.params.cv import CrossValidation
 from ferpipe.stages import cv_summary
 
-SUMMARY = {
-    "accuracy": 0.8,
-    "accuracy_low": 0.49,
-    "accuracy_high": 0.943,
-    "interval": "Wilson over images",
-    "people": None,
-    "accuracy_worst_seed": 0.7,
-    "accuracy_best_seed": 0.9,
-    "fold_sd": 0.1,
-    "macro_f1": 0.792,
-    "baseline_accuracy": 0.8,
-    "baseline_fold_sd": 0.05,
-    "baseline_macro_f1": 0.798,
-    "baseline_p_value": 1.0,
-    "baseline_test": "exact sign-flip test over 10 images",
-    "images": 10,
-    "folds": 10,
-    "seeds": 2,
-    "selected_on_test": False,
-}
+LABELS = ["anger"] * 12 + ["happy"] * 8
+PATHS = [f"{label}/{index:02}.png" for index, label in enumerate(LABELS)]
 
 
-def recalls(interval="Wilson over images", people=(None, None)):
-    return pd.DataFrame(
-        {
-            "class": ["anger", "happy"],
-            "recall": [0.8333, 0.75],
-            "recall_low": [0.436, 0.301],
-            "recall_high": [0.97, 0.954],
-            "interval": interval,
-            "people": pd.array(people, dtype="Int64"),
-            "support": [6, 4],
-            "baseline_recall": [0.75, 0.875],
-        }
-    )
+def predictions(wrong):
+    """The images, all but some of the first predicted right; those of a fold differ by ten."""
+    guesses = ["happy"] * wrong + LABELS[wrong:]
+    return pd.DataFrame({"path": PATHS, "actual": LABELS, "predicted": guesses})
 
 
-def test_the_printed_table_has_the_scores_with_their_intervals():
-    assert cv_summary.text(SUMMARY, recalls(), "subject", 0.95) == [
-        "10 images, grouped by subject; folds: 10, seeds: 2",
-        "network    80.0%  (95% interval 49.0% to 94.3%, Wilson over images; seeds 70.0% to "
-        "90.0%; SD of folds 10.0%), macro-F1 0.792",
-        "baseline   80.0%  (SD of folds 5.0%), macro-F1 0.798",
-        "network against baseline, all seeds together: p = 1, exact sign-flip test over 10 images",
-        "",
-        "recall of      images    people    network        interval    baseline",
-        "anger               6         -      83.3%  43.6% to 97.0%       75.0%",
-        "happy               4         -      75.0%  30.1% to 95.4%       87.5%",
-        "Intervals: Wilson over images.",
+@pytest.fixture
+def summarise(write_params, capsys):
+    """Run the stage on two seeds of two images a fold; returns the lines that it prints."""
+
+    def run(subjects, val):
+        write_params({"cv.seeds": [1, 2], "split.val_size": 0.1 if val else 0})
+        paths.INDEX.parent.mkdir(parents=True)
+        paths.INDEX.touch()
+        baseline = []
+        for seed in (1, 2):
+            splits = [["train"] * 20 for _ in range(10)]
+            for fold in range(10):
+                splits[fold][fold::10] = ["test", "test"]
+                test = predictions(seed)[fold::10]
+                rows = pd.concat([test.assign(split="test"), test[:val].assign(split="val")])
+                rows = rows.assign(p_anger=0.5, p_happy=0.5)
+                rows = rows[list(folds.predictions_header(["anger", "happy"]))]
+                tables.write_table(folds.predictions_path(seed, fold), rows)
+                baseline.append(predictions(5)[fold::10].assign(seed=seed, fold=fold))
+            table = folds.FoldTable(PATHS, LABELS, subjects, subjects, splits)
+            folds.write_folds(folds.folds_path(seed), table)
+        table = pd.concat(baseline)[list(paths.CV_BASELINE_COLUMNS)]
+        tables.write_table(paths.CV_BASELINE, table)
+        cv_summary.main()
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def test_it_prints_the_scores_with_their_intervals(summarise):
+    assert summarise(subjects=[""] * 20, val=1) == [
+        "cv_summary: 20 images, grouped by subject; folds: 10, seeds: 2",
+        "  network    92.5%  (95% interval 73.1% to 98.2%, Wilson over images; seeds 90.0% to "
+        "95.0%; SD of folds 18.4%), macro-F1 0.924",
+        "  baseline   75.0%  (SD of folds 26.4%), macro-F1 0.749",
+        "  network against baseline, all seeds together: p = 0.12, exact sign-flip test over 20 "
+        "images",
+        "  ",
+        "  recall of      images    people    network         interval    baseline",
+        "  anger              12         -      87.5%   59.8% to 97.1%       58.3%",
+        "  happy               8         -     100.0%  67.6% to 100.0%      100.0%",
+        "  Intervals: Wilson over images.",
+        "cv_summary: all of it in reports/cv",
     ]
+    summary = files.read_json(paths.CV / "summary.json")
+    # Of one image a fold, the first, seed 1 predicts one of ten wrong, seed 2 two.
+    assert summary["val_accuracy"] == pytest.approx(0.85)
+    confusion = (paths.CV / "confusion.csv").read_text()
+    assert confusion.splitlines()[2] == "anger,happy,3,0.125,val"
 
 
-def test_few_people_get_one_caution_and_selection_on_test_a_flag():
-    method = "bootstrap over subjects"
-    summary = SUMMARY | {"interval": method, "people": 12, "selected_on_test": True}
-    lines = cv_summary.text(summary, recalls(method, [12, 9]), "subject", 0.95)
+def test_few_people_get_one_caution_and_selection_on_test_a_flag(summarise):
+    lines = summarise(subjects=[f"S{index % 10}" for index in range(20)], val=0)
     assert lines[0].endswith("folds: 10, seeds: 2; optimistic: selected on test")
-    assert "bootstrap over subjects, 12 people; seeds" in lines[1]
-    assert lines[-2].split() == ["happy", "4", "9", *["75.0%", "30.1%", "to", "95.4%", "87.5%"]]
-    assert lines[-1] == (
-        "Intervals: bootstrap over subjects, 9 to 12 people; few people, may be too narrow."
+    assert "bootstrap over subjects, 10 people; seeds" in lines[1]
+    assert lines[-2] == (
+        "  Intervals: bootstrap over subjects or Wilson over subjects, 8 to 10 people; few people, "
+        "may be too narrow."
     )
+    assert files.read_json(paths.CV / "summary.json")["val_accuracy"] is None
+    assert (paths.CV / "per_class.csv").read_text().count(",test,") == 2
 
 
 @pytest.mark.parametrize(("seeds", "index"), [([2], b"path,label\n"), ([1], b"path,labels\n")])

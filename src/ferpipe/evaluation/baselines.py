@@ -67,7 +67,7 @@ def compare(
         {
             "classifier": classifiers["classifier"],
             "accuracy": metrics.accuracy(totals),
-            **intervals.columns(accuracy_intervals, "accuracy"),
+            **intervals.table(accuracy_intervals, "accuracy"),
             "macro_f1": metrics.macro_f1(totals),
             "images": len(labels),
             "p_value": [None, *(test.p_value for test in tests)],

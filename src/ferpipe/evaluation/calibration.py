@@ -66,7 +66,7 @@ def calibration(
             "bin_high": edges[means.index + 1],
             "confidence": means["confidence"].to_numpy(),
             "accuracy": means["accuracy"].to_numpy(),
-            **intervals.columns(accuracy_intervals, "accuracy"),
+            **intervals.table(accuracy_intervals, "accuracy"),
             "images": images.size().to_numpy(),
         }
     )

@@ -89,21 +89,15 @@ def summarise(
     `val_accuracy` is None where there is no val, or where the network has learned from it. Where a
     subject is not known, `people` and the bounds of macro-F1 are None.
     """
-    interval = network.confusions.accuracy_interval(confidence)
-    macro_f1_low, macro_f1_high = network.confusions.macro_f1_bounds(confidence)
     test = significance.compare(network.confusions, baseline.confusions)
     return {
         "accuracy": network.accuracy,
-        "accuracy_low": interval.low,
-        "accuracy_high": interval.high,
-        "interval": interval.method,
-        "people": interval.people,
+        **network.confusions.accuracy_interval(confidence).columns("accuracy"),
         "accuracy_worst_seed": min(network.by_seed.values()),
         "accuracy_best_seed": max(network.by_seed.values()),
         "fold_sd": network.fold_sd,
         "macro_f1": network.macro_f1,
-        "macro_f1_low": macro_f1_low,
-        "macro_f1_high": macro_f1_high,
+        **network.confusions.macro_f1_bounds(confidence),
         "val_accuracy": val_accuracy,
         "baseline_accuracy": baseline.accuracy,
         "baseline_fold_sd": baseline.fold_sd,

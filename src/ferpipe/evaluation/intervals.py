@@ -31,6 +31,15 @@ class Interval:
     method: str  # bootstrap over subjects, Wilson over subjects or Wilson over images
     people: int | None = None  # how many it rests on; None where a subject is not known
 
+    def columns(self, metric: str) -> dict[str, object]:
+        """The bounds of the metric, `interval` and `people`, as tables and JSON have them."""
+        return {
+            f"{metric}_low": self.low,
+            f"{metric}_high": self.high,
+            "interval": self.method,
+            "people": self.people,
+        }
+
 
 def basis(method: str, people: int | None) -> str:
     """The method of an interval and its number of people, where they are known."""
@@ -57,14 +66,10 @@ def note(bases: Iterable[tuple[str, int | None]]) -> str:
     return f"Intervals: {methods}, {counted} people{caution(few)}."
 
 
-def columns(intervals: Sequence[Interval], metric: str) -> dict[str, Sequence[object]]:
-    """The columns of a table with a metric's intervals: its bounds, `interval` and `people`."""
-    return {
-        f"{metric}_low": [interval.low for interval in intervals],
-        f"{metric}_high": [interval.high for interval in intervals],
-        "interval": [interval.method for interval in intervals],
-        "people": pd.array([interval.people for interval in intervals], dtype="Int64"),
-    }
+def table(intervals: Iterable[Interval], metric: str) -> pd.DataFrame:
+    """The `Interval.columns` of several intervals."""
+    rows = [interval.columns(metric) for interval in intervals]
+    return pd.DataFrame(rows).astype({"people": "Int64"})
 
 
 def count_by_person(

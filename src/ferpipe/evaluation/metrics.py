@@ -92,12 +92,12 @@ class Confusions:
         images = self.counts.sum(axis=(1, 2))[:, np.newaxis]
         return intervals.of_shares(hits, images, self.over, confidence, self.seeds)[0]
 
-    def macro_f1_bounds(self, confidence: float) -> tuple[float, float] | tuple[None, None]:
-        """Over people; None where they are not known."""
-        if self.over != "people":
-            return None, None
+    def macro_f1_bounds(self, confidence: float) -> dict[str, float | None]:
+        """`macro_f1_low` and `macro_f1_high` over people; None where they are not known."""
+        if self.over == "images":
+            return {"macro_f1_low": None, "macro_f1_high": None}
         interval = intervals.bootstrap(self.counts, macro_f1, confidence)
-        return interval.low, interval.high
+        return {"macro_f1_low": interval.low, "macro_f1_high": interval.high}
 
     def recall_intervals(self, confidence: float) -> list[intervals.Interval]:
         """The interval of the recall of each class, as `accuracy_interval`."""
@@ -115,7 +115,7 @@ class Confusions:
                 "class": classes,
                 "precision": precision,
                 "recall": recall,
-                **intervals.columns(self.recall_intervals(confidence), "recall"),
+                **intervals.table(self.recall_intervals(confidence), "recall"),
                 "f1": f1,
                 "support": self.support,
                 "selected_on": selected_on,

@@ -59,18 +59,12 @@ def headline_metrics(result: Result, confidence: float) -> dict[str, object]:
     Where a subject is not known, `people` and the bounds of macro-F1 are None.
     """
     labels, predicted = result.labels, result.predicted
-    interval = result.confusions.accuracy_interval(confidence)
-    macro_f1_low, macro_f1_high = result.confusions.macro_f1_bounds(confidence)
     return {
         "accuracy": float(metrics.accuracy(result.confusion)),
-        "accuracy_low": interval.low,
-        "accuracy_high": interval.high,
-        "interval": interval.method,
-        "people": interval.people,
+        **result.confusions.accuracy_interval(confidence).columns("accuracy"),
         "balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
         "macro_f1": float(metrics.macro_f1(result.confusion)),
-        "macro_f1_low": macro_f1_low,
-        "macro_f1_high": macro_f1_high,
+        **result.confusions.macro_f1_bounds(confidence),
         "mcc": float(matthews_corrcoef(labels, predicted)),
         "log_loss": losses.log_loss(labels, result.probabilities),
         "images": len(labels),
