@@ -40,9 +40,9 @@ def test_the_heads_kernel_is_the_gradient(backbone, size):
     pool = model.get_layer("pool")
     tail = keras.Model(pool.input, model.get_layer("logits").output)
     expected = by_differentiation(model, images, classes, pool.input, tail)
-    found = gradcam.heat_maps(model, images, classes)
-    assert found.dtype == np.uint8
-    assert np.abs(found.astype(int) - expected).max() <= 1
+    heat = gradcam.heat_maps(model, images, classes)
+    assert heat.dtype == np.uint8
+    assert np.abs(heat.astype(int) - expected).max() <= 1
 
 
 def test_a_solved_heads_last_level_is_shown_and_both_sides_count():
@@ -50,21 +50,21 @@ def test_a_solved_heads_last_level_is_shown_and_both_sides_count():
     image = np.zeros((1, 48, 48, 1), np.uint8)
     image[0, 10:20, 6:16] = 255
     both = np.concatenate([image, image[:, :, ::-1]])
-    found = gradcam.heat_maps(model, both, np.array([1, 1])).astype(int)
+    heat = gradcam.heat_maps(model, both, np.array([1, 1])).astype(int)
     # The logits are those of the mirror image too, and so are the places that count.
-    assert np.abs(found[0] - found[1][:, ::-1]).max() <= 1
+    assert np.abs(heat[0] - heat[1][:, ::-1]).max() <= 1
     one_sided = network(side=48, head="solved", input_size=48)
     alone = gradcam.heat_maps(one_sided, image, np.array([1])).astype(int)
-    assert np.abs(alone[0] - found[0]).max() > 10
+    assert np.abs(alone[0] - heat[0]).max() > 10
 
 
 def test_a_solved_head_on_means_is_shown_through_the_output():
     model = network(
         side=48, head="solved", backbone="MobileNetV2", input_size=48, mirror_average=True
     )
-    found = gradcam.heat_maps(model, bars(3, seed=2, side=48).images, np.array([0, 1, 2]))
-    assert found.shape == (3, 48, 48)
-    assert found.max() > 100
+    heat = gradcam.heat_maps(model, bars(3, seed=2, side=48).images, np.array([0, 1, 2]))
+    assert heat.shape == (3, 48, 48)
+    assert heat.max() > 100
 
 
 def test_heat_is_highest_where_the_classes_differ():

@@ -1,6 +1,6 @@
 """Intervals of metrics: over people where every subject is known, otherwise over images.
 
-`subjects` has the subject of each image, empty where its name does not say; or it is empty.
+`subjects` are those of the images, an empty one where the subject is not known; or there are none.
 `confidence` is the level of an interval, such as 0.95.
 """
 

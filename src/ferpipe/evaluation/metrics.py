@@ -70,7 +70,7 @@ class Confusions:
         subjects: Sequence[str],
         images: Sequence[object] | None = None,
     ) -> Confusions:
-        """Count predictions (n), with the subject and the image of each; None: one an image."""
+        """Count predictions, with the subject and the image of each (n); None: each of another."""
         images = range(len(labels)) if images is None else images
         shape = (classes, classes)
         counts, over = intervals.count_by_person(subjects, images, shape, labels, predicted)
