@@ -39,13 +39,9 @@ def score(
     classes: Sequence[str],
     subjects: Sequence[str],
 ) -> Scores:
-    """Score the predictions on test of every fold of every seed.
+    """Score a table of predictions on test: seed, fold, path, actual and predicted.
 
-    Args:
-        predictions: with the columns seed, fold, path, actual and predicted.
-        paths: every image.
-        classes: class names.
-        subjects: of every image, empty where it is not known.
+    `paths` and `subjects` are those of every image, an empty subject one that is not known.
 
     Raises:
         PipelineError: a seed does not predict each image once.
