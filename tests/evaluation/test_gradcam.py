@@ -20,18 +20,18 @@ def network(side=16, **changes):
 
 def by_differentiation(model, images, classes, maps, tail):
     """The same heat, from TensorFlow's own gradient of the class's logit by the map."""
-    seen = tf.convert_to_tensor(keras.Model(model.input, maps)(images, training=False))
+    values = tf.convert_to_tensor(keras.Model(model.input, maps)(images, training=False))
     with tf.GradientTape() as tape:
-        tape.watch(seen)
-        score = tf.reduce_sum(tf.gather(tail(seen), classes, axis=1, batch_dims=1))
-    heat = np.maximum((seen * tape.gradient(score, seen)).numpy().sum(axis=-1), 0)
-    return [gradcam._enlarged(each, images.shape[1]).astype(int) for each in heat]
+        tape.watch(values)
+        score = tf.reduce_sum(tf.gather(tail(values), classes, axis=1, batch_dims=1))
+    heat = np.maximum((values * tape.gradient(score, values)).numpy().sum(axis=-1), 0)
+    return [gradcam._enlarged(one, images.shape[1]).astype(int) for one in heat]
 
 
 @pytest.mark.parametrize(
     ("backbone", "size"),
     [("compact", 16), ("MobileNetV2", 64)],
-    ids=["a head that sees places", "a head that averages"],
+    ids=["a head that weighs positions", "a head that averages"],
 )
 def test_the_heads_kernel_is_the_gradient(backbone, size):
     model = network(backbone=backbone, input_size=size)
@@ -40,34 +40,26 @@ def test_the_heads_kernel_is_the_gradient(backbone, size):
     pool = model.get_layer("pool")
     tail = keras.Model(pool.input, model.get_layer("logits").output)
     expected = by_differentiation(model, images, classes, pool.input, tail)
-    found = gradcam.heat_maps(model, images, classes)
-    assert found.dtype == np.uint8
-    assert np.abs(found.astype(int) - expected).max() <= 1
+    heat = gradcam.heat_maps(model, images, classes)
+    assert heat.dtype == np.uint8
+    assert np.abs(heat.astype(int) - expected).max() <= 1
 
 
-def test_a_solved_heads_last_level_is_shown_and_both_sides_count():
-    model = network(side=48, head="solved", input_size=48, mirror_average=True)
+@pytest.mark.parametrize("backbone", ["compact", "MobileNetV2"])
+def test_a_solved_heads_last_level_is_shown_and_both_sides_count(backbone):
+    settings = {"side": 48, "head": "solved", "input_size": 48, "backbone": backbone}
     image = np.zeros((1, 48, 48, 1), np.uint8)
     image[0, 10:20, 6:16] = 255
     both = np.concatenate([image, image[:, :, ::-1]])
-    found = gradcam.heat_maps(model, both, np.array([1, 1])).astype(int)
-    # The logits are those of the mirror image too, and so are the places that count.
-    assert np.abs(found[0] - found[1][:, ::-1]).max() <= 1
-    one_sided = network(side=48, head="solved", input_size=48)
-    alone = gradcam.heat_maps(one_sided, image, np.array([1])).astype(int)
-    assert np.abs(alone[0] - found[0]).max() > 10
+    model = network(mirror_average=True, **settings)
+    heat = gradcam.heat_maps(model, both, np.array([1, 1])).astype(int)
+    # The logits are those of the mirror image too, and so are the positions that count.
+    assert np.abs(heat[0] - heat[1][:, ::-1]).max() <= 1
+    alone = gradcam.heat_maps(network(**settings), image, np.array([1])).astype(int)
+    assert np.abs(alone[0] - heat[0]).max() > 10
 
 
-def test_a_solved_head_on_means_is_shown_through_the_output():
-    model = network(
-        side=48, head="solved", backbone="MobileNetV2", input_size=48, mirror_average=True
-    )
-    found = gradcam.heat_maps(model, bars(3, seed=2, side=48).images, np.array([0, 1, 2]))
-    assert found.shape == (3, 48, 48)
-    assert found.max() > 100
-
-
-def test_heat_lies_where_the_class_is_told_from():
+def test_heat_is_highest_where_the_classes_differ():
     prepare(seed=1)
     params = train_params(head="solved", input_size=48)
     classifier = build_model(params, 48, 1, 3)
@@ -86,9 +78,9 @@ def test_heat_lies_where_the_class_is_told_from():
     assert np.mean(near) > 1.5 * np.mean(elsewhere)
 
 
-def test_places_that_no_whole_cell_covers_do_not_count():
+def test_positions_that_no_whole_cell_covers_do_not_count():
     kernel = np.arange(2 * 2 * 1 * 1, dtype=np.float32).reshape(4, 1)
-    shares = gradcam._in_places(kernel, (2, 2, 1), (5, 5))[:, :, 0, 0]
+    shares = gradcam._position_weights(kernel, (2, 2, 1), (5, 5))[:, :, 0, 0]
     assert shares[:4, :4].tolist() == np.kron([[0, 1], [2, 3]], np.ones((2, 2)) / 4).tolist()
     assert not shares[4].any()
     assert not shares[:, 4].any()

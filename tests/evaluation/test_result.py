@@ -1,113 +1,76 @@
 import numpy as np
 import pytest
-from sklearn import metrics as sklearn_metrics
 
-from ferpipe.evaluation import intervals, metrics
 from ferpipe.evaluation.intervals import wilson
-from ferpipe.evaluation.result import (
-    PER_CLASS_HEADER,
-    Result,
-    headline,
-    headline_metrics,
-    per_class,
-)
+from ferpipe.evaluation.result import Result, headline, headline_metrics, per_class
 
 CLASSES = ["anger", "happy", "sadness", "surprise"]
-LINE = "66.7% of 6 test images right (95% interval 30.0% to 90.3%, Wilson over images)"
+SIX_IMAGES = (0, 0, 0, 1, 1, 2)  # nothing shows surprise
 
 
-def result(
-    selected_on_test=False, labels=(0, 0, 0, 1, 1, 2), guesses=(0, 0, 1, 1, 1, 0), subjects=()
-):
-    """Six images of three classes; nothing shows surprise."""
+def result(labels=SIX_IMAGES, guesses=(0, 0, 1, 1, 1, 0), subjects=(), selected_on_test=False):
     probabilities = np.full((len(labels), 4), 0.1)
     probabilities[np.arange(len(labels)), guesses] = 0.7
-    paths = [f"{CLASSES[label]}/{number}.png" for number, label in enumerate(labels)]
+    paths = [f"{CLASSES[label]}/{index}.png" for index, label in enumerate(labels)]
     return Result(CLASSES, paths, np.array(labels), probabilities, selected_on_test, subjects)
 
 
-def test_the_headline_numbers_are_those_counted_by_hand():
-    numbers = headline_metrics(result(), 0.95)
-    assert numbers["accuracy"] == pytest.approx(4 / 6)
-    assert (numbers["accuracy_low"], numbers["accuracy_high"]) == wilson(4, 6, 0.95)
-    assert (numbers["interval"], numbers["people"]) == ("Wilson over images", None)
-    assert (numbers["macro_f1_low"], numbers["macro_f1_high"]) == (None, None)
-    assert numbers["balanced_accuracy"] == pytest.approx((2 / 3 + 1 + 0) / 3)
-    # F1: anger 2/3, happy 4/5, sadness 0; surprise has no test image and does not count.
-    assert numbers["macro_f1"] == pytest.approx((2 / 3 + 4 / 5 + 0) / 3)
-    assert numbers["log_loss"] == pytest.approx(-(4 * np.log(0.7) + 2 * np.log(0.1)) / 6)
-    assert numbers["images"] == 6
-    assert numbers["selected_on_test"] is False
+@pytest.mark.parametrize("subjects", [(), ["S1", "S1", "S2", "", "S3", "S3"]])
+def test_the_headline_metrics_are_those_counted_by_hand(subjects):
+    low, high = wilson(4, 6, 0.95)
+    assert headline_metrics(result(subjects=subjects), 0.95) == {
+        "accuracy": pytest.approx(4 / 6),
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "interval": "Wilson over images",
+        "people": None,
+        "balanced_accuracy": pytest.approx((2 / 3 + 1 + 0) / 3),
+        # F1: anger 2/3, happy 4/5, sadness 0; surprise has no test image and does not count.
+        "macro_f1": pytest.approx((2 / 3 + 4 / 5 + 0) / 3),
+        "macro_f1_low": None,
+        "macro_f1_high": None,
+        # (4 * 6 - 3 * 3 - 2 * 3) / sqrt((36 - 9 - 9) * (36 - 9 - 4 - 1))
+        "mcc": pytest.approx(9 / np.sqrt(18 * 22)),
+        "log_loss": pytest.approx(-(4 * np.log(0.7) + 2 * np.log(0.1)) / 6),
+        "images": 6,
+        "selected_on_test": False,
+    }
 
 
 def test_where_subjects_are_known_the_intervals_are_over_them():
     rng = np.random.default_rng(0)
     labels = np.arange(84) % 3
     guesses = np.where(rng.random(84) < 0.8, labels, rng.integers(0, 3, 84))
-    found = result(labels=labels, guesses=guesses, subjects=[f"S{n // 12}" for n in range(84)])
-    numbers = headline_metrics(found, 0.95)
-    counts = metrics.by_subject(found.labels, found.predicted, found.subjects, 4)
-    for name, statistic in (("accuracy", metrics.accuracy), ("macro_f1", metrics.macro_f1)):
-        interval = intervals.bootstrap(counts, statistic, 0.95)
-        assert (numbers[f"{name}_low"], numbers[f"{name}_high"]) == (interval.low, interval.high)
-        assert interval.low < numbers[name] < interval.high
-    assert (numbers["interval"], numbers["people"]) == ("bootstrap over subjects", 7)
-    assert (
-        "%, bootstrap over subjects, 7 people; caution: fewer than 30 people, so it may be too "
-        "narrow)" in headline(numbers, 0.95)
+    of_seven = result(labels, guesses, [f"S{index // 12}" for index in range(84)])
+    values, table = headline_metrics(of_seven, 0.95), per_class(of_seven, 0.95)
+    for name in ("accuracy", "macro_f1"):
+        assert values[f"{name}_low"] < values[name] < values[f"{name}_high"]
+    assert (values["interval"], values["people"]) == ("bootstrap over subjects", 7)
+    assert table["people"].tolist() == [7, 7, 7, 0]
+    assert table["recall"].between(table["recall_low"], table["recall_high"]).all()
+    line = headline(values, 0.95)
+    assert "%, bootstrap over subjects, 7 people; few people, may be too narrow)" in line
+    assert "30 people)" in headline(values | {"people": 30}, 0.95)
+
+
+@pytest.mark.parametrize("subjects", [(), [f"S{index}" for index in range(6)]])
+def test_a_class_without_test_images_has_a_row_without_claims(subjects):
+    row = per_class(result(subjects=subjects), 0.95).iloc[3]
+    assert (row["class"], row["support"]) == ("surprise", 0)
+    assert row[["precision", "recall", "f1"]].tolist() == [0, 0, 0]
+    assert (row["recall_low"], row["recall_high"]) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("selected_on_test", "selected_on", "flag"),
+    [(False, "val", ""), (True, "test", ", optimistic: selected on test")],
+)
+def test_every_table_and_line_has_the_split_that_selected(selected_on_test, selected_on, flag):
+    one = result(selected_on_test=selected_on_test)
+    values = headline_metrics(one, 0.95)
+    assert values["selected_on_test"] is selected_on_test
+    assert headline(values, 0.95) == (
+        "66.7% of 6 test images right (95% interval 30.0% to 90.3%, Wilson over images)" + flag
     )
-    recalls = per_class(found, 0.95)
-    hits, images = (np.diagonal(counts, axis1=1, axis2=2), counts.sum(axis=2))
-    for row, interval in zip(recalls, intervals.bootstrap_shares(hits, images, 0.95), strict=True):
-        named = dict(zip(PER_CLASS_HEADER, row, strict=True))
-        assert (named["recall_low"], named["recall_high"]) == (interval.low, interval.high)
-        assert (named["interval"], named["people"]) == (interval.method, interval.people)
-
-
-def test_thirty_people_are_enough_to_need_no_caution():
-    labels, subjects = np.arange(90) % 3, [f"S{n // 3}" for n in range(90)]
-    found = result(labels=labels, guesses=(labels + (labels == 2)) % 3, subjects=subjects)
-    line = headline(headline_metrics(found, 0.95), 0.95)
-    assert "30 people)" in line
-    assert "caution" not in line
-
-
-def test_one_image_of_nobody_known_leaves_the_interval_to_wilson():
-    numbers = headline_metrics(result(subjects=["S1", "S1", "S2", "", "S3", "S3"]), 0.95)
-    assert numbers["interval"] == "Wilson over images"
-
-
-def test_per_class_scores_are_those_of_scikit_learn():
-    rng = np.random.default_rng(0)
-    labels, guesses = rng.integers(0, 4, 80), rng.integers(0, 4, 80)
-    table = per_class(result(labels=labels, guesses=guesses), 0.9)
-    expected = np.transpose(sklearn_metrics.precision_recall_fscore_support(labels, guesses))
-    for row, (precision, recall, f1, support) in zip(table, expected, strict=True):
-        _, *found, low, high, method, people, found_f1, found_support, _ = row
-        assert (method, people) == ("Wilson over images", None)
-        assert (*found, found_f1) == pytest.approx((precision, recall, f1))
-        assert found_support == support
-        assert low <= recall <= high
-
-
-def test_a_class_without_test_images_has_a_row_that_claims_nothing():
-    for subjects in ((), [f"S{number}" for number in range(6)]):
-        row = dict(
-            zip(PER_CLASS_HEADER, per_class(result(subjects=subjects), 0.95)[3], strict=True)
-        )
-        assert (row["class"], row["support"]) == ("surprise", 0)
-        assert [row[name] for name in ("precision", "recall", "f1")] == [0, 0, 0]
-        assert (row["recall_low"], row["recall_high"]) == (0, 1)
-
-
-def test_the_headline_says_how_many_how_sure_and_of_what():
-    assert headline(headline_metrics(result(), 0.95), 0.95) == LINE
-
-
-def test_what_was_selected_on_test_says_so_in_every_table_and_line():
-    flagged = result(selected_on_test=True)
-    assert headline_metrics(flagged, 0.95)["selected_on_test"] is True
-    assert "optimistic: selected on test" in headline(headline_metrics(flagged, 0.95), 0.95)
-    for found, selected_on in ((flagged, "test"), (result(), "val")):
-        assert found.selected_on == selected_on
-        assert {row[-1] for row in per_class(found, 0.95)} == {selected_on}
+    assert one.selected_on == selected_on
+    assert set(per_class(one, 0.95)["selected_on"]) == {selected_on}

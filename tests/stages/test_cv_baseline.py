@@ -4,54 +4,52 @@ import numpy as np
 import pytest
 from networks import bars
 
+from ferpipe.core import paths
 from ferpipe.evaluation import hog
 from ferpipe.params.split import Split
 from ferpipe.splitting.assign_folds import assign_folds
 from ferpipe.stages import cv_baseline
 
-CLASSES = ["c0", "c1", "c2"]
-
-
-@pytest.fixture(scope="module")
-def images():
-    return bars(60, seed=1)
+IMAGES = bars(60, seed=1)
 
 
 @pytest.fixture
-def tables(images, values):
-    """The folds of a seed."""
+def folds(values):
+    """The folds of some seeds."""
     params = Split(**values["split"] | {"group_by": "none", "val_size": 0.1})
-    return lambda *seeds: {seed: assign_folds(images.paths, params, seed) for seed in seeds}
+    return lambda *seeds: {seed: assign_folds(IMAGES.paths, params, seed) for seed in seeds}
 
 
-def test_each_seed_predicts_every_image_once_with_the_folds_of_the_network(images, tables):
-    tables = tables(1, 4)
-    rows = list(cv_baseline.predict(images, CLASSES, tables))
-    for seed, table in tables.items():
-        of_seed = [row for row in rows if row[0] == seed]
-        assert sorted(row[2] for row in of_seed) == sorted(images.paths)
-        for fold, splits in enumerate(table.splits):
-            tests = [
-                path for path, split in zip(images.paths, splits, strict=True) if split == "test"
-            ]
-            assert [row[2] for row in of_seed if row[1] == fold] == tests
+def predict(fold_tables, images=IMAGES):
+    table = cv_baseline.predict(images, ["c0", "c1", "c2"], fold_tables)
+    return table, (table["actual"] == table["predicted"]).mean()
 
 
-def test_it_names_the_class_that_was_there_and_finds_it(images, tables):
-    rows = list(cv_baseline.predict(images, CLASSES, tables(1)))
-    assert all(path.startswith(actual) for _, _, path, actual, _ in rows)
-    assert all(actual == predicted for *_, actual, predicted in rows)
+def test_each_seed_predicts_every_image_once_with_the_folds_of_the_network(folds):
+    table, accuracy = predict(folds(1, 4))
+    assert list(table) == list(paths.CV_BASELINE_COLUMNS)
+    assert accuracy == 1
+    assert (table["actual"] == table["path"].str[:2]).all()
+    assert table[["seed", "fold", "path"]].values.tolist() == [
+        [seed, fold, path]
+        for seed, one in folds(1, 4).items()
+        for fold, splits in enumerate(one.splits)
+        for path, split in zip(IMAGES.paths, splits, strict=True)
+        if split == "test"
+    ]
+    assert not table.duplicated(["seed", "path"]).any()
 
 
-def test_of_many_images_it_learns_from_a_subsample(images, tables, monkeypatch):
+def test_it_learns_from_a_subsample_of_many_images(folds, monkeypatch):
+    sizes = []
+    fit = hog.fit
     monkeypatch.setattr(hog, "MOST_IMAGES", 12)
-    rows = list(cv_baseline.predict(images, CLASSES, tables(1)))
-    assert len(rows) == len(images.paths)
-    assert sum(actual == predicted for *_, actual, predicted in rows) > 0.9 * len(rows)
+    monkeypatch.setattr(hog, "fit", lambda rows, y: sizes.append(len(rows)) or fit(rows, y))
+    assert predict(folds(1))[1] > 0.9
+    assert set(sizes) == {12}
 
 
-def test_what_is_test_is_not_learned(images, tables):
-    """Noise tells nothing of its class, but an image that was learned would be recognised."""
-    noise = np.random.default_rng(0).integers(0, 256, images.images.shape).astype(np.uint8)
-    rows = list(cv_baseline.predict(dataclasses.replace(images, images=noise), CLASSES, tables(1)))
-    assert sum(actual == predicted for *_, actual, predicted in rows) < 0.6 * len(rows)
+def test_what_is_test_is_not_learned(folds):
+    """Noise says nothing of its class, but an image that was learned would be recognised."""
+    noise = np.random.default_rng(0).integers(0, 256, IMAGES.images.shape).astype(np.uint8)
+    assert predict(folds(1), dataclasses.replace(IMAGES, images=noise))[1] < 0.6

@@ -18,38 +18,25 @@ from ferpipe.evaluation import hog, intervals, metrics, significance
 
 @dataclass(frozen=True)
 class Predictions:
-    """The predictions of a classifier on test.
-
-    Args:
-        classifier: its name.
-        predicted: int (n,), class indices.
-        learned_from: how many images it has learned from; None where that is not counted.
-        selected_on: the split on which it was selected: val, test or none.
-    """
+    """The predictions of a classifier on test."""
 
     classifier: str
-    predicted: np.ndarray
-    learned_from: int | None
-    selected_on: str
+    predicted: np.ndarray  # int (n,), class indices
+    learned_from: int | None  # images; None where that is not counted
+    selected_on: str  # the split on which it was selected: val, test or none
 
 
 def predict(
     learned: Sequence[records.Dataset], test: records.Dataset
 ) -> tuple[Predictions, Predictions]:
-    """Fit both baselines and predict test.
+    """Fit HOG with kernel ridge and the majority class on the splits `learned`; predict test.
 
-    Args:
-        learned: the splits to learn from; those that are empty are left out.
-        test: the images to predict (n).
-
-    Returns:
-        HOG with kernel ridge, which learns from a subsample of many images (`hog.subsample`), and
-        the majority class, the first of several that are as large.
+    HOG learns from a subsample of many images; of several largest classes the first is predicted.
     """
     images = np.concatenate([split.images for split in learned if split.paths])
     labels = np.concatenate([split.labels for split in learned if split.paths])
     majority = np.full(len(test.paths), np.bincount(labels).argmax())
-    subsample = hog.subsample(len(labels))  # before features are computed
+    subsample = hog.subsample(len(labels))
     classify = hog.fit(hog.features(images[subsample]), labels[subsample])
     predicted = classify(hog.features(test.images))
     return (
@@ -67,35 +54,26 @@ def compare(
     classes: int,
     confidence: float,
 ) -> pd.DataFrame:
-    """The table baselines.csv: the network, then its baselines, each tested against the network.
-
-    Args:
-        network: the predictions of the network.
-        predictions: those of its baselines.
-        labels: int (n,), the true classes.
-        subjects: of each image (n); none, or an empty one, where it is not known.
-        classes: how many classes there are.
-        confidence: level of the intervals of accuracy.
-
-    Returns:
-        A row for each classifier; the network has no `p_value` and no `paired_test`.
-    """
-    classifiers = (network, *predictions)
-    rights = [classifier.predicted == labels for classifier in classifiers]
-    confusions = np.stack([metrics.confusion(labels, c.predicted, classes) for c in classifiers])
-    tests = [significance.compare_predictions(rights[0], right, subjects) for right in rights[1:]]
-    accuracy_intervals = [intervals.of_accuracy(right, subjects, confidence) for right in rights]
+    """The table baselines.csv: the network, then its baselines, each tested against the network."""
+    classifiers = pd.DataFrame([network, *predictions])
+    counted = [
+        metrics.Confusions.count(labels, predicted, classes, subjects)
+        for predicted in classifiers["predicted"]
+    ]
+    totals = np.stack([one.total for one in counted])
+    accuracy_intervals = [one.accuracy_interval(confidence) for one in counted]
+    tests = [significance.compare(counted[0], one) for one in counted[1:]]
     return pd.DataFrame(
         {
-            "classifier": [classifier.classifier for classifier in classifiers],
-            "accuracy": metrics.accuracy(confusions),
-            **intervals.columns(accuracy_intervals, "accuracy"),
-            "macro_f1": metrics.macro_f1(confusions),
+            "classifier": classifiers["classifier"],
+            "accuracy": metrics.accuracy(totals),
+            **intervals.table(accuracy_intervals, "accuracy"),
+            "macro_f1": metrics.macro_f1(totals),
             "images": len(labels),
             "p_value": [None, *(test.p_value for test in tests)],
             "paired_test": [None, *(test.method for test in tests)],
-            "learned_from": pd.array([c.learned_from for c in classifiers], dtype="Int64"),
-            "selected_on": [classifier.selected_on for classifier in classifiers],
+            "learned_from": classifiers["learned_from"].astype("Int64"),
+            "selected_on": classifiers["selected_on"],
         }
     )
 
@@ -109,7 +87,7 @@ def comparison(row: Mapping[str, object]) -> str:
 def lines(table: pd.DataFrame) -> list[str]:
     """The lines that the stage prints of baselines.csv."""
     rows = table.to_dict("records")
-    width = max(len(row["classifier"]) for row in rows)
+    width = max(map(len, table["classifier"]))
     accuracies = [
         f"{row['classifier']:{width}}  {row['accuracy']:6.1%}  ({row['accuracy_low']:.1%} to "
         f"{row['accuracy_high']:.1%}, {intervals.basis(row['interval'], row['people'])}), "

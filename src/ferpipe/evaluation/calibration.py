@@ -17,21 +17,12 @@ BINS = 15
 
 @dataclass(frozen=True)
 class Calibration:
-    """The calibration of probabilities at one temperature.
+    """The calibration of probabilities at one temperature."""
 
-    Args:
-        temperature: what the logits were divided by; 1: nothing.
-        error: the expected calibration error, 0..1.
-        log_loss: mean of -ln(probability of the true class).
-        bins: the reliability curve, a row for each bin with images: bin_low (exclusive), bin_high
-            (inclusive), mean confidence, accuracy, accuracy_low, accuracy_high, interval, people
-            and images.
-    """
-
-    temperature: float
-    error: float
+    temperature: float  # what the logits were divided by; 1: nothing
+    error: float  # the expected calibration error, 0..1
     log_loss: float
-    bins: pd.DataFrame
+    bins: pd.DataFrame  # with images: confidence above bin_low, up to bin_high
 
 
 def uncalibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
@@ -55,29 +46,28 @@ def calibration(
     images of a bin (Guo et al. 2017, https://arxiv.org/abs/1706.04599). It is biased upwards for
     few images: even perfect probabilities do not give 0.
 
-    Args:
-        labels: int (n,), class indices.
-        probabilities: float (n, classes), rows summing to 1, at `temperature`.
-        confidence: level of the intervals of the accuracies.
-        temperature: what the logits were divided by.
-        subjects: of each image (n); none, or an empty one, where it is not known.
+    `probabilities` are float (n, classes), at `temperature`.
     """
     confidences = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     edges = np.arange(BINS + 1) / BINS
     # The first bin includes 0; rounding may give a probability above 1.
-    bin_of = np.clip(np.searchsorted(edges, confidences, side="left") - 1, 0, BINS - 1)
-    grouped = pd.DataFrame({"confidence": confidences, "accuracy": right}).groupby(bin_of)
-    means, images = grouped.mean(), grouped.size()
-    accuracy_intervals = intervals.of_shares(right, bin_of, BINS, subjects, confidence)
+    bin_index = np.clip(np.searchsorted(edges, confidences, side="left") - 1, 0, BINS - 1)
+    images = pd.DataFrame({"confidence": confidences, "accuracy": right}).groupby(bin_index)
+    means = images.mean()
+    counts, over = intervals.count_by_person(
+        subjects, range(len(labels)), (BINS, 2), bin_index, right.astype(int)
+    )
+    counts = counts[:, means.index]
+    accuracy_intervals = intervals.of_shares(counts[..., 1], counts.sum(axis=-1), over, confidence)
     bins = pd.DataFrame(
         {
             "bin_low": edges[means.index],
             "bin_high": edges[means.index + 1],
             "confidence": means["confidence"].to_numpy(),
             "accuracy": means["accuracy"].to_numpy(),
-            **intervals.columns([accuracy_intervals[i] for i in means.index], "accuracy"),
-            "images": images.to_numpy(),
+            **intervals.table(accuracy_intervals, "accuracy"),
+            "images": images.size().to_numpy(),
         }
     )
     distances = (bins["accuracy"] - bins["confidence"]).abs()
@@ -96,15 +86,7 @@ def before_and_after(
     confidence: float,
     subjects: Sequence[str] = (),
 ) -> list[Calibration]:
-    """Calibration without and with the model's temperature; only the first where that is 1.
-
-    Args:
-        labels: int (n,), class indices.
-        probabilities: float (n, classes), of the model, its temperature included.
-        temperature: the model's.
-        confidence: level of the intervals of the accuracies.
-        subjects: of each image (n); none, or an empty one, where it is not known.
-    """
+    """Calibration without and with the model's temperature; only the first where that is 1."""
     before = uncalibrated(probabilities, temperature)
     measured = [calibration(labels, before, confidence, subjects=subjects)]
     if temperature != 1.0:
@@ -123,24 +105,18 @@ def calibration_metrics(measured: Sequence[Calibration]) -> dict[str, object]:
 
 def reliability_table(measured: Sequence[Calibration], selected_on: str) -> pd.DataFrame:
     """The table reliability.csv: the bins `before` and `after` temperature scaling."""
-    tables = [
-        one.bins.assign(scaling=scaling, temperature=one.temperature, selected_on=selected_on)
-        for one, scaling in zip(measured, ("before", "after"), strict=False)
-    ]
-    bin_columns = measured[0].bins.columns
-    table = pd.concat(tables, ignore_index=True)
-    return table[["scaling", "temperature", *bin_columns, "selected_on"]]
+    names = ["scaling", "temperature"]
+    keys = zip(("before", "after"), (one.temperature for one in measured), strict=False)
+    table = pd.concat([one.bins for one in measured], keys=list(keys), names=names)
+    return table.reset_index(names).assign(selected_on=selected_on)
 
 
 def accuracy_by_coverage(labels: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     """Accuracy of the most confident images, for every fraction of images that can be kept.
 
     The risk-coverage curve of selective classification (El-Yaniv & Wiener 2010,
-    https://jmlr.org/papers/v11/el-yaniv10a.html), with accuracy = 1 - risk. Images of equal
-    confidence are kept together.
-
-    Returns:
-        Columns coverage, ascending up to 1, and accuracy, 0..1.
+    https://jmlr.org/papers/v11/el-yaniv10a.html), with accuracy = 1 - risk and coverage ascending
+    to 1. Images of equal confidence are kept together.
     """
     right = pd.Series(probabilities.argmax(axis=1) == labels)
     by_confidence = right.groupby(probabilities.max(axis=1)).agg(["sum", "size"])

@@ -7,12 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import (
-    average_precision_score,
-    precision_recall_curve,
-    roc_auc_score,
-    roc_curve,
-)
+from sklearn import metrics
 
 # Points of a curve that are kept; more cannot be seen, and git keeps the tables.
 POINTS = 100
@@ -20,34 +15,18 @@ POINTS = 100
 
 @dataclass(frozen=True)
 class Curves:
-    """Both curves of a class, empty where none or all of the images show it.
-
-    Args:
-        name: the class.
-        images: how many show it.
-        roc: float (points, 2), false and true positive rates, 0..1, from (0, 0) to (1, 1).
-        precision_recall: float (points, 2), recalls and precisions, 0..1, from recall 0 on.
-        auc: the area under the ROC curve, 0..1; None without a curve.
-        average_precision: the mean precision, weighted by the gain in recall, 0..1; None without a
-            curve.
-    """
+    """Both curves of a class, empty where none or all of the images show it."""
 
     name: str
-    images: int
-    roc: np.ndarray
-    precision_recall: np.ndarray
-    auc: float | None
-    average_precision: float | None
+    images: int  # of the class
+    roc: np.ndarray  # float (points, 2), false and true positive rates from (0, 0) to (1, 1)
+    precision_recall: np.ndarray  # float (points, 2), recalls from 0 on and precisions, 0..1
+    auc: float | None  # area under the ROC curve, 0..1; None without a curve
+    average_precision: float | None  # area under the other in steps, 0..1; None without a curve
 
 
 def curves(labels: np.ndarray, probabilities: np.ndarray, classes: Sequence[str]) -> list[Curves]:
-    """Compute the curves of every class.
-
-    Args:
-        labels: int (n,), class indices.
-        probabilities: float (n, classes).
-        classes: class names.
-    """
+    """The curves of every class, from int (n,) and float (n, classes)."""
     return [
         _curves(name, labels == index, probabilities[:, index])
         for index, name in enumerate(classes)
@@ -58,15 +37,17 @@ def _curves(name: str, positive: np.ndarray, scores: np.ndarray) -> Curves:
     images = int(positive.sum())
     if images in (0, len(positive)):
         return Curves(name, images, np.empty((0, 2)), np.empty((0, 2)), None, None)
-    false_rates, true_rates, _ = roc_curve(positive, scores)
-    precisions, recalls, _ = precision_recall_curve(positive, scores, drop_intermediate=True)
+    false_rates, true_rates, _ = metrics.roc_curve(positive, scores)
+    precisions, recalls, _ = metrics.precision_recall_curve(
+        positive, scores, drop_intermediate=True
+    )
     return Curves(
         name=name,
         images=images,
         roc=_thinned(np.column_stack([false_rates, true_rates])),
         precision_recall=_thinned(np.column_stack([recalls, precisions])[::-1]),
-        auc=float(roc_auc_score(positive, scores)),
-        average_precision=float(average_precision_score(positive, scores)),
+        auc=float(metrics.roc_auc_score(positive, scores)),
+        average_precision=float(metrics.average_precision_score(positive, scores)),
     )
 
 

@@ -1,4 +1,4 @@
-"""Grad-CAM: which places of a face spoke for a class, through the backbone's last feature map."""
+"""Grad-CAM: the regions of a face that raise the logit of a class, from the last feature map."""
 
 from __future__ import annotations
 
@@ -9,69 +9,63 @@ from ferpipe.model.backend import keras
 
 
 def heat_maps(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Show where the last feature map speaks for a class.
+    """Compute the heat map of a class for each image.
 
-    After Selvaraju et al. 2017 (https://arxiv.org/abs/1610.02391), but each gradient stays in its
-    place instead of being averaged first (Draelos & Carin 2020, https://arxiv.org/abs/2011.08891).
-    Behind a head that averages the map both are the same. Ours may see places, and there the mean
-    gradient would show places that did not count.
-
-    The head is linear in the map, so its gradient is the head's kernel and nothing is
-    differentiated.
+    After Selvaraju et al. 2017 (https://arxiv.org/abs/1610.02391), but without averaging the
+    gradient over positions first (Draelos & Carin 2020, https://arxiv.org/abs/2011.08891), because
+    a head may weigh positions. The head is linear in the map: its gradient is the head's kernel.
 
     Args:
         model: a saved model of this pipeline, see `model/network.py`.
         images: uint8 (n, side, side, channels).
-        classes: int (n,), the class to show for each image.
+        classes: int (n,), of each image.
 
     Returns:
-        uint8 (n, side, side): 255 where an image's map speaks most for the class, 0 where it does
-        not or speaks against it.
+        uint8 (n, side, side): 255 where the map raises the class most, 0 where it does not.
     """
-    head = model.get_layer("logits")
-    if any(layer.name == "features" for layer in model.layers):
-        # A solved head sees several levels, the last one at the end, and maybe the mirror image.
-        features = model.get_layer("features")
-        seen = features.get_layer("levels").input[-1]
-        sides = (False, True) if any(layer.name == "sides" for layer in model.layers) else (False,)
-        source = features.input
+    layers = {layer.name: layer for layer in model.layers}
+    if "features" in layers:
+        # A solved head has several levels, the last one at the end, and maybe the mirror image.
+        features = layers["features"]
+        level, source = features.get_layer("levels").input[-1], features.input
     else:
-        seen, source, sides = model.get_layer("pool").output, model.input, (False,)
-    kernel = np.asarray(head.kernel)[-seen.shape[-1] :]
-    cells = seen._keras_history.operation.input
+        level, source = layers["pool"].output, model.input
+    kernel = np.asarray(layers["logits"].kernel)[-level.shape[-1] :]
+    cells = level._keras_history.operation.input
     pooling = cells._keras_history.operation
     averages_cells = isinstance(pooling, keras.layers.AveragePooling2D)
     last_map = pooling.input if averages_cells else cells
-    network = keras.Model(source, last_map)
     height, width = last_map.shape[1:3]
+    weights = _position_weights(kernel, cells.shape[1:], (height, width))[..., classes]
+    network = keras.Model(source, last_map)
     total = np.zeros((len(images), height, width), np.float32)
-    for mirrored in sides:
-        maps = network(images[:, :, ::-1] if mirrored else images, training=False)
+    for step in (1, -1) if "sides" in layers else (1,):  # -1: the mirror image
+        maps = network(images[:, :, ::step], training=False)
         maps = keras.ops.convert_to_numpy(maps).astype(np.float32)
-        places = _in_places(kernel, cells.shape[1:], (height, width))[..., classes]
-        found = np.einsum("nhwc,hwcn->nhw", maps, places)
-        total += found[:, :, ::-1] if mirrored else found
-    return np.stack([_enlarged(each, images.shape[1]) for each in total])
+        total += np.einsum("nhwc,hwcn->nhw", maps, weights)[:, :, ::step]
+    return np.stack([_enlarged(heat, images.shape[1]) for heat in total])
 
 
-def _in_places(kernel: np.ndarray, cells: tuple[int, ...], places: tuple[int, int]) -> np.ndarray:
-    """The kernel's share at each place of the map: (height, width, channels, classes).
+def _position_weights(
+    kernel: np.ndarray, cells: tuple[int, ...], positions: tuple[int, int]
+) -> np.ndarray:
+    """The gradient of the logits at each position: (height, width, channels, classes).
 
     Args:
         kernel: (channels, classes) of a head that averages the map, or (cells * channels, classes).
-        cells: (rows, columns, channels) of what the head sees flattened.
-        places: height and width of the map; each cell averages the same number of them.
+        cells: (rows, columns, channels) of the head's input before it is flattened.
+        positions: height and width of the map; each cell averages the same number of them.
     """
     rows, columns, channels = cells
     if len(kernel) == channels:
-        kernel = np.broadcast_to(kernel, (*places, *kernel.shape))
-        return kernel / (places[0] * places[1])
+        kernel = np.broadcast_to(kernel, (*positions, *kernel.shape))
+        return kernel / (positions[0] * positions[1])
     kernel = kernel.reshape(rows, columns, channels, -1)
-    size = places[0] // rows
+    size = positions[0] // rows
     if size > 1:
         kernel = kernel.repeat(size, axis=0).repeat(size, axis=1) / size**2
-        # Places beyond the last whole cell are not seen.
-        beyond = [(0, place - side) for place, side in zip(places, kernel.shape, strict=False)]
+        # Positions beyond the last whole cell have no weight.
+        beyond = [(0, all_ - used) for all_, used in zip(positions, kernel.shape, strict=False)]
         kernel = np.pad(kernel, [*beyond, (0, 0), (0, 0)])
     return kernel
 
@@ -79,5 +73,5 @@ def _in_places(kernel: np.ndarray, cells: tuple[int, ...], places: tuple[int, in
 def _enlarged(heat: np.ndarray, side: int) -> np.ndarray:
     """Scale a map to 0..255 and to the side of the image."""
     positive = np.maximum(heat, 0)
-    whole = np.rint(255 * positive / max(float(positive.max()), 1e-12)).astype(np.uint8)
-    return np.asarray(Image.fromarray(whole).resize((side, side), Image.Resampling.BICUBIC))
+    scaled = np.rint(255 * positive / max(float(positive.max()), 1e-12)).astype(np.uint8)
+    return np.asarray(Image.fromarray(scaled).resize((side, side), Image.Resampling.BICUBIC))

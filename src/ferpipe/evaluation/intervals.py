@@ -1,4 +1,8 @@
-"""Intervals of metrics: over people where every subject is known, otherwise over images."""
+"""Intervals of metrics: over people where every subject is known, otherwise over images.
+
+`subjects` are those of the images, an empty one where the subject is not known; or there are none.
+`confidence` is the level of an interval, such as 0.95.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,6 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from ferpipe.evaluation.metrics import counts_by
 from ferpipe.evaluation.resampling import bca, resample
 
 # Fewer people show too little of how people differ for a bootstrap.
@@ -18,24 +21,24 @@ LEAST_PEOPLE = 6
 # With fewer people an interval is shown with a caution.
 FEW_PEOPLE = 30
 
-Statistic = Callable[[np.ndarray], np.ndarray]
-
 
 @dataclass(frozen=True)
 class Interval:
-    """An interval of a metric, and how it was computed.
-
-    Args:
-        low: lower bound, 0..1.
-        high: upper bound, 0..1.
-        method: bootstrap over subjects, Wilson over subjects or Wilson over images.
-        people: how many people it rests on; None where a subject is not known.
-    """
+    """An interval of a metric, 0..1, and how it was computed."""
 
     low: float
     high: float
-    method: str
-    people: int | None = None
+    method: str  # bootstrap over subjects, Wilson over subjects or Wilson over images
+    people: int | None = None  # how many it rests on; None where a subject is not known
+
+    def columns(self, metric: str) -> dict[str, object]:
+        """The bounds of the metric, `interval` and `people`, as tables and JSON have them."""
+        return {
+            f"{metric}_low": self.low,
+            f"{metric}_high": self.high,
+            "interval": self.method,
+            "people": self.people,
+        }
 
 
 def basis(method: str, people: int | None) -> str:
@@ -63,24 +66,33 @@ def note(bases: Iterable[tuple[str, int | None]]) -> str:
     return f"Intervals: {methods}, {counted} people{caution(few)}."
 
 
-def columns(intervals: Sequence[Interval], metric: str) -> dict[str, Sequence[object]]:
-    """The columns of a table with a metric's intervals: its bounds, `interval` and `people`."""
-    return {
-        f"{metric}_low": [interval.low for interval in intervals],
-        f"{metric}_high": [interval.high for interval in intervals],
-        "interval": [interval.method for interval in intervals],
-        "people": pd.array([interval.people for interval in intervals], dtype="Int64"),
-    }
+def table(intervals: Iterable[Interval], metric: str) -> pd.DataFrame:
+    """The `Interval.columns` of several intervals."""
+    rows = [interval.columns(metric) for interval in intervals]
+    return pd.DataFrame(rows).astype({"people": "Int64"})
+
+
+def count_by_person(
+    subjects: Sequence[str], images: Sequence[object], shape: tuple[int, ...], *indices: np.ndarray
+) -> tuple[np.ndarray, str]:
+    """Count predictions by person, by image where a subject is not known.
+
+    Returns int (people or images, *shape), and "people" or "images". For confusion matrices the
+    shape is (classes, classes), and the indices are labels and predicted classes, int (n,) each.
+    """
+    known = len(subjects) > 0 and all(subjects)
+    names, group_index = np.unique(np.asarray(subjects if known else images), return_inverse=True)
+    counts = np.zeros((len(names), *shape), np.int64)
+    np.add.at(counts, (group_index, *indices), 1)
+    return counts, "people" if known else "images"
 
 
 def wilson(hits: float, total: int, confidence: float) -> tuple[float, float]:
-    """Wilson's score interval of a share (Wilson 1927), which holds its level for small counts.
+    """Wilson's score interval of a share of independent trials, 0..1 without any.
 
-    Brown, Cai & DasGupta 2001, https://doi.org/10.1214/ss/1009213286. Unlike SciPy's it takes hits
-    that are not whole, such as a mean over seeds. Trials are assumed independent.
-
-    Returns:
-        Lower and upper bound, 0..1; 0 and 1 where `total` is 0.
+    It holds its level for small counts (Wilson 1927; Brown, Cai & DasGupta 2001,
+    https://doi.org/10.1214/ss/1009213286). Unlike SciPy's it takes hits that are not whole, such as
+    a mean over seeds.
     """
     if total == 0:
         return 0.0, 1.0
@@ -92,106 +104,63 @@ def wilson(hits: float, total: int, confidence: float) -> tuple[float, float]:
     return max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
 
 
-def over_images(hits: float, images: int, confidence: float) -> Interval:
-    """Wilson's interval over images, for subjects that are not known."""
-    return Interval(*wilson(hits, images, confidence), "Wilson over images")
+def bootstrap(
+    counts: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray], confidence: float
+) -> Interval:
+    """The BCa bootstrap interval of a statistic over the people who have counts.
 
-
-def bootstrap(counts: np.ndarray, statistic: Statistic, confidence: float) -> Interval:
-    """The bootstrap interval of a statistic over subjects.
-
-    Subjects are drawn whole, because their images are right or wrong together. The interval is BCa
-    (Efron 1987, https://doi.org/10.1080/01621459.1987.10478410) at a level raised for few subjects
-    (Hesterberg 2015, https://doi.org/10.1080/00031305.2015.1089789, section 5.3). It is Wilson's
-    with n = people for fewer than LEAST_PEOPLE, and where leaving out any of them changes nothing.
+    People are drawn whole, because their images are right or wrong together. With fewer than
+    LEAST_PEOPLE, and where leaving out any of them changes nothing, it is Wilson's with n = people.
 
     In simulations of 24 and 118 people of 8 images, with accuracies of 0.6 to 0.97 and correlations
     of 0.1 and 0.3 within a person, 95% intervals covered the truth in 93.5% to 96.8% of 1500 cases;
-    Wilson's over images in 71% to 89%, plain percentiles in 85% to 95%. With 21 images a person
-    coverage fell to 92.1% for 9 people and 85.2% for 24, lowest at an accuracy of 0.97.
+    Wilson's over images in 71% to 89%, plain percentiles in 85% to 95%. With 21 images a person,
+    9 people were covered in 92.1% to 95.2% and 24 in 85.2% to 96.1%, least at an accuracy of 0.97.
 
     Args:
-        counts: int (subjects, ...), such as the confusion matrix of each.
-        statistic: from counts (m, ...) to float (m,), such as `metrics.accuracy`.
-        confidence: the level, such as 0.95.
+        counts: int (people, ...), such as the confusion matrix of each.
+        statistic: from counts (m, ...) to float (m,); NaN for a draw without images.
+        confidence: the level.
     """
-    return _interval(counts, resample(counts), statistic, confidence)
-
-
-def bootstrap_shares(counts: np.ndarray, confidence: float) -> list[Interval]:
-    """The `bootstrap` intervals of several shares, such as recalls, from the same draws.
-
-    A share counts the people who have images of it. In simulations with 9 to 118 people, shares of
-    0.6 to 0.97 and correlations within a person of 0.1 to 0.7, 95% intervals covered the truth in
-    90.7% to 99.9% of 1000 cases; Wilson's over images in 67.8% to 95.1%.
-
-    Args:
-        counts: int (subjects, shares, 2), images that are wrong and right.
-        confidence: the level, such as 0.95.
-
-    Returns:
-        An interval for each share; 0..1 where there are no images.
-    """
-    drawn = resample(counts)
-    return [
-        _interval(counts[:, share], drawn[:, share], _share_right, confidence)
-        for share in range(counts.shape[1])
-    ]
-
-
-def _share_right(counts: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        return counts[..., 1] / counts.sum(axis=-1)
-
-
-def _interval(
-    counts: np.ndarray, drawn: np.ndarray, statistic: Statistic, confidence: float
-) -> Interval:
-    counts = counts[counts.reshape(len(counts), -1).any(axis=1)]
-    people, total = len(counts), counts.sum(axis=0)
+    present = counts[counts.reshape(len(counts), -1).any(axis=1)]
+    people, total = len(present), present.sum(axis=0)
     value = float(statistic(total[np.newaxis])[0])
     if people >= LEAST_PEOPLE:
-        left_out = statistic(total - counts)
+        left_out = statistic(total - present)
         if np.ptp(left_out) >= 1e-12:  # otherwise equal but for rounding
-            draws = statistic(drawn)
+            draws = statistic(resample(counts))
             bounds = bca(draws[~np.isnan(draws)], value, left_out, confidence)
             return Interval(*bounds, "bootstrap over subjects", people)
     bounds = wilson(value * people, people, confidence)
     return Interval(*bounds, "Wilson over subjects", people)
 
 
-def known(subjects: Sequence[str]) -> bool:
-    """Whether the subject of every image is known."""
-    return len(subjects) > 0 and all(subjects)
-
-
 def of_shares(
-    right: np.ndarray,
-    groups: np.ndarray,
-    count: int,
-    subjects: Sequence[str],
-    confidence: float,
+    hits: np.ndarray, images: np.ndarray, over: str, confidence: float, seeds: int = 1
 ) -> list[Interval]:
-    """The interval of the share that is right in each group of images.
+    """The intervals of several shares that are right, such as recalls; 0..1 without images.
+
+    In simulations of 9 to 118 people, shares of 0.6 to 0.97 and correlations within a person of 0.1
+    to 0.7, 95% intervals over people covered the truth in 90.7% to 99.9% of 1000 cases; Wilson's
+    over images in 67.8% to 95.1%.
 
     Args:
-        right: bool (n,), whether each image is right.
-        groups: int (n,), its group, such as its class: 0 to count - 1.
-        count: how many groups there are.
-        subjects: of each image (n); none, or an empty one, where it is not known.
-        confidence: the level, such as 0.95.
-
-    Returns:
-        `bootstrap_shares` over people; where a subject is not known, Wilson's over images.
+        hits: int (people or images, shares), predictions that are right.
+        images: int (people or images, shares), all predictions.
+        over: people or images.
+        confidence: the level.
+        seeds: how often each image is predicted. More make a firmer share, but no larger sample.
     """
-    if known(subjects):
-        counts = counts_by(subjects, (count, 2), groups, right.astype(int))
-        return bootstrap_shares(counts, confidence)
-    hits = np.bincount(groups, weights=right, minlength=count).tolist()
-    images = np.bincount(groups, minlength=count).tolist()
-    return [over_images(*share, confidence) for share in zip(hits, images, strict=True)]
+    if over == "people":
+        counts = np.stack([hits, images], axis=-1).swapaxes(0, 1)
+        return [bootstrap(of_share, _share, confidence) for of_share in counts]
+    shares = zip(hits.sum(axis=0) / seeds, images.sum(axis=0) // seeds, strict=True)
+    return [
+        Interval(*wilson(float(right), int(count), confidence), "Wilson over images")
+        for right, count in shares
+    ]
 
 
-def of_accuracy(right: np.ndarray, subjects: Sequence[str], confidence: float) -> Interval:
-    """The interval of accuracy, as `of_shares`, from bool (n,): whether each image is right."""
-    return of_shares(right, np.zeros(len(right), int), 1, subjects, confidence)[0]
+def _share(counts: np.ndarray) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return counts[:, 0] / counts[:, 1]

@@ -1,11 +1,14 @@
-"""Metrics of confusion matrices: int (..., classes, classes), rows the actual class."""
+"""Confusion matrices, int (..., classes, classes) with rows the actual class, and their metrics."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+
+from ferpipe.evaluation import intervals
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
@@ -25,23 +28,6 @@ def confusion_table(counts: np.ndarray, classes: Sequence[str], selected_on: str
             "selected_on": selected_on,
         }
     )
-
-
-def counts_by(groups: Sequence[str], shape: tuple[int, ...], *indices: np.ndarray) -> np.ndarray:
-    """Count images by group, such as the confusion matrix of each subject.
-
-    Args:
-        groups: the group of each image (n).
-        shape: of the counts of one group, such as (classes, classes).
-        indices: int (n,) for each axis of `shape`, such as labels and predicted classes.
-
-    Returns:
-        int (groups, *shape), groups in sorted order.
-    """
-    names, group_index = np.unique(np.asarray(groups), return_inverse=True)
-    counts = np.zeros((len(names), *shape), np.int64)
-    np.add.at(counts, (group_index, *indices), 1)
-    return counts
 
 
 def accuracy(counts: np.ndarray) -> np.ndarray:
@@ -65,3 +51,73 @@ def macro_f1(counts: np.ndarray) -> np.ndarray:
     *_, f1 = precision_recall_f1(counts)
     present = counts.sum(axis=-1) > 0
     return f1.sum(axis=-1, where=present) / present.sum(axis=-1)
+
+
+@dataclass(frozen=True)
+class Confusions:
+    """Confusion matrices of people; of images where a subject is not known."""
+
+    counts: np.ndarray  # int (people or images, classes, classes), rows the actual class
+    over: str  # people or images
+    seeds: int = 1  # how often each image is predicted
+
+    @classmethod
+    def count(
+        cls,
+        labels: np.ndarray,
+        predicted: np.ndarray,
+        classes: int,
+        subjects: Sequence[str],
+        images: Sequence[object] | None = None,
+    ) -> Confusions:
+        """Count predictions, with the subject and the image of each (n); None: each of another."""
+        images = range(len(labels)) if images is None else images
+        shape = (classes, classes)
+        counts, over = intervals.count_by_person(subjects, images, shape, labels, predicted)
+        return cls(counts, over, seeds=len(labels) // len(set(images)))
+
+    @property
+    def total(self) -> np.ndarray:
+        """Int (classes, classes), over all people and seeds."""
+        return self.counts.sum(axis=0)
+
+    @property
+    def support(self) -> np.ndarray:
+        """Int (classes,), images."""
+        return self.total.sum(axis=1) // self.seeds
+
+    def accuracy_interval(self, confidence: float) -> intervals.Interval:
+        """Over people, each with all its images and seeds, or Wilson's over images."""
+        hits = np.trace(self.counts, axis1=1, axis2=2)[:, np.newaxis]
+        images = self.counts.sum(axis=(1, 2))[:, np.newaxis]
+        return intervals.of_shares(hits, images, self.over, confidence, self.seeds)[0]
+
+    def macro_f1_bounds(self, confidence: float) -> dict[str, float | None]:
+        """`macro_f1_low` and `macro_f1_high` over people; None where they are not known."""
+        if self.over == "images":
+            return {"macro_f1_low": None, "macro_f1_high": None}
+        interval = intervals.bootstrap(self.counts, macro_f1, confidence)
+        return {"macro_f1_low": interval.low, "macro_f1_high": interval.high}
+
+    def recall_intervals(self, confidence: float) -> list[intervals.Interval]:
+        """The interval of the recall of each class, as `accuracy_interval`."""
+        hits = np.diagonal(self.counts, axis1=1, axis2=2)
+        images = self.counts.sum(axis=2)
+        return intervals.of_shares(hits, images, self.over, confidence, self.seeds)
+
+    def per_class(
+        self, classes: Sequence[str], selected_on: str, confidence: float
+    ) -> pd.DataFrame:
+        """The table per_class.csv: precision, recall with its interval, and F1, each 0..1."""
+        precision, recall, f1 = precision_recall_f1(self.total)
+        return pd.DataFrame(
+            {
+                "class": classes,
+                "precision": precision,
+                "recall": recall,
+                **intervals.table(self.recall_intervals(confidence), "recall"),
+                "f1": f1,
+                "support": self.support,
+                "selected_on": selected_on,
+            }
+        )

@@ -14,12 +14,9 @@ DRAWS = 10_000
 SEED = 1
 
 
-@lru_cache(maxsize=1)
-def weights(people: int) -> np.ndarray:
-    """How often each person is in each draw: float64 (DRAWS, people), read-only.
-
-    Cached, because a stage has one set of people.
-    """
+@lru_cache(maxsize=1)  # a stage has one set of people
+def _weights(people: int) -> np.ndarray:
+    """How often each person is in each draw: float64 (DRAWS, people), read-only."""
     rng = np.random.default_rng(SEED)
     drawn = rng.multinomial(people, np.full(people, 1 / people), size=DRAWS).astype(np.float64)
     drawn.flags.writeable = False
@@ -27,28 +24,25 @@ def weights(people: int) -> np.ndarray:
 
 
 def resample(counts: np.ndarray) -> np.ndarray:
-    """Counts (people, ...) of all people, summed over each draw of people: (DRAWS, ...)."""
+    """Sum the counts (people, ...) of the people in each draw: (DRAWS, ...)."""
     people, *shape = counts.shape
     # Floats multiply faster, and such small ones exactly.
-    return (weights(people) @ counts.reshape(people, -1).astype(np.float64)).reshape(-1, *shape)
+    return (_weights(people) @ counts.reshape(people, -1).astype(np.float64)).reshape(-1, *shape)
 
 
 def bca(
     draws: np.ndarray, value: float, left_out: np.ndarray, confidence: float
 ) -> tuple[float, float]:
-    """The BCa interval of a statistic, at a level raised for few people.
+    """The BCa bounds of a statistic (Efron 1987, https://doi.org/10.1080/01621459.1987.10478410).
 
-    Efron 1987, https://doi.org/10.1080/01621459.1987.10478410; the level is that of Hesterberg
-    2015, https://doi.org/10.1080/00031305.2015.1089789, section 5.3.
+    The level is raised for few people as in Hesterberg 2015,
+    https://doi.org/10.1080/00031305.2015.1089789, section 5.3.
 
     Args:
         draws: the statistic of each draw.
         value: the statistic of all people.
-        left_out: the statistic without each person in turn (people); they must not all be equal.
-        confidence: the level asked for, such as 0.95.
-
-    Returns:
-        Lower and upper bound, each the statistic of a draw.
+        left_out: the statistic without each person in turn; they must not all be equal.
+        confidence: the level asked for.
     """
     draws = np.sort(draws)
     people, normal = len(left_out), NormalDist()

@@ -22,23 +22,14 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Result:
-    """The model's predictions on test.
+    """The model's predictions on test."""
 
-    Args:
-        classes: class names, in the schema's order.
-        paths: archive path of each image (n).
-        labels: int (n,), the true class of each image.
-        probabilities: float64 (n, classes), rows summing to 1.
-        selected_on_test: whether test also selected the epoch.
-        subjects: of each image (n); none, or an empty one, where it is not known.
-    """
-
-    classes: list[str]
-    paths: list[str]
-    labels: np.ndarray
-    probabilities: np.ndarray
-    selected_on_test: bool
-    subjects: Sequence[str] = ()
+    classes: list[str]  # in the schema's order
+    paths: list[str]  # archive path of each image (n)
+    labels: np.ndarray  # int (n,), the true class of each image
+    probabilities: np.ndarray  # float64 (n, classes), rows summing to 1
+    selected_on_test: bool  # whether test also selected the epoch
+    subjects: Sequence[str] = ()  # see `intervals`
 
     @property
     def selected_on(self) -> str:
@@ -55,30 +46,25 @@ class Result:
         """Int (classes, classes), rows the actual class, columns the predicted one."""
         return metrics.confusion(self.labels, self.predicted, len(self.classes))
 
+    @property
+    def confusions(self) -> metrics.Confusions:
+        """The confusion matrix of each person."""
+        classes = len(self.classes)
+        return metrics.Confusions.count(self.labels, self.predicted, classes, self.subjects)
+
 
 def headline_metrics(result: Result, confidence: float) -> dict[str, object]:
     """The headline metrics by name, with intervals of accuracy and macro-F1.
 
-    Where a subject is not known, `people` and the interval of macro-F1 are None.
+    Where a subject is not known, `people` and the bounds of macro-F1 are None.
     """
     labels, predicted = result.labels, result.predicted
-    interval = intervals.of_accuracy(predicted == labels, result.subjects, confidence)
-    f1_low = f1_high = None
-    if intervals.known(result.subjects):
-        shape = result.confusion.shape
-        counts = metrics.counts_by(result.subjects, shape, labels, predicted)
-        f1_interval = intervals.bootstrap(counts, metrics.macro_f1, confidence)
-        f1_low, f1_high = f1_interval.low, f1_interval.high
     return {
         "accuracy": float(metrics.accuracy(result.confusion)),
-        "accuracy_low": interval.low,
-        "accuracy_high": interval.high,
-        "interval": interval.method,
-        "people": interval.people,
+        **result.confusions.accuracy_interval(confidence).columns("accuracy"),
         "balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
         "macro_f1": float(metrics.macro_f1(result.confusion)),
-        "macro_f1_low": f1_low,
-        "macro_f1_high": f1_high,
+        **result.confusions.macro_f1_bounds(confidence),
         "mcc": float(matthews_corrcoef(labels, predicted)),
         "log_loss": losses.log_loss(labels, result.probabilities),
         "images": len(labels),
@@ -87,26 +73,8 @@ def headline_metrics(result: Result, confidence: float) -> dict[str, object]:
 
 
 def per_class(result: Result, confidence: float) -> pd.DataFrame:
-    """The table per_class.csv: precision, recall with its interval, and F1, each 0..1."""
-    recall_intervals = intervals.of_shares(
-        result.predicted == result.labels,
-        result.labels,
-        len(result.classes),
-        result.subjects,
-        confidence,
-    )
-    precision, recall, f1 = metrics.precision_recall_f1(result.confusion)
-    return pd.DataFrame(
-        {
-            "class": result.classes,
-            "precision": precision,
-            "recall": recall,
-            **intervals.columns(recall_intervals, "recall"),
-            "f1": f1,
-            "support": result.confusion.sum(axis=1),
-            "selected_on": result.selected_on,
-        }
-    )
+    """The table per_class.csv."""
+    return result.confusions.per_class(result.classes, result.selected_on, confidence)
 
 
 def headline(test_metrics: Mapping[str, object], confidence: float) -> str:

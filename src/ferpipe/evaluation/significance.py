@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from ferpipe.evaluation.intervals import known
+from ferpipe.evaluation.metrics import Confusions
 
 
 @dataclass(frozen=True)
@@ -23,14 +22,9 @@ class PairedTest:
 
 
 def mcnemar(lost: int, won: int) -> float:
-    """The exact two-sided p-value of McNemar's test.
+    """The exact two-sided p-value of McNemar's test (1947, https://doi.org/10.1007/BF02295996).
 
-    McNemar 1947, https://doi.org/10.1007/BF02295996: of the images on which two equally good
-    classifiers differ, each wins half.
-
-    Args:
-        lost: images that only the first one gets right.
-        won: images that only the second one gets right.
+    Of the images that only one of two equally good classifiers gets right, each wins half.
     """
     from scipy.stats import binomtest  # half a second
 
@@ -41,11 +35,8 @@ def sign_flip(balances: Iterable[int]) -> float:
     """The exact two-sided p-value of McNemar's test with people in place of images.
 
     Images of one person are right or wrong together, so each person is one trial: for equally good
-    classifiers the opposite balance is as likely. With one image a person it is McNemar's test.
-    (Fisher's randomisation test, "The Design of Experiments", 1935, section 21.)
-
-    Args:
-        balances: for each person, images won minus images lost.
+    classifiers a balance, images won minus images lost, is as likely as its opposite. (Fisher's
+    randomisation test, "The Design of Experiments", 1935, section 21.)
     """
     balances = list(balances)
     reach = sum(map(abs, balances))
@@ -58,28 +49,11 @@ def sign_flip(balances: Iterable[int]) -> float:
     return min(1.0, float(chances[extreme].sum()))
 
 
-def paired_test(balances: Sequence[int], *, over: str) -> PairedTest:
-    """The sign-flip test of balances (`sign_flip`) over people or images."""
-    method = f"exact sign-flip test over {len(balances):,} {over}"
-    return PairedTest(sign_flip(balances), method)
-
-
-def compare_predictions(
-    right: np.ndarray, other_right: np.ndarray, subjects: Sequence[str]
-) -> PairedTest:
-    """Test whether two classifiers differ on the same images.
-
-    Args:
-        right: bool (n,), whether the first is right on each image.
-        other_right: bool (n,), the same of the second.
-        subjects: of each image (n); none, or an empty one, where it is not known.
-
-    Returns:
-        The sign-flip test over people; McNemar's over images where a subject is not known.
-    """
-    differences = right.astype(int) - other_right.astype(int)
-    if known(subjects):
-        balances = pd.Series(differences).groupby(list(subjects)).sum()
-        return paired_test(balances.tolist(), over="people")
-    p_value = mcnemar(int((differences < 0).sum()), int((differences > 0).sum()))
-    return PairedTest(p_value, f"McNemar's exact test over {len(differences):,} images")
+def compare(first: Confusions, second: Confusions) -> PairedTest:
+    """The sign-flip test over people; over images, predicted once each, McNemar's."""
+    balances = np.trace(first.counts - second.counts, axis1=1, axis2=2)
+    if first.over == "images" and first.seeds == 1:
+        p_value = mcnemar(int((balances < 0).sum()), int((balances > 0).sum()))
+        return PairedTest(p_value, f"McNemar's exact test over {len(balances):,} images")
+    method = f"exact sign-flip test over {len(balances):,} {first.over}"
+    return PairedTest(sign_flip(balances.tolist()), method)

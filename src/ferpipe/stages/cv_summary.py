@@ -22,15 +22,13 @@ from ferpipe.params.reader import Section, read_section
 from ferpipe.params.split import Split
 from ferpipe.params.train import Train
 
+READ = {"cv": CrossValidation, "split": Split, "preprocess": Preprocess, "train": Train}
 # Keys that the cross-validation replaces or does not use: they cannot change a metric.
 NOT_READ = {"split": ("seed", "test_size", "folds", "fold"), "train": ("seed",)}
 
 
 def fingerprint(sections: Mapping[str, Section], index: bytes) -> str:
-    """SHA-256 of the params that the folds read and of index.csv, which has each image's SHA-256.
-
-    It traces metrics to a params file and its images.
-    """
+    """SHA-256 of the params that the folds read and of index.csv, to trace metrics to them."""
     values = {
         name: section.model_dump(exclude=set(NOT_READ.get(name, ())))
         for name, section in sections.items()
@@ -42,21 +40,14 @@ def fingerprint(sections: Mapping[str, Section], index: bytes) -> str:
 def text(
     summary: Mapping[str, object], recalls: pd.DataFrame, group_by: str, confidence: float
 ) -> list[str]:
-    """The lines that the stage prints.
-
-    Args:
-        summary: as in summary.json.
-        recalls: as in per_class.csv.
-        group_by: of the section `split`.
-        confidence: level of the intervals, such as 0.95.
-    """
+    """The lines that the stage prints of summary.json and per_class.csv."""
     flag = "; optimistic: selected on test" if summary["selected_on_test"] else ""
     basis = intervals.basis(summary["interval"], summary["people"])
     test = PairedTest(summary["baseline_p_value"], summary["baseline_test"])
     columns = {
         "recall of": recalls["class"],
         "images": recalls["support"],
-        "people": recalls["people"],
+        "people": recalls["people"].astype(object).fillna("-"),
         "network": recalls["recall"].map("{:.1%}".format),
         "interval": [
             f"{low:.1%} to {high:.1%}"
@@ -64,8 +55,13 @@ def text(
         ],
         "baseline": recalls["baseline_recall"].map("{:.1%}".format),
     }
-    align = ("left", *["right"] * 5)
-    table = tabulate(columns, headers="keys", tablefmt="plain", colalign=align, missingval="-")
+    table = tabulate(
+        columns,
+        headers="keys",
+        tablefmt="plain",
+        colalign=("left", *["right"] * 5),
+        disable_numparse=True,
+    )
     return [
         f"{summary['images']} images, grouped by {group_by}; folds: {summary['folds']}, "
         f"seeds: {summary['seeds']}{flag}",
@@ -85,12 +81,7 @@ def text(
 @exits_cleanly("cv_summary")
 def main() -> None:
     """Read all predictions, write summary.json and the tables, print them."""
-    sections = {
-        "cv": read_section(paths.PARAMS, "cv", CrossValidation),
-        "split": read_section(paths.PARAMS, "split", Split),
-        "preprocess": read_section(paths.PARAMS, "preprocess", Preprocess),
-        "train": read_section(paths.PARAMS, "train", Train),
-    }
+    sections = {name: read_section(paths.PARAMS, name, model) for name, model in READ.items()}
     confidence = read_section(paths.PARAMS, "evaluate", Evaluate).confidence
     seeds, selected_on_test = sections["cv"].seeds, sections["split"].val_size == 0
     selected_on = "test" if selected_on_test else "val"
@@ -119,7 +110,7 @@ def main() -> None:
     recalls = per_class(network, baseline, classes, selected_on, confidence)
     files.write_json(paths.CV / "summary.json", summary)
     tables.write_table(paths.CV / "per_class.csv", recalls)
-    confusion = metrics.confusion_table(network.confusion, classes, selected_on)
+    confusion = metrics.confusion_table(network.confusions.total, classes, selected_on)
     tables.write_table(paths.CV / "confusion.csv", confusion)
     lines = text(summary, recalls, sections["split"].group_by, confidence)
     print("cv_summary: " + "\n  ".join(lines))
