@@ -1,14 +1,11 @@
-"""A stand-in for Kaggle on this machine, for the real client and with nothing patched in it.
+"""A local stand-in for Kaggle, for the real client with nothing patched in it.
 
 It is an HTTPS proxy that answers for `api.kaggle.com` and `storage.googleapis.com` itself: the
 client sends `CONNECT`, gets TLS with a certificate of the server's own authority, posts its
 request, is redirected to a signed address and gets the zip from there, as it would from Kaggle.
 
-To run the pipeline by hand against it, with `download.source: kaggle` in params.yaml:
-
-    python tests/kaggle_server.py some.zip
-
-It prints the environment variables to export in the other terminal.
+`python tests/kaggle_server.py some.zip` serves the pipeline (`download.source: kaggle`) and prints
+the environment variables to export in the other terminal.
 """
 
 from __future__ import annotations
@@ -37,10 +34,10 @@ STORAGE = "storage.googleapis.com"
 INTROSPECT = "/v1/security.OAuthService/IntrospectToken"
 DOWNLOAD = "/v1/datasets.DatasetApiService/DownloadDataset"
 BLOB = "/blob"
-CONNECT = "CONNECT"  # what is asked of a proxy, before any of these
-# Whoever holds a signed address can download, so it must not be shown either.
+CONNECT = "CONNECT"  # the request to a proxy, before any of these
+# A signed address is enough to download, so it must not be shown either.
 SIGNATURE = "SECRET-signature-of-the-address"
-# What could lead the client elsewhere, or make it find the credentials of whoever runs the tests.
+# These could redirect the client, or give it the credentials of the user who runs the tests.
 FOREIGN = (
     *("NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy", "XDG_CONFIG_HOME", "VERBOSE"),
     *("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_CONFIG_DIR"),
@@ -50,7 +47,7 @@ FOREIGN = (
 
 @dataclass(frozen=True)
 class Request:
-    """What the client asked for. `json` is the body of a POST, {} if it had none."""
+    """A request of the client; `json` is the body of a POST, {} if it had none."""
 
     host: str
     method: str
@@ -61,32 +58,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Reply:
-    """How to answer one request otherwise than well.
+    """The answer to one request; the defaults are the normal one."""
 
-    Attributes:
-        status: an HTTP status; an error has a body as Kaggle sends it.
-        body: what to send in place of the data set; None for the data set.
-        content_type: of that body.
-        headers: further ones, by name.
-        length: the length of the body that is told; True for the true one, False for none.
-        send: how many bytes of the body to send before the connection closes; None for all.
-        pause: seconds before each byte of the body.
-        drop: close the connection without an answer.
-        reset: end it with a TCP reset, as a machine does that was switched off and on.
-        hang: say nothing, or nothing after `send` bytes, until the client goes away or the server
-            closes.
-    """
-
-    status: int = 200
-    body: bytes | None = None
+    status: int = 200  # an error has a body as Kaggle sends it
+    body: bytes | None = None  # instead of the data set
     content_type: str = "application/zip"
     headers: Mapping[str, str] = field(default_factory=dict)
-    length: bool | int = True
-    send: int | None = None
-    pause: float = 0.0
-    drop: bool = False
-    reset: bool = False
-    hang: bool = False
+    length: bool | int = True  # the declared length of the body; True: the true one, False: none
+    send: int | None = None  # bytes of the body before the connection closes; None: all
+    pause: float = 0.0  # seconds before each byte of the body
+    drop: bool = False  # close the connection without an answer
+    reset: bool = False  # end the connection with a TCP reset
+    hang: bool = False  # send nothing more until the client or the server closes
 
 
 class KaggleServer:
@@ -95,14 +78,7 @@ class KaggleServer:
     Attributes:
         datasets: zips by "owner/name" or "owner/name/version", "*" for any; the others are a 404.
         requests: every request so far, in order.
-        hung_up: set when a client went away while a reply hung.
-
-    Example:
-        >>> with KaggleServer({"someone/faces": zip_bytes}) as server:
-        ...     server.answer(DOWNLOAD, Reply(status=503))  # the first request, then all is well
-        ...     os.environ.update(server.environment)
-        ...     ...  # download
-        ...     assert len(server.asked(DOWNLOAD)) == 2
+        hung_up: set when a client closed its connection while a reply hung.
     """
 
     def __init__(self, datasets: Mapping[str, bytes] | None = None):
@@ -138,31 +114,24 @@ class KaggleServer:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that lead the client here."""
+        """The variables that make the client use this server."""
         proxy = f"http://127.0.0.1:{self._http.server_address[1]}"
-        # requests reads both spellings, and takes the small one first
-        return {
-            "HTTPS_PROXY": proxy,
-            "https_proxy": proxy,
-            "REQUESTS_CA_BUNDLE": str(self._authority),
-        }
+        # requests reads both spellings, the lower one first
+        proxies = {"HTTPS_PROXY": proxy, "https_proxy": proxy}
+        return {**proxies, "REQUESTS_CA_BUNDLE": str(self._authority)}
 
     def answer(self, path: str, *replies: Reply) -> None:
-        """Answer the next requests for `path` so, one reply each; those after them well."""
+        """Set the replies to the next requests for `path`; later ones get the normal reply."""
         self._replies.setdefault(path, []).extend(replies)
-
-    def forget(self) -> None:
-        """Answer well from now on."""
-        self._replies.clear()
 
     def asked(self, path: str) -> list[Request]:
         """The requests for `path` so far."""
         return [request for request in self.requests if request.path.split("?")[0] == path]
 
     def next_reply(self, path: str) -> Reply:
-        """Take the reply that is due for `path`."""
-        due = self._replies.get(path)
-        return due.pop(0) if due else Reply()
+        """Remove and return the next reply for `path`."""
+        replies = self._replies.get(path)
+        return replies.pop(0) if replies else Reply()
 
 
 class _Server(ThreadingHTTPServer):
@@ -170,7 +139,7 @@ class _Server(ThreadingHTTPServer):
     kaggle: KaggleServer
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of clients that went away: tests kill them."""
+        """Print no errors of closed connections: tests kill clients."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -209,19 +178,18 @@ class _Handler(BaseHTTPRequestHandler):
         if reply != Reply():
             self._misbehave(reply)
         elif (self.host, self.path) == (API, INTROSPECT):
-            self._send_json(200, {"active": True, "username": "someone"})
+            answer = json.dumps({"active": True, "username": "someone"})
+            self._send(200, "application/json", answer.encode(), {})
         elif (self.host, self.path) == (API, DOWNLOAD):
-            name = _dataset(body)
+            parts = (body["ownerSlug"], body["datasetSlug"], body.get("datasetVersionNumber"))
+            name = "/".join(str(part) for part in parts if part)
             if self._zip(name) is None:
-                self._send_json(404, {"code": 404, "message": "Not found"})
+                self._misbehave(Reply(status=404))
                 return
-            self.send_response(302)
             address = f"https://{STORAGE}{BLOB}?name={name}&X-Goog-Signature={SIGNATURE}"
-            self.send_header("Location", address)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self._send(302, "text/plain", b"", {"Location": address})
         else:
-            self._send_json(404, {"code": 404, "message": "No such method"})
+            self._misbehave(Reply(status=404))
 
     def do_GET(self) -> None:
         self._log({})
@@ -231,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.drop or reply.reset or reply.status != 200 or (reply.hang and reply.send is None):
             self._misbehave(reply)
             return
-        # All of it, also where a range is asked for: a server may ignore that.
+        # All of it, even if a range is requested: a server may ignore that.
         self.send_response(200)
         self.send_header("Content-Type", reply.content_type)
         self.send_header("Last-Modified", "Tue, 01 Oct 2019 10:00:00 GMT")
@@ -239,8 +207,8 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.length is False:
             self.send_header("Connection", "close")
         else:
-            told = len(body) if reply.length is True else reply.length
-            self.send_header("Content-Length", str(told))
+            length = len(body) if reply.length is True else reply.length
+            self.send_header("Content-Length", str(length))
         self.end_headers()
         self._send_body(body[: reply.send], reply.pause)
         if reply.hang:
@@ -271,14 +239,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _misbehave(self, reply: Reply) -> None:
         if reply.hang:
-            # What can be read from a client that awaits an answer is its end.
+            # A client that awaits an answer sends nothing: what can be read is its end.
             while not self.server.kaggle.closing.wait(0.05):
                 if select.select([self.connection], [], [], 0)[0]:
                     self.server.kaggle.hung_up.set()
                     break
         if reply.reset:
-            # Closed at once, and what was not sent is thrown away.
-            linger = struct.pack("ii", 1, 0)
+            linger = struct.pack("ii", 1, 0)  # close at once and drop what was not sent
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         if reply.hang or reply.drop or reply.reset:
             self.close_connection = True
@@ -287,9 +254,6 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             error = {"code": reply.status, "message": "As the test says"}
             self._send(reply.status, "application/json", json.dumps(error).encode(), reply.headers)
-
-    def _send_json(self, status: int, value: dict) -> None:
-        self._send(status, "application/json", json.dumps(value).encode(), {})
 
     def _send(
         self, status: int, content_type: str, body: bytes, headers: Mapping[str, str]
@@ -303,19 +267,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """Print nothing: tests read `KaggleServer.requests`."""
-
-
-def _dataset(body: dict) -> str:
-    """The key of `KaggleServer.datasets` that a DownloadDataset request asks for."""
-    name = f"{body['ownerSlug']}/{body['datasetSlug']}"
-    version = body.get("datasetVersionNumber")
-    return f"{name}/{version}" if version else name
+        """Print nothing."""
 
 
 @pytest.fixture
 def kaggle_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KaggleServer]:
-    """A server that this process's environment leads to, a fresh home, and no credentials."""
+    """A server that this process's environment names, an empty home, and no credentials."""
     for name in FOREIGN:
         monkeypatch.delenv(name, raising=False)
     home = tmp_path / "home"

@@ -26,13 +26,13 @@ test_listing = module("sources/intake/test_listing.py")
 COUNTS = {
     "faults of Kaggle": [
         *(test_retries.LASTING, test_retries.PASSING, test_retries.NOWHERE),
-        *(test_retries.HANGS, test_source.OTHERS, test_source.UNPINNED),
+        *(test_retries.HANGS, test_source.OTHERS),
     ],
     "kills": [test_source.KILLED, test_source.KILL_TIMES],
     "hostile zips and folders": [
-        *(test_listing.REFUSED_ZIPS, test_listing.LEFT_OUT, test_listing.REFUSED_FOLDERS),
+        *(test_listing.REFUSED_ZIPS, test_listing.SKIPPED, test_listing.REFUSED_FOLDERS),
     ],
-    "odd and hostile images": [test_images.TAKEN, test_images.REFUSED],
+    "odd and hostile images": [test_images.ACCEPTED, test_images.REFUSED],
     "hostile and damaged model files": [test_saving.HOSTILE, range(test_saving.DAMAGED)],
     "generated inputs": [range(number) for number in test_generated.EXAMPLES.values()],
 }

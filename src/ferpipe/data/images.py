@@ -1,23 +1,9 @@
 """The image policy: which images are accepted, which are converted and how, which are refused.
 
-Accepted is what Pillow decodes without loss to 8-bit gray or RGB. The content decides, not the file
-name: a JPEG named `.png` is accepted. Every later hash depends on these rules.
-
-| image | becomes |
-| --- | --- |
-| 8-bit gray, RGB | itself |
-| 1-bit | gray, 0 and 255 |
-| palette | gray when every pixel is gray, otherwise RGB |
-| an alpha channel or a transparent colour, but no transparent pixel | as palette |
-| an EXIF orientation | the image turned upright |
-| transparent pixels, 16 bits a channel, CMYK, floats, several frames | refused |
-| over 8192 px a side | refused |
-| truncated, or a PNG with a wrong checksum, without an end or with too few pixels | refused |
-| bytes after the end | the image before them |
-| one pixel, one row or all pixels equal | itself |
-
-Only PNG has checksums. Other damage that still decodes is accepted, unless the zip's checksum or
-the pinned digest reveals it.
+Accepted is what Pillow decodes without loss to 8-bit gray or RGB, whatever the file's name; the
+table is in data/local/README.md. Every later hash depends on these rules. Bytes after the end of an
+image are ignored. Only PNG has checksums: other damage that still decodes is accepted, unless the
+zip's checksum or the pinned digest reveals it.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""From elsewhere to the canonical archive: a package a source, with `fetch` in its `source.py`."""
+"""The sources of images: one package per source, with `fetch` in its `source.py`."""

@@ -28,7 +28,7 @@ BASIC = "Basic c29tZW9uZTpTRUNSRVQtdG9rZW4tb3Ita2V5"  # someone:SECRET-token-or-
 
 
 @pytest.fixture
-def nobody(monkeypatch):
+def no_credentials(monkeypatch):
     """No credentials, unless the test gives some."""
     monkeypatch.delenv("KAGGLE_API_TOKEN")
 
@@ -55,7 +55,7 @@ def write(path, text, mode=0o600):
     ids=["token", "token file", "key", "config dir", "~/.kaggle", "~/.config", "login"],
 )
 def test_every_way_to_give_credentials(
-    server, nobody, monkeypatch, tmp_path, variables, file, text, sent
+    server, no_credentials, monkeypatch, tmp_path, variables, file, text, sent
 ):
     for name, value in variables.items():
         monkeypatch.setenv(name, str(tmp_path / value) if name.endswith("DIR") else value)
@@ -68,14 +68,14 @@ def test_every_way_to_give_credentials(
 WITHOUT = "download: no Kaggle credentials found; requesting someone/faces without any"
 
 
-def test_a_public_data_set_needs_no_credentials(server, nobody, capfd):
+def test_a_public_data_set_needs_no_credentials(server, no_credentials, capfd):
     assert len(fetch().images) == 6
     assert "Authorization" not in server.asked(DOWNLOAD)[0].headers
     assert capfd.readouterr().err.splitlines()[0] == WITHOUT
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_missing_credentials_are_an_error_with_every_remedy(server, nobody, status, capfd):
+def test_missing_credentials_are_an_error_with_every_remedy(server, no_credentials, status, capfd):
     server.answer(DOWNLOAD, Reply(status=status))
     message = refused()
     for way in (
@@ -97,7 +97,7 @@ def test_missing_credentials_are_an_error_with_every_remedy(server, nobody, stat
         {"KAGGLE_CONFIG_DIR": ""},
     ],
 )
-def test_empty_variables_are_ignored(server, nobody, monkeypatch, variables):
+def test_empty_variables_are_ignored(server, no_credentials, monkeypatch, variables):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     fetch()
@@ -105,14 +105,14 @@ def test_empty_variables_are_ignored(server, nobody, monkeypatch, variables):
 
 
 @pytest.mark.parametrize("name", ["KAGGLE_USERNAME", "KAGGLE_KEY"])
-def test_half_of_a_pair_is_an_error(server, nobody, monkeypatch, name):
+def test_half_of_a_pair_is_an_error(server, no_credentials, monkeypatch, name):
     monkeypatch.setenv(name, SECRET)
     assert f"{name} is set and KAGGLE_" in refused()
     assert server.requests == []
 
 
 def test_the_key_in_the_home_folder_is_sent_although_another_folder_is_named(
-    server, nobody, monkeypatch, tmp_path
+    server, no_credentials, monkeypatch, tmp_path
 ):
     write(tmp_path / "home/.kaggle/kaggle.json", KEY_FILE)
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "elsewhere"))
@@ -132,7 +132,7 @@ def test_the_key_in_the_home_folder_is_sent_although_another_folder_is_named(
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
 def test_a_file_that_others_can_read_gives_one_warning(
-    server, nobody, tmp_path, capfd, name, text, mode, warned
+    server, no_credentials, tmp_path, capfd, name, text, mode, warned
 ):
     path = write(tmp_path / "home/.kaggle" / name, text, mode)
     server.answer(DOWNLOAD, Reply(status=503))  # so that there are two tries
@@ -164,7 +164,7 @@ def test_a_bad_token_has_priority_over_a_good_key_and_is_named(server, monkeypat
     ],
     ids=["truncated", "a list", "no key", "empty strings", "empty", "not UTF-8"],
 )
-def test_a_malformed_kaggle_json_is_named(server, nobody, tmp_path, text):
+def test_a_malformed_kaggle_json_is_named(server, no_credentials, tmp_path, text):
     path = write(tmp_path / "home/.kaggle/kaggle.json", text)
     assert refused().startswith(f"{path} is not a Kaggle key")
     assert server.requests == []
@@ -193,7 +193,7 @@ def test_no_secret_is_printed_or_written(server, monkeypatch, capfd, kind, answe
         monkeypatch.setenv(name, os.environ[name].replace("//", f"//user:{PROXY_SECRET}@"))
     monkeypatch.setenv("VERBOSE", "1")  # the client then prints its requests, token and all
     monkeypatch.setenv("VERBOSE_OUTPUT", "1")
-    monkeypatch.setattr(retries, "TRIES", 2)
+    monkeypatch.setattr(retries, "ATTEMPTS", 2)
     server.answer(path, reply, reply)
 
     try:

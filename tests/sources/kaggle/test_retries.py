@@ -130,7 +130,7 @@ def test_a_passing_failure_is_printed_and_has_another_attempt(server, capfd, fau
 
 @pytest.mark.parametrize("address", NOWHERE)
 def test_a_failure_that_never_passes_ends_after_some_attempts(server, monkeypatch, address):
-    monkeypatch.setattr(retries, "TRIES", 2)
+    monkeypatch.setattr(retries, "ATTEMPTS", 2)
     for name in ("HTTPS_PROXY", "https_proxy"):
         monkeypatch.setenv(name, address)
     error = refused()
@@ -139,12 +139,12 @@ def test_a_failure_that_never_passes_ends_after_some_attempts(server, monkeypatc
 
 
 def test_the_pauses_double_and_are_partly_random(server, capfd):
-    server.answer(DOWNLOAD, *[Reply(status=503)] * retries.TRIES)
+    server.answer(DOWNLOAD, *[Reply(status=503)] * retries.ATTEMPTS)
     refused()
     lines = [line for line in capfd.readouterr().err.splitlines() if "next attempt" in line]
     pauses = [float(line.split()[-2]) for line in lines]
     factors = [pause / (retries.PAUSE * 2**number) for number, pause in enumerate(pauses)]
-    assert len(server.asked(DOWNLOAD)) == retries.TRIES == len(pauses) + 1
+    assert len(server.asked(DOWNLOAD)) == retries.ATTEMPTS == len(pauses) + 1
     assert all(0.99 <= factor <= 1.51 for factor in factors)
     assert len(set(factors)) > 1
 

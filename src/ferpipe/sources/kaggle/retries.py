@@ -17,7 +17,7 @@ from ferpipe.sources.kaggle import client
 from ferpipe.sources.kaggle.client import RESULT, MayPass, by_hand
 
 PAUSE = 1.0  # seconds before the second attempt, doubled each time
-TRIES = 5
+ATTEMPTS = 5
 STALL = 60.0  # seconds without a byte after which an attempt has failed
 SOURCE_ROOT = str(Path(__file__).resolve().parents[3])  # the client runs this checkout's code
 
@@ -48,7 +48,7 @@ def download(kaggle: Kaggle, seconds: int, folder: Path) -> Path:
             ) from None
         except MayPass as problem:
             pause = max(PAUSE * 2 ** (attempt - 1), problem.wait or 0) * random.uniform(1, 1.5)
-            if attempt == TRIES or time.monotonic() + pause >= deadline:
+            if attempt == ATTEMPTS or time.monotonic() + pause >= deadline:
                 wait = f" and asks to wait {problem.wait:.0f} s" if problem.wait else ""
                 raise PipelineError(
                     f"{problem}{wait}, attempts: {attempt}; try again later, or "
