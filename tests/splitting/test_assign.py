@@ -2,7 +2,6 @@ import csv
 import hashlib
 import json
 from collections import Counter, defaultdict
-from dataclasses import astuple
 
 import pytest
 from faces import encoded, noise, png, write_folder
@@ -392,7 +391,7 @@ def write_raw(project, tree):
     """data/raw/ of a tree."""
     source = write_folder(project / "source", tree)
     contents = repacking.repack(source, paths.IMAGES, None, 0.0)
-    files.write_csv(paths.INDEX, paths.INDEX_COLUMNS, map(astuple, contents.images))
+    files.write_csv(paths.INDEX, paths.INDEX_COLUMNS, contents.images)
     return project / paths.INDEX
 
 
