@@ -291,7 +291,8 @@ def check(source, folder):
             assert images.decode(data).mode in ("L", "RGB")
         skipped = repacking.skipped_table(contents.skipped)
         tables.write_table(folder / "skipped.csv", skipped)
-        assert tables.read_table(folder / "skipped.csv", paths.SKIPPED_COLUMNS).equals(skipped)
+        read = tables.read_table(folder / "skipped.csv", paths.SKIPPED_COLUMNS)
+        assert read.values.tolist() == skipped.values.tolist()
         (folder / "skipped.csv").unlink()
     kept = {"source.zip", "images.zip"}
     assert {path.name for path in folder.iterdir()} <= kept

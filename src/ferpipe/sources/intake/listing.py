@@ -68,7 +68,7 @@ def is_image(path: PurePosixPath) -> bool:
     return path.suffix.lower() in images.SUFFIXES and not hidden
 
 
-def printable(path: PurePosixPath | str) -> str:
+def printable(path: PurePosixPath) -> str:
     """The path with escapes, as in Python source, for what is not printable or not UTF-8."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(path)
