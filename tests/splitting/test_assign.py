@@ -1,9 +1,5 @@
 import hashlib
 import json
-<<<<<<< HEAD
-=======
-from collections import Counter, defaultdict
->>>>>>> h-data
 
 import pandas as pd
 import pytest
@@ -321,11 +317,7 @@ def write_raw(project, tree):
     """data/raw/ of a tree."""
     source = write_folder(project / "source", tree)
     contents = repacking.repack(source, paths.IMAGES, None, 0.0)
-<<<<<<< HEAD
     write_table(paths.INDEX, pd.DataFrame(contents.images))
-=======
-    files.write_csv(paths.INDEX, paths.INDEX_COLUMNS, contents.images)
->>>>>>> h-data
     return project / paths.INDEX
 
 
