@@ -196,7 +196,7 @@ def test_a_stage_ends_when_what_started_it_is_killed(checkout):
     folder = checkout(SLOW)
     parent = subprocess.Popen(["sh", "-c", f"{sys.executable} src/stage.py split & wait"])
     until((folder / "begun").exists)
-    pid = int((folder / ".ferpipe/locks/split.lock").read_text())
+    pid = int((folder / ".ferpipe/locks/split.pid").read_text())
     parent.kill()
     parent.wait()
     until(lambda: not Path(f"/proc/{pid}").exists(), seconds=10)
@@ -229,13 +229,13 @@ def test_a_stage_waits_for_another_one_of_its_name(checkout):
 def test_a_stage_does_not_wait_for_ever(checkout):
     folder = checkout(SLOW)
     process = folder / "src/ferpipe/runtime/process.py"
-    process.write_text(process.read_text().replace("WAIT = 60.0", "WAIT = 0.2"))
+    process.write_text(process.read_text().replace("WAIT = 60.0", "WAIT = 1.2"))
     first = started(folder)
     second = Stage()
     pid = first.process.pid
     assert second.end() == (
         1,
-        "",
+        f"split: waiting for process {pid}, which runs this stage\n",
         f"split: error: process {pid} still runs this stage in this checkout; wait until it has "
         f"ended, or end it with `kill {pid}`\n",
     )

@@ -29,7 +29,7 @@ def test_runs_are_read_in_their_order_and_a_torn_line_is_left_out(noted):
 
 
 def test_the_table_has_a_line_a_run_in_straight_columns(noted):
-    head, *lines = run_log.table(noted)
+    head, *lines = run_log.table(noted).splitlines()
     assert head.split() == ["started", "(UTC)", "stage", "seconds", "outcome", "machine"]
     assert [line.split()[2:5:2] for line in lines] == [
         ["split", "done"],

@@ -1,7 +1,7 @@
-"""A stage as a process: alone in its checkout, gone when DVC is gone, its time noted.
+"""Runs a stage as a process: under a lock, ended with its parent, its time logged.
 
-DVC, killed, leaves its stage running, and the next `dvc repro` starts another one beside it
-(measured with DVC 3.67). So a stage ends with the process that started it, and holds a lock.
+If DVC is killed, its stage keeps running, and the next `dvc repro` starts a second one (DVC 3.67).
+So a stage ends with the process that started it, and holds a lock while it runs.
 """
 
 from __future__ import annotations
@@ -20,30 +20,28 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from filelock import FileLock, Timeout
+
 from ferpipe.core import files, muted, paths
 from ferpipe.core.errors import PipelineError, exits_cleanly
 from ferpipe.runtime import run_log
 
 STAGES = Path(__file__).parents[1] / "stages"
 LOCKS = paths.CACHE / "locks"
-WAIT = 60.0  # seconds; a predecessor that was told to end needs a moment
+WAIT = 60.0  # seconds, for a process that is about to end
 PR_SET_PDEATHSIG = 1
 Stop = Callable[[int], None]
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run the stage that the command line names.
-
-    Args:
-        arguments: the stage, and the arguments of its `main` as options.
-    """
+    """Run the stage that the command line names; its `main` defines the options."""
     top = argparse.ArgumentParser(
         prog="python src/stage.py",
         description="Runs one stage on params.yaml; `dvc repro` calls it when needed.",
     )
     parsers = top.add_subparsers(required=True, dest="stage", metavar="STAGE")
     for path in sorted(STAGES.glob("[a-z]*.py")):
-        # Read, not imported: the imports of a stage may take seconds.
+        # Parsed, not imported: the imports of a stage may take seconds.
         module = ast.parse(path.read_text(encoding="utf-8"))
         text = (ast.get_docstring(module) or "").partition("\n")[0]
         stage = parsers.add_parser(path.stem, help=text, description=text)
@@ -56,12 +54,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def run(stage: str, options: dict[str, int]) -> None:
-    """Run a stage, and exit with 0, 1 (user error) or 128 + signal number.
-
-    Args:
-        stage: the name of its module.
-        options: what its `main` takes.
-    """
+    """Run a stage, and exit with 0, 1 (user error) or 128 + signal number."""
     started = time.time()
     label = "-".join((stage, *map(str, options.values())))
     code = 1
@@ -74,8 +67,8 @@ def run(stage: str, options: dict[str, int]) -> None:
         run_log.note(label, started, code)
     if "tensorflow" not in sys.modules:
         sys.exit(code)
-    # TensorFlow takes a second to go, and whoever is told to stop by then dies without a word.
-    # Coverage and profilers write what they have at exit.
+    # TensorFlow takes a second to exit, in which a signal would kill the process without a message.
+    # Coverage and profilers write their files at exit.
     atexit._run_exitfuncs()
     _leave(code)
 
@@ -87,24 +80,24 @@ def _run(stage: str, label: str, options: dict[str, int], started: float) -> Non
 
 
 def listen(stage: str, label: str, started: float) -> Stop:
-    """End the process at once on SIGINT, SIGTERM and SIGHUP: tidy up, say so, exit.
+    """Exit at once, with a message, on SIGINT, SIGTERM and SIGHUP.
 
-    Nothing is raised: Python drops what is raised in a finaliser, and TensorFlow, interrupted
-    so while it is imported or traces a function, ends in a SystemError or a segmentation fault
-    (2 of 200 stops with TensorFlow 2.21).
+    The handler raises nothing: Python drops exceptions in finalisers, and TensorFlow, interrupted
+    during its import or a trace, ends in a SystemError or a segmentation fault (2 of 200 stops with
+    TensorFlow 2.21).
 
     Args:
-        stage: what the line begins with.
-        label: as `run_log.note` takes it.
+        stage: begins the message.
+        label: of the run in the run log.
         started: seconds since the epoch.
 
     Returns:
-        What is done on a signal; it takes the signal's number.
+        The handler; it takes the signal's number.
     """
-    # File descriptor 2 leads nowhere while TensorFlow is imported.
+    # File descriptor 2 is redirected while TensorFlow is imported.
     stderr = os.dup(2)
     names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    # One that is ignored stays so: nohup, or a job in the background of a script.
+    # A signal that is ignored stays so: nohup, or a background job of a script.
     numbers = [
         number
         for number in (getattr(signal, name) for name in names)
@@ -120,7 +113,7 @@ def listen(stage: str, label: str, started: float) -> Stop:
             run_log.note(label, started, 128 + number)
             how = f"stopped by {signal.Signals(number).name}"
             line = f"{stage}: {'interrupted' if number == signal.SIGINT else how}\n"
-            # A terminal may hold an unfinished bar.
+            # A terminal may show an unfinished progress bar.
             os.write(stderr, ("\n" * os.isatty(stderr) + line).encode())
         finally:
             _leave(128 + number)
@@ -131,24 +124,21 @@ def listen(stage: str, label: str, started: float) -> Stop:
 
 
 def _leave(code: int) -> None:
-    # A signal may have come in the midst of a write, which then refuses to be taken up.
+    # A signal in the middle of a write makes this flush fail.
     with suppress(OSError, RuntimeError):
         sys.stdout.flush()
     os._exit(code)
 
 
 def end_with_parent(stop: Stop) -> None:
-    """Be told to stop when the process that started this one ends, however that comes about.
+    """Let the kernel send SIGTERM when the parent ends; call `stop` if it has ended already.
 
-    Linux alone can do it; elsewhere the lock keeps a second writer away.
-
-    Args:
-        stop: called if DVC started this process and is gone already.
+    Only on Linux; elsewhere the lock keeps a second writer out.
     """
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    # An orphan's new parent lives in a session of its own.
+    # The new parent of an orphan is in another session.
     if "DVC_STAGE" in os.environ and os.getsid(os.getppid()) != os.getsid(0):
         stop(signal.SIGTERM)
 
@@ -157,43 +147,30 @@ def end_with_parent(stop: Stop) -> None:
 def alone(label: str) -> Iterator[None]:
     """Hold the lock of a stage in this checkout; the system frees it however the process ends.
 
-    Args:
-        label: the stage, and what tells its runs apart.
-
     Raises:
         PipelineError: another process has held it for a minute.
     """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
     LOCKS.mkdir(parents=True, exist_ok=True)
-    path = LOCKS / f"{label}.lock"
-    with path.open("a+") as file:
-        begun = time.monotonic()
-        told = False
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                holder = _holder(path)
-            waited = time.monotonic() - begun
-            if waited > WAIT:
-                raise PipelineError(
-                    f"process {holder} still runs this stage in this checkout; wait until it has "
-                    f"ended, or end it with `kill {holder}`"
-                )
-            if waited > 1 and not told:
-                told = True
-                print(f"{label}: waiting for process {holder}, which runs this stage", flush=True)
-            time.sleep(0.05)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+    lock, holder = FileLock(LOCKS / f"{label}.lock"), LOCKS / f"{label}.pid"
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        pid = _read(holder)
+        print(f"{label}: waiting for process {pid}, which runs this stage", flush=True)
+        try:
+            lock.acquire(timeout=WAIT - 1)
+        except Timeout:
+            pid = _read(holder)
+            raise PipelineError(
+                f"process {pid} still runs this stage in this checkout; wait until it has ended, "
+                f"or end it with `kill {pid}`"
+            ) from None
+    with lock:
+        holder.write_text(str(os.getpid()))
         yield
 
 
-def _holder(path: Path) -> str:
-    return path.read_text() or "?"
+def _read(holder: Path) -> str:
+    with suppress(OSError):
+        return holder.read_text() or "?"
+    return "?"

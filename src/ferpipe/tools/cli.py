@@ -79,7 +79,7 @@ def contact_sheet(args: argparse.Namespace) -> None:
 def list_runs(args: argparse.Namespace) -> None:
     """Show what ran in this checkout: when, how long, how it ended, on what machine."""
     found = run_log.read()[-args.last :] if args.last else run_log.read()
-    print("\n".join(run_log.table(found)) if found else f"no stage has run here ({run_log.RUNS})")
+    print(run_log.table(found) if found else f"no stage has run here ({run_log.RUNS})")
 
 
 def verify(args: argparse.Namespace) -> None:
