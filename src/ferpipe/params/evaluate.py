@@ -12,9 +12,7 @@ from ferpipe.params.reader import Section
 class Evaluate(Section):
     """How results are reported."""
 
-    confidence: Annotated[float, Field(ge=0.5, le=0.999)] = Field(
-        description="confidence level of all intervals"
-    )
-    figure_dpi: Annotated[int, Field(ge=50, le=600)] = Field(
-        description="resolution of the PNG figures in dots per inch"
-    )
+    confidence: Annotated[float, Field(ge=0.5, le=0.999)]
+    """confidence level of all intervals"""
+    figure_dpi: Annotated[int, Field(ge=50, le=600)]
+    """resolution of the PNG figures in dots per inch"""

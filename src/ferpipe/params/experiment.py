@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from pydantic import Field
-
 from ferpipe.params.cv import CrossValidation
 from ferpipe.params.download import Download
 from ferpipe.params.evaluate import Evaluate
@@ -20,13 +18,20 @@ from ferpipe.params.train import Train
 class Experiment(Section):
     """All sections of params.yaml. Only tools read it whole: a stage reads its own sections."""
 
-    download: Download = Field(description="the images of the experiment")
-    split: Split = Field(description="how images are split into train, val and test")
-    preprocess: Preprocess = Field(description="size and format of the cached images")
-    train: Train = Field(description="the network and its training")
-    evaluate: Evaluate = Field(description="how results are reported")
-    cv: CrossValidation = Field(description="cross-validation (`make cv`)")
-    run: Run = Field(description="settings that cannot change an output")
+    download: Download
+    """the images of the experiment"""
+    split: Split
+    """how images are split into train, val and test"""
+    preprocess: Preprocess
+    """size and format of the cached images"""
+    train: Train
+    """the network and its training"""
+    evaluate: Evaluate
+    """how results are reported"""
+    cv: CrossValidation
+    """cross-validation (`make cv`)"""
+    run: Run
+    """settings that cannot change an output"""
 
 
 def read_experiment(path: Path) -> Experiment:

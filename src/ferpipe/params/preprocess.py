@@ -12,12 +12,9 @@ from ferpipe.params.reader import Section
 class Preprocess(Section):
     """Size and format of the cached images."""
 
-    image_size: Annotated[int, Field(ge=8, le=1024)] = Field(
-        description="side of the cached images in pixels; the center square, resized bicubically"
-    )
-    color: Literal["grayscale", "rgb"] = Field(
-        description="grayscale (one channel) or rgb (three channels)"
-    )
-    shard_size: Annotated[int, Field(ge=1, le=100_000)] = Field(
-        description="images per TFRecord shard"
-    )
+    image_size: Annotated[int, Field(ge=8, le=1024)]
+    """side of the cached images in pixels; the center square, resized bicubically"""
+    color: Literal["grayscale", "rgb"]
+    """grayscale (one channel) or rgb (three channels)"""
+    shard_size: Annotated[int, Field(ge=1, le=100_000)]
+    """images per TFRecord shard"""

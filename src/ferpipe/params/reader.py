@@ -17,7 +17,9 @@ from ferpipe.core.errors import PipelineError, one_line
 class Section(BaseModel):
     """A mapping of params.yaml: no unknown keys, no silent conversion, no change after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

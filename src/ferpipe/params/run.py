@@ -12,12 +12,9 @@ from ferpipe.params.reader import Section
 class Run(Section):
     """Settings that cannot change an output."""
 
-    workers: Annotated[int, Field(ge=0, le=256)] = Field(
-        description="threads that decode images; 0: one per core"
-    )
-    download_deadline: Annotated[int, Field(ge=1, le=86_400)] = Field(
-        description="time limit of a download in seconds, including retries"
-    )
-    checkpoint_seconds: Annotated[int, Field(ge=0, le=86_400)] = Field(
-        description="minimum time between two checkpoints in seconds; 0: after every epoch"
-    )
+    workers: Annotated[int, Field(ge=0, le=256)]
+    """threads that decode images; 0: one per core"""
+    download_deadline: Annotated[int, Field(ge=1, le=86_400)]
+    """time limit of a download in seconds, including retries"""
+    checkpoint_seconds: Annotated[int, Field(ge=0, le=86_400)]
+    """minimum time between two checkpoints in seconds; 0: after every epoch"""

@@ -15,26 +15,20 @@ NAME_GROUPS = ("subject", "sequence")
 class Split(Section):
     """How images are split into train, val (selects the epoch) and test."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(description="random seed of the split")
-    test_size: Annotated[float, Field(gt=0, lt=1)] = Field(
-        description="fraction of images in the test split; ignored when folds is set"
-    )
-    val_size: Annotated[float, Field(ge=0, lt=1)] = Field(
-        description="fraction of images in the validation split; 0: the epoch is selected on test"
-    )
-    group_by: Literal["none", "sequence", "subject"] = Field(
-        description="images that stay in one split: none (no groups), sequence or subject"
-    )
-    name_pattern: str = Field(
-        description="regular expression for file names; its groups `subject` and `sequence` are "
-        "the person and the recording"
-    )
-    folds: Annotated[int, Field(ge=2, le=1000)] | None = Field(
-        description="number of folds, one of which is the test split; null: use test_size"
-    )
-    fold: Annotated[int, Field(ge=0)] = Field(
-        description="index of the fold that is the test split, from 0"
-    )
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    """random seed of the split"""
+    test_size: Annotated[float, Field(gt=0, lt=1)]
+    """fraction of images in the test split; ignored when folds is set"""
+    val_size: Annotated[float, Field(ge=0, lt=1)]
+    """fraction of images in the validation split; 0: the epoch is selected on test"""
+    group_by: Literal["none", "sequence", "subject"]
+    """images that stay in one split: none (no groups), sequence or subject"""
+    name_pattern: str
+    """regex for file names; its groups `subject` and `sequence` are person and recording"""
+    folds: Annotated[int, Field(ge=2, le=1000)] | None
+    """number of folds, one of which is the test split; null: use test_size"""
+    fold: Annotated[int, Field(ge=0)]
+    """index of the fold that is the test split, from 0"""
 
     @field_validator("name_pattern")
     @classmethod

@@ -29,108 +29,79 @@ LEAST_INPUT = {"compact": 16, "InceptionV3": 75, "InceptionResNetV2": 75, "Xcept
 class Augment(Section):
     """Random augmentation of training images, drawn anew in every epoch."""
 
-    flip: bool = Field(description="mirror images with probability 0.5")
-    rotate: Annotated[float, Field(ge=0, le=180)] = Field(
-        description="rotation in degrees, drawn from [-x, x]"
-    )
-    shift: Fraction = Field(
-        description="shift along each axis as a fraction of the side, drawn from [-x, x]"
-    )
-    zoom: Fraction = Field(
-        description="zoom factor, drawn from [1/(1+x), 1+x], uniformly on a logarithmic scale"
-    )
-    contrast: Fraction = Field(
-        description="contrast factor, drawn from [1/(1+x), 1+x], uniformly on a logarithmic scale"
-    )
+    flip: bool
+    """mirror images with probability 0.5"""
+    rotate: Annotated[float, Field(ge=0, le=180)]
+    """rotation in degrees, drawn from [-x, x]"""
+    shift: Fraction
+    """shift along each axis as a fraction of the side, drawn from [-x, x]"""
+    zoom: Fraction
+    """zoom factor, drawn from [1/(1+x), 1+x], uniformly on a logarithmic scale"""
+    contrast: Fraction
+    """contrast factor, drawn from [1/(1+x), 1+x], uniformly on a logarithmic scale"""
 
 
 class Train(Section):
     """The network and its training."""
 
-    backbone: Literal[BACKBONES] = Field(  # type: ignore[valid-type]
-        description="compact (small residual network), or the name of a keras.applications network"
-    )
-    weights: Annotated[str, Field(min_length=1)] = Field(
-        description="initial weights of the backbone: none (random), imagenet, or a file's path"
-    )
-    weights_sha256: Sha256 | None = Field(
-        description="SHA-256 of the weights file; required with a path, otherwise null"
-    )
-    input_size: Annotated[int, Field(ge=16, le=1024)] = Field(
-        description="side of the backbone's input in pixels; the model resizes the cached images"
-    )
-    batch_size: Annotated[int, Field(ge=1, le=4096)] = Field(description="images per training step")
-    batchnorm: Literal["frozen", "updated"] = Field(
-        description="BatchNorm layers with pretrained weights: frozen (weights and statistics), or "
-        "updated"
-    )
-    head: Literal["trained", "solved"] = Field(
-        description="trained: by gradient descent on the backbone's output; solved: by ridge "
-        "regression, in closed form, on HOG features and the backbone's feature maps"
-    )
-    ridge: Annotated[float, Field(gt=0, le=1000)] = Field(
-        description="L2 penalty on the weights of a solved head"
-    )
-    augmented_copies: Annotated[int, Field(ge=0, le=100)] = Field(
-        description="augmented copies of each training image for a solved head"
-    )
-    mirror_average: bool = Field(
-        description="whether the saved network averages the features of an image and its mirror "
-        "image; with a solved head only"
-    )
-    head_epochs: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        description="epochs that train only the head, on a frozen backbone, before fine-tuning"
-    )
-    head_learning_rate: Annotated[float, Field(gt=0, le=10)] = Field(
-        description="learning rate of head_epochs, constant"
-    )
-    epochs: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        description="epochs that train the whole network; 0: none, with a solved head only"
-    )
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = Field(
-        description="peak learning rate of epochs, reached after warm-up"
-    )
-    schedule: Literal["constant", "cosine"] = Field(
-        description="learning rate after warm-up: constant, or cosine (decays to 0)"
-    )
-    warmup_epochs: Annotated[int, Field(ge=0, le=1000)] = Field(
-        description="epochs of linear warm-up of the learning rate"
-    )
-    optimizer: Literal["adam", "adamw", "sgd"] = Field(
-        description="adam, adamw or sgd (momentum 0.9)"
-    )
-    weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(
-        description="decoupled weight decay on kernels (adamw and sgd); 0: off"
-    )
-    clip_norm: Annotated[float, Field(ge=0)] = Field(
-        description="maximum global norm of the gradients; 0: no clipping"
-    )
-    label_smoothing: Fraction = Field(
-        description="fraction of each label that is spread evenly over all classes"
-    )
-    dropout: Fraction = Field(description="dropout rate on the features before the logits")
-    class_weights: Literal["none", "balanced"] = Field(
-        description="weights in the loss: none, or balanced (inverse class frequency)"
-    )
-    augment: Augment = Field(description="random augmentation of training images")
-    monitor: Literal["loss", "accuracy"] = Field(
-        description="validation metric that selects the epoch; loss is less noisy on a small split"
-    )
-    early_stopping: Annotated[int, Field(ge=0)] = Field(
-        description="epochs without improvement before training stops; 0: never"
-    )
-    backend: Literal["tensorflow", "jax"] = Field(
-        description="tensorflow, or jax (an extra of the package, meant for a GPU)"
-    )
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = Field(
-        description="compute precision; weights are always float32"
-    )
-    deterministic: bool = Field(
-        description="identical bytes on the same kind of processor, with any number of cores"
-    )
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = Field(
-        description="random seed of initial weights, image order, augmentation and dropout"
-    )
+    backbone: Literal[BACKBONES]  # type: ignore[valid-type]
+    """compact (small residual network), or the name of a keras.applications network"""
+    weights: Annotated[str, Field(min_length=1)]
+    """initial weights of the backbone: none (random), imagenet, or a file's path"""
+    weights_sha256: Sha256 | None
+    """SHA-256 of the weights file; required with a path, otherwise null"""
+    input_size: Annotated[int, Field(ge=16, le=1024)]
+    """side of the backbone's input in pixels; the model resizes the cached images"""
+    batch_size: Annotated[int, Field(ge=1, le=4096)]
+    """images per training step"""
+    batchnorm: Literal["frozen", "updated"]
+    """BatchNorm layers with pretrained weights: frozen (weights and statistics), or updated"""
+    head: Literal["trained", "solved"]
+    """trained (gradient descent) or solved (ridge regression on HOG features and feature maps)"""
+    ridge: Annotated[float, Field(gt=0, le=1000)]
+    """L2 penalty on the weights of a solved head"""
+    augmented_copies: Annotated[int, Field(ge=0, le=100)]
+    """augmented copies of each training image for a solved head"""
+    mirror_average: bool
+    """average the features of an image and its mirror image; solved head only"""
+    head_epochs: Annotated[int, Field(ge=0, le=10_000)]
+    """epochs that train only the head, on a frozen backbone, before fine-tuning"""
+    head_learning_rate: Annotated[float, Field(gt=0, le=10)]
+    """learning rate of head_epochs, constant"""
+    epochs: Annotated[int, Field(ge=0, le=10_000)]
+    """epochs that train the whole network; 0: none, with a solved head only"""
+    learning_rate: Annotated[float, Field(gt=0, le=10)]
+    """peak learning rate of epochs, reached after warm-up"""
+    schedule: Literal["constant", "cosine"]
+    """learning rate after warm-up: constant, or cosine (decays to 0)"""
+    warmup_epochs: Annotated[int, Field(ge=0, le=1000)]
+    """epochs of linear warm-up of the learning rate"""
+    optimizer: Literal["adam", "adamw", "sgd"]
+    """adam, adamw or sgd (momentum 0.9)"""
+    weight_decay: Annotated[float, Field(ge=0, le=1)]
+    """decoupled weight decay on kernels (adamw and sgd); 0: off"""
+    clip_norm: Annotated[float, Field(ge=0)]
+    """maximum global norm of the gradients; 0: no clipping"""
+    label_smoothing: Fraction
+    """fraction of each label that is spread evenly over all classes"""
+    dropout: Fraction
+    """dropout rate on the features before the logits"""
+    class_weights: Literal["none", "balanced"]
+    """weights in the loss: none, or balanced (inverse class frequency)"""
+    augment: Augment
+    """random augmentation of training images"""
+    monitor: Literal["loss", "accuracy"]
+    """validation metric that selects the epoch; loss is less noisy on a small split"""
+    early_stopping: Annotated[int, Field(ge=0)]
+    """epochs without improvement before training stops; 0: never"""
+    backend: Literal["tensorflow", "jax"]
+    """tensorflow, or jax (an extra of the package, meant for a GPU)"""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"]
+    """compute precision; weights are always float32"""
+    deterministic: bool
+    """identical bytes on the same kind of processor, with any number of cores"""
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    """random seed of initial weights, image order, augmentation and dropout"""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Train:
