@@ -35,16 +35,12 @@ class Experiment(Section):
 
 
 def read_experiment(path: Path) -> Experiment:
-    """Read and check a whole params file.
-
-    Raises:
-        PipelineError: one line that names the key, the value and what is allowed.
-    """
+    """Read and check a whole params file; see `reader.read_section` for what it raises."""
     return checked(read_yaml(path), Experiment, path)
 
 
 def json_schema() -> str:
-    """The JSON schema of params.yaml, as text that ends with a line break."""
+    """The JSON schema of params.yaml."""
     schema = Experiment.model_json_schema()
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
     return json.dumps(schema, indent=2) + "\n"

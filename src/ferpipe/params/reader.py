@@ -28,16 +28,9 @@ SectionType = TypeVar("SectionType", bound=Section)
 
 
 def load_yaml(path: Path, loader: YAML | None = None) -> Any:
-    """Load a YAML 1.2 file.
+    """Load a YAML 1.2 file with `loader`, or as plain values; None if it has comments only.
 
-    YAML 1.2 takes `1e-5` for a float, as DVC does; PyYAML, which follows 1.1, takes it for text.
-
-    Args:
-        path: the file.
-        loader: what reads it; None reads plain values.
-
-    Returns:
-        What the file holds; None if it holds comments only.
+    In YAML 1.2, which DVC reads too, `1e-5` is a float; in YAML 1.1 (PyYAML) it is text.
 
     Raises:
         PipelineError: the file is missing or is not YAML.
@@ -51,7 +44,7 @@ def load_yaml(path: Path, loader: YAML | None = None) -> Any:
         raise PipelineError(f"{path} is not UTF-8 text: {error}") from None
     except RecursionError:
         raise PipelineError(f"{path}: not valid YAML: nested too deeply") from None
-    except (YAMLError, ValueError) as error:  # ValueError: 2024-13-45, a date that is none
+    except (YAMLError, ValueError) as error:  # ValueError: an impossible date, 2024-13-45
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or one_line(error)
@@ -59,11 +52,7 @@ def load_yaml(path: Path, loader: YAML | None = None) -> Any:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML 1.2 mapping as plain values.
-
-    Raises:
-        PipelineError: the file is missing, is not YAML or holds no mapping.
-    """
+    """Read a YAML 1.2 mapping as plain values; raises PipelineError if it is not one."""
     values = load_yaml(path)
     if not isinstance(values, dict):
         raise PipelineError(f"{path} should hold sections, found {type(values).__name__}")
@@ -71,15 +60,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_section(path: Path, name: str, model: type[SectionType]) -> SectionType:
-    """Read and check one section of params.yaml.
-
-    Args:
-        path: the params file.
-        name: the section, such as "split".
-        model: what it must look like.
-
-    Returns:
-        The section as an instance of `model`.
+    """Read the section `name` of a params file as a `model`.
 
     Raises:
         PipelineError: the section is missing or one of its values is not allowed; the message
@@ -99,14 +80,14 @@ def checked(
         return model.model_validate(values)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        # A misspelt key is also a missing one: the misspelling is what helps.
+        # A misspelt key is a missing one too; report the misspelling.
         details.sort(key=lambda detail: detail["type"] == "missing")
         more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
         raise PipelineError(f"{path}: {_sentence(details[0], model, prefix)}{more}") from None
 
 
 def _sentence(detail: dict[str, Any], model: type[Section], prefix: str) -> str:
-    """One error of pydantic as `key = value: what is allowed`."""
+    """Format an error of pydantic as `key = value: what is allowed`."""
     # pydantic adds "[key]" where a mapping's key, not its value, is wrong.
     parts = [str(part) for part in detail["loc"] if part != "[key]"]
     shown = [part if part.isprintable() else repr(part) for part in parts]
@@ -133,19 +114,19 @@ def _sentence(detail: dict[str, Any], model: type[Section], prefix: str) -> str:
 
 
 def _choices(detail: dict[str, Any]) -> list[str]:
-    """The values that pydantic lists in an error about one of several."""
+    """The allowed values in pydantic's message about a literal."""
     return re.findall(r"'([^']*)'", detail["ctx"]["expected"])
 
 
 def _as_yaml(value: object) -> str:
-    """A value as it stands in the file; Python spells null, true and false otherwise."""
+    """Format a value as in the params file."""
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def _keys_beside(model: type[Section], parts: list[str]) -> list[str]:
-    """The keys allowed where the unknown key `parts` stands."""
+    """The allowed keys at the level of the unknown key `parts`."""
     for part in parts[:-1]:
         model = model.model_fields[part].annotation  # type: ignore[assignment]
     return list(model.model_fields)

@@ -12,14 +12,14 @@ from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.experiment import json_schema, read_experiment
 from ferpipe.params.reader import read_section
 from ferpipe.runtime import run_log
-from ferpipe.tools import damaged, presets
+from ferpipe.tools import damaged_dvc_files, presets
 
 SCHEMA = Path("params.schema.json")
 
 
 def check(args: argparse.Namespace) -> None:
     """Check every key of the params file; move aside DVC files that were truncated."""
-    for path in damaged.move_aside():
+    for path in damaged_dvc_files.move_aside():
         print(
             f"{path} was damaged when DVC was killed: moved to {paths.CACHE / 'damaged'}; "
             "`dvc repro` restores what was done from its run cache"

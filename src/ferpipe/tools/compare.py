@@ -1,17 +1,18 @@
 """Compares two revisions on the same test images, and tests whether they differ by chance.
 
-A revision is what `dvc metrics diff` takes: the workspace, a commit, branch or tag of git, or an
-experiment of DVC. Its tables come from DVC's cache, or from a remote where there is one.
+A revision is what `dvc metrics diff` accepts: the workspace, a commit, branch or tag of git, or an
+experiment of DVC. Its tables come from DVC's cache, or from a remote.
 """
 
 from __future__ import annotations
 
-import csv
 import io
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
+from tabulate import tabulate
 
 from ferpipe.core import paths
 from ferpipe.core.errors import PipelineError, one_line
@@ -20,60 +21,51 @@ from ferpipe.evaluation.significance import mcnemar, sign_flip
 WORKSPACE = "workspace"
 PREDICTIONS = paths.REPORTS / "predictions.csv"
 
-Table = list[dict[str, str]]
-
 
 @dataclass(frozen=True)
 class Revision:
-    """What a revision did on test.
+    """The predictions of a revision on test.
 
     Args:
-        name: as it was asked for.
-        actual: the class of each test image, by its path.
-        predicted: the class that it was taken for.
-        digests: SHA-256 of each image's file.
-        subjects: who each image shows; empty where its name does not tell.
-        selected_on_test: whether it has no val, so that test has chosen the epoch.
+        name: as requested.
+        images: a row a test image, indexed by path: actual, predicted, sha256 (of the file) and
+            subject ("" if unknown).
+        selected_on_test: whether it has no val, so that test also selected the epoch.
     """
 
     name: str
-    actual: Mapping[str, str]
-    predicted: Mapping[str, str]
-    digests: Mapping[str, str]
-    subjects: Mapping[str, str]
+    images: pd.DataFrame
     selected_on_test: bool
 
-    def right(self, path: str) -> bool:
-        """Whether an image was taken for what it is."""
-        return self.actual[path] == self.predicted[path]
+    @property
+    def right(self) -> pd.Series:
+        """Whether each image is classified correctly."""
+        return self.images["actual"] == self.images["predicted"]
 
 
 def read(names: Sequence[str]) -> list[Revision]:
-    """Read what revisions did.
-
-    Args:
-        names: of the revisions.
+    """Read revisions.
 
     Raises:
-        PipelineError: this is no repository of git and DVC, there is no such revision, it has no
-            predictions, or nothing holds them any more.
+        PipelineError: this is no repository of git and DVC, a revision does not exist or has no
+            predictions, or neither cache nor remote has them any more.
     """
-    # Half a second that the other commands need not wait for.
+    # Importing DVC takes half a second.
     from dvc.exceptions import DvcException, NotDvcRepoError
     from dvc.repo import Repo
     from dvc.repo.brancher import switch
     from dvc.scm import NoSCMError, RevError
 
-    found = []
+    revisions = []
     try:
         with Repo() as repo:
             for name in names:
                 if name == WORKSPACE:
-                    found.append(_revision(name, _from_workspace))
+                    revisions.append(_revision(name, _from_workspace))
                     continue
                 with switch(repo, name):
                     fs = repo.dvcfs
-                    found.append(_revision(name, lambda path, fs=fs: _from_revision(fs, path)))
+                    revisions.append(_revision(name, lambda path, fs=fs: _from_revision(fs, path)))
     except RevError:
         raise PipelineError(
             f"there is no revision or experiment {name!r}; `git log` and `dvc exp show` list them"
@@ -84,7 +76,7 @@ def read(names: Sequence[str]) -> list[Revision]:
         ) from None
     except DvcException as error:
         raise PipelineError(f"DVC cannot read {name!r}: {one_line(error)}") from None
-    return found
+    return revisions
 
 
 def _from_workspace(path: Path) -> str:
@@ -111,132 +103,117 @@ def _from_revision(fs: object, path: Path) -> str:
         ) from None
 
 
-def _revision(name: str, text: Callable[[Path], str]) -> Revision:
-    """Put a revision together from the three tables that tell of it."""
+def _revision(name: str, read_text: Callable[[Path], str]) -> Revision:
+    """Join the three tables of a revision."""
 
-    def table(path: Path, *columns: str) -> Table:
+    def table(path: Path, *columns: str) -> pd.DataFrame:
         try:
-            reader = csv.DictReader(io.StringIO(text(path), newline=""))
-            rows = list(reader)
+            text = io.StringIO(read_text(path))
+            table = pd.read_csv(text, dtype=str, keep_default_na=False, index_col=False)
         except PipelineError as error:
             raise PipelineError(f"{name} {error}") from None
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise PipelineError(f"{name}: {path} is not UTF-8 CSV ({error})") from None
-        if not set(columns) <= set(reader.fieldnames or ()):
+        except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+            raise PipelineError(f"{name}: {path} is not UTF-8 CSV ({one_line(error)})") from None
+        if not set(columns) <= set(table):
             raise PipelineError(f"{name}: {path} should have the columns {', '.join(columns)}")
-        return rows
+        return table.set_index("path")
 
     predictions = table(PREDICTIONS, "path", "actual", "predicted")
     split = table(paths.SPLIT, *paths.SPLIT_COLUMNS)
     index = table(paths.INDEX, *paths.INDEX_COLUMNS)
-    return Revision(
-        name=name,
-        actual={row["path"]: row["actual"] for row in predictions},
-        predicted={row["path"]: row["predicted"] for row in predictions},
-        digests={row["path"]: row["sha256"] for row in index},
-        subjects={row["path"]: row["subject"] for row in split},
-        selected_on_test=not any(row["split"] == "val" for row in split),
-    )
+    images = predictions[["actual", "predicted"]].join([index["sha256"], split["subject"]])
+    return Revision(name, images.fillna(""), selected_on_test="val" not in set(split["split"]))
 
 
 def differing_tests(old: Revision, new: Revision) -> str | None:
-    """Say how the test sets differ; None where they are the same images with the same labels."""
-    both = old.actual.keys() & new.actual.keys()
-    found = {
-        f"only in {old.name}": len(old.actual) - len(both),
-        f"only in {new.name}": len(new.actual) - len(both),
-        "in both, with other labels": sum(old.actual[path] != new.actual[path] for path in both),
-        "in both by name, but other images": sum(
-            old.digests.get(path) != new.digests.get(path) for path in both
-        ),
+    """Describe how the test sets differ; None if they have the same images and labels."""
+    both = old.images.index.intersection(new.images.index)
+    one, other = old.images.loc[both], new.images.loc[both]
+    counts = {
+        f"only in {old.name}": len(old.images) - len(both),
+        f"only in {new.name}": len(new.images) - len(both),
+        "in both, with other labels": (one["actual"] != other["actual"]).sum(),
+        "in both by name, but other images": (one["sha256"] != other["sha256"]).sum(),
     }
-    told = ", ".join(f"{count} {what}" for what, count in found.items() if count)
-    return f"{told}; {len(both)} names in both" if told else None
+    text = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+    return f"{text}; {len(both)} names in both" if text else None
 
 
 def lines(old: Revision, new: Revision, confidence: float) -> list[str]:
-    """Tell the difference of two revisions, the verdict last.
+    """Describe the difference of two revisions, with the verdict last.
 
     Args:
-        old: the one to begin with.
-        new: the other.
-        confidence: a difference is believed where chance alone gives one as large in at most
-            1 - confidence of all cases.
+        old: the first.
+        new: the second.
+        confidence: 1 - the significance level.
     """
-    told = [
-        f"{revision.name}: {sum(map(revision.right, revision.actual))} of {len(revision.actual)} "
-        f"test images right{', optimistic: selected on test' if revision.selected_on_test else ''}"
+    text = [
+        f"{revision.name}: {revision.right.sum()} of {len(revision.images)} test images right"
+        f"{', optimistic: selected on test' if revision.selected_on_test else ''}"
         for revision in (old, new)
     ]
-    differing = differing_tests(old, new)
-    if differing:
+    if differing := differing_tests(old, new):
         return [
-            *told,
-            f"The test sets differ ({differing}), so nothing can be said of which is better: "
-            "compare revisions with the same split of the same images.",
+            *text,
+            f"The test sets differ ({differing}), so the revisions cannot be compared: use the "
+            "same split of the same images.",
         ]
-    won = sorted(path for path in new.actual if new.right(path) and not old.right(path))
-    lost = sorted(path for path in new.actual if old.right(path) and not new.right(path))
-    told += ["", *_per_class(old, new)]
-    for what, images in (("right", won), ("wrong", lost)):
-        told += ["", f"became {what}: {len(images)}"]
-        told += [
-            f"  {path}: taken for {old.predicted[path]}, now for {new.predicted[path]}"
-            for path in images
+    images = new.images.assign(before=old.images["predicted"], change=0)
+    images["change"] = new.right.astype(int) - old.right.reindex(images.index).astype(int)
+    text += ["", *_per_class(old, new)]
+    for what, change in (("right", 1), ("wrong", -1)):
+        changed = images[images["change"] == change].sort_index()
+        text += ["", f"became {what}: {len(changed)}"]
+        text += [
+            f"  {row.Index}: was {row.before}, is now {row.predicted}"
+            for row in changed.itertuples()
         ]
-    return [*told, "", verdict(won, lost, new.subjects, confidence)]
+    changes = images.loc[images["change"] != 0, ["change", "subject"]]
+    return [*text, "", verdict(changes, confidence)]
 
 
 def _per_class(old: Revision, new: Revision) -> list[str]:
-    """A line a class: its images, those that each revision gets right, and the change."""
-    images = Counter(new.actual.values())
-    right = [
-        Counter(revision.actual[path] for path in revision.actual if revision.right(path))
-        for revision in (old, new)
+    """A line a class: its images, the correct ones of each revision, and the change."""
+    right = pd.DataFrame({"label": new.images["actual"], "old": old.right, "new": new.right})
+    table = right.groupby("label").agg(
+        images=("new", "size"), old=("old", "sum"), new=("new", "sum")
+    )
+    rows = [
+        (*row, f"{row.new - row.old:+d}" if row.new != row.old else "")
+        for row in table.itertuples()
     ]
-    width = max(len("right of"), *map(len, images))
-    columns = [max(len(revision.name), 6) for revision in (old, new)]
-    table = [f"{'right of':{width}}  images  {old.name:>{columns[0]}}  {new.name:>{columns[1]}}"]
-    for label in sorted(images):
-        before, after = (counts[label] for counts in right)
-        change = f"  {after - before:+d}" if after != before else ""
-        table.append(
-            f"{label:{width}}  {images[label]:6}  {before:{columns[0]}}  {after:{columns[1]}}"
-            f"{change}"
-        )
-    return table
+    return tabulate(
+        rows, ("right of", "images", old.name, new.name, ""), tablefmt="plain",
+        disable_numparse=True, colalign=("left", "right", "right", "right", "left"),
+    ).splitlines()  # fmt: skip
 
 
-def verdict(
-    won: Sequence[str], lost: Sequence[str], subjects: Mapping[str, str], confidence: float
-) -> str:
-    """Say in a sentence or two whether the difference can be believed.
+def verdict(changes: pd.DataFrame, confidence: float) -> str:
+    """State whether a difference is significant.
 
     Args:
-        won: images that became right.
-        lost: images that became wrong.
-        subjects: who each image shows; people are tested where all of them are known.
-        confidence: see `lines`.
+        changes: a row an image that one revision alone classifies correctly: `change` is 1 if it
+            is the new one and -1 if it is the old one; `subject` is "" if it is unknown. People
+            are tested if all of them are known.
+        confidence: 1 - the significance level.
     """
-    if not won and not lost:
-        return "Both get the same images right: there is no difference to believe."
-    chance = mcnemar(len(lost), len(won))
-    tested = f"McNemar's exact test on {len(won) + len(lost)} images: p = {chance:.2g}"
-    balances: Counter[str] = Counter()
-    for images, step in ((won, 1), (lost, -1)):
-        for path in images:
-            balances[subjects.get(path, "")] += step
-    if "" not in balances:
-        chance = sign_flip(balances.values())
-        tested += f"; on the {len(balances)} people whom they show: p = {chance:.2g}"
-    if len(won) == len(lost):
-        return f"As many became right as wrong: there is no difference to believe ({tested})."
-    if chance > 1 - confidence:
+    if changes.empty:
+        return "Both get the same images right: there is no difference."
+    won, lost = (int((changes["change"] == change).sum()) for change in (1, -1))
+    p_value = mcnemar(lost, won)
+    tests = f"McNemar's exact test on {len(changes)} images: p = {p_value:.2g}"
+    if not (changes["subject"] == "").any():
+        balances = changes.groupby("subject")["change"].sum()
+        p_value = sign_flip(balances.tolist())
+        tests += f"; sign-flip test on their {len(balances)} people: p = {p_value:.2g}"
+    if won == lost:
+        return f"As many became right as wrong: there is no difference ({tests})."
+    if p_value > 1 - confidence:
         return (
-            f"The difference cannot be believed: chance alone gives one as large in {chance:.0%} "
-            f"of cases ({tested})."
+            f"The difference is not significant: by chance alone {p_value:.0%} of differences are "
+            f"as large ({tests})."
         )
     return (
-        f"The difference can be believed: chance alone gives one as large in only {chance:.2g} of "
-        f"cases ({tested}). If it decides which one is kept, test has chosen."
+        f"The difference is significant: by chance alone {p_value:.2g} of differences are as large "
+        f"({tests}). If it decides which revision you keep, test has selected it."
     )
