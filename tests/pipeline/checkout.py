@@ -42,16 +42,14 @@ class Checkout:
         }
 
     def start(self, *command, **options):
-        """Start a command; `options` are those of Popen. stdout and stderr come together."""
-        return subprocess.Popen(
-            command,
-            cwd=self.path,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.STDOUT,
-            text=True,
-            **{"stdout": subprocess.PIPE} | options,
-        )
+        """Start a command with further options of Popen; its stderr goes to its stdout."""
+        defaults = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "text": True,
+        }
+        return subprocess.Popen(command, cwd=self.path, env=self.environment, **defaults | options)
 
     def run(self, *command, check=True):
         """Run a command; return what it printed and keep its exit status as `code`."""

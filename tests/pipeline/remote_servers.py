@@ -1,4 +1,4 @@
-"""An S3 server and an SSH server on this machine, real ones, for `dvc push` and `dvc pull`."""
+"""A real S3 server and a real SSH server on this machine, for `dvc push` and `dvc pull`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-# DVC with its plugins for S3 and SSH, and rclone; `make test-remotes` makes it.
+# DVC with its plugins for S3 and SSH, and rclone; `make test-remotes` installs it.
 TOOLS = Path(os.environ.get("REMOTES_VENV", Path(__file__).parents[2] / ".venv-remotes")) / "bin"
 USER, PASSWORD = "someone", "a-secret-key"
 
@@ -27,15 +27,15 @@ class Remote:
 
     Attributes:
         commands: what a user types once in a repository, without `dvc`.
+        folder: where the server stores files.
         environment: the variables that hold the credentials.
-        folder: where the server keeps what is pushed.
-        look_again: makes the server notice that something changed there.
+        refresh: makes the server notice changes in its folder.
     """
 
     commands: list[list[str]]
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
-    look_again: Callable[[], None] = lambda: None
+    refresh: Callable[[], None] = lambda: None
 
     def objects(self) -> list[Path]:
         """The files that were pushed."""
@@ -43,7 +43,7 @@ class Remote:
 
 
 def tool(name: str) -> str:
-    """The path of a program of `TOOLS`, or skip the test."""
+    """Return the path of a program of `TOOLS`, or skip the test."""
     if not (TOOLS / name).exists():
         pytest.skip(f"{TOOLS / name} is missing: `make test-remotes` installs it")
     return str(TOOLS / name)
@@ -59,7 +59,7 @@ def free_port() -> int:
 def running(
     command: list[str], port: int, log: Path, **environment: str
 ) -> Iterator[subprocess.Popen]:
-    """A server that listens at a port and writes a log, until the block ends."""
+    """Run a server that listens on a port and writes a log until the block ends."""
     with (
         log.open("wb") as output,
         subprocess.Popen(
@@ -100,17 +100,17 @@ def s3(folder: Path) -> Iterator[Remote]:
             ],
             bucket,
             {"AWS_ACCESS_KEY_ID": USER, "AWS_SECRET_ACCESS_KEY": PASSWORD},
-            look_again=lambda: server.send_signal(signal.SIGHUP),
+            refresh=lambda: server.send_signal(signal.SIGHUP),
         )
 
 
 @contextmanager
 def ssh(folder: Path) -> Iterator[Remote]:
-    """OpenSSH's server with keys of its own, for whoever runs the tests."""
+    """OpenSSH's server with keys of its own, for the user who runs the tests."""
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
     sshd, keygen = shutil.which("sshd", path=path), shutil.which("ssh-keygen")
     if not sshd or not keygen:
-        pytest.skip("there is no sshd: Debian's package openssh-server has it")
+        pytest.skip("no sshd; Debian's package is openssh-server")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # as Debian's service does
     store = folder / "store"
