@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ruamel.yaml import YAML
+from ferpipe.params.reader import read_yaml
 
 ROOT = Path(__file__).parents[2]
 STAGES = ["download", "split", "preprocess", "train", "evaluate"]
@@ -82,15 +82,15 @@ class Checkout:
         ]
 
     def params(self):
-        return YAML(typ="safe", pure=True).load((self.path / "params.yaml").read_text())
+        return read_yaml(self.path / "params.yaml")
 
     def set(self, changes):
         """Change values of params.yaml, as an editor would; comments are lost here."""
         self.write_params(merged(self.params(), changes))
 
     def write_params(self, values):
-        with (self.path / "params.yaml").open("w") as file:
-            YAML(typ="safe", pure=True).dump(values, file)
+        # JSON is YAML 1.2.
+        (self.path / "params.yaml").write_text(json.dumps(values))
 
     def json(self, name):
         return json.loads((self.path / name).read_text())

@@ -12,10 +12,9 @@ import pytest
 from checkout import ROOT, STAGES
 from dvc.repo import Repo
 from faces import png
-from ruamel.yaml import YAML
 
 from ferpipe.core import paths
-from ferpipe.params.reader import read_section
+from ferpipe.params.reader import read_section, read_yaml
 from ferpipe.params.train import Train
 
 
@@ -122,7 +121,7 @@ def leaves(values, path=()):
             yield (*path, key), value
 
 
-COMMITTED = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+COMMITTED = read_yaml(ROOT / "params.yaml")
 
 
 def other(path, value):
@@ -275,8 +274,10 @@ def test_local_images_are_a_params_change_and_their_change_runs_again(repo):
 
 
 def test_a_queued_experiment_runs_the_code_that_it_was_queued_with(repo):
-    source = repo.path / "src/ferpipe/splitting/audit.py"
-    queued = source.read_text().replace('"classes":', '"queued": 1, "classes":')
+    source = repo.path / "src/ferpipe/stages/split.py"
+    code = source.read_text()
+    queued = code.replace("SPLIT_METRICS, {", 'SPLIT_METRICS, {"queued": 1, ')
+    assert queued != code
     source.write_text(queued)
     repo.dvc("exp", "run", "--queue", "--name", "queued", "-S", "evaluate.confidence=0.7")
     source.write_text(queued.replace('"queued": 1', '"edited": 1'))
