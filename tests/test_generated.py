@@ -51,6 +51,7 @@ EXAMPLES = {
     "archive": 500,
     "image": 1000,
 }
+TOTAL = sum(EXAMPLES.values())
 RAN = Counter()
 
 
