@@ -10,7 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,19 +23,12 @@ USER, PASSWORD = "someone", "a-secret-key"
 
 @dataclass(frozen=True)
 class Remote:
-    """A server that DVC can push to.
+    """A server that DVC can push to."""
 
-    Attributes:
-        commands: what a user types once in a repository, without `dvc`.
-        folder: where the server stores files.
-        environment: the variables that hold the credentials.
-        refresh: makes the server notice changes in its folder.
-    """
-
-    commands: list[list[str]]
-    folder: Path
-    environment: dict[str, str] = field(default_factory=dict)
-    refresh: Callable[[], None] = lambda: None
+    commands: list[list[str]]  # of `dvc`, to configure it in a repository
+    folder: Path  # where the server stores files
+    environment: dict[str, str] = field(default_factory=dict)  # the credentials
+    refresh: Callable[[], None] = lambda: None  # makes the server notice changes in its folder
 
     def objects(self) -> list[Path]:
         """The files that were pushed."""
@@ -60,24 +53,21 @@ def running(
     command: list[str], port: int, log: Path, **environment: str
 ) -> Iterator[subprocess.Popen]:
     """Run a server that listens on a port and writes a log until the block ends."""
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
+    with log.open("wb") as output:
+        server = subprocess.Popen(
             command,
-            env={**os.environ, **environment},
+            env=os.environ | environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-        ) as server,
-    ):
+        )
+    with server:
         try:
             for _ in range(200):
                 assert server.poll() is None, log.read_text()
-                try:
-                    socket.create_connection(("127.0.0.1", port), 1).close()
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                     break
-                except OSError:
-                    time.sleep(0.05)
+                time.sleep(0.05)
             yield server
         finally:
             server.kill()
@@ -117,12 +107,11 @@ def ssh(folder: Path) -> Iterator[Remote]:
     store.mkdir()
     for name in ("host", "user"):
         subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
-    shutil.copy(folder / "user.pub", folder / "authorized_keys")
     port = free_port()
     settings = {
         "ListenAddress": f"127.0.0.1:{port}",
         "HostKey": folder / "host",
-        "AuthorizedKeysFile": folder / "authorized_keys",
+        "AuthorizedKeysFile": folder / "user.pub",
         "PasswordAuthentication": "no",
         "UsePAM": "no",
         "StrictModes": "no",  # pytest's folders lie in /tmp

@@ -1,8 +1,7 @@
 """The stages that need no TensorFlow, and evaluation's functions, under two versions of Python.
 
-It needs a second Python with the same versions of the packages that they import: one that
-OTHER_PYTHON names, such as `python` of a virtual environment, or `python3.11` to `python3.13` on
-PATH.
+OTHER_PYTHON names the second Python, which has the same versions of the packages that they import:
+`make test-pythons`.
 """
 
 import json
@@ -92,31 +91,17 @@ def run(python, *arguments, folder):
 @pytest.fixture(scope="module")
 def pythons(tmp_path_factory):
     """This Python and one of another version with the same packages."""
-
-    def versions(python):
-        ask = ("-c", VERSIONS, *PACKAGES)
-        return json.loads(run(python, *ask, folder=tmp_path_factory.mktemp("versions")))
-
-    here, packages = versions(sys.executable)
-    reasons = []
-    named = os.environ.get("OTHER_PYTHON")
-    for name in [named] if named else ["python3.11", "python3.12", "python3.13"]:
-        try:
-            there, other_packages = versions(name)
-        except (OSError, subprocess.SubprocessError):
-            reasons.append(f"{name} does not run")
-            continue
-        differing = [each for each in PACKAGES if other_packages[each] != packages[each]]
-        if there == here:
-            reasons.append(f"{name} has the version of this Python")
-        elif differing:
-            reasons.append(f"{name} lacks, or has other versions of, {', '.join(differing)}")
-        else:
-            return sys.executable, name
-    pytest.skip(
-        f"no second Python with the packages of this one ({'; '.join(reasons)}); name one in "
-        "OTHER_PYTHON"
+    other = os.environ.get("OTHER_PYTHON")
+    if not other:
+        pytest.skip("OTHER_PYTHON names no second Python; `make test-pythons` installs one")
+    ask = ("-c", VERSIONS, *PACKAGES)
+    (here, packages), (there, other_packages) = (
+        json.loads(run(python, *ask, folder=tmp_path_factory.mktemp("versions")))
+        for python in (sys.executable, other)
     )
+    assert here != there
+    assert other_packages == packages
+    return sys.executable, other
 
 
 def test_the_light_stages_write_the_same_bytes(pythons, tmp_path, files_under):

@@ -37,26 +37,17 @@ TARGETS = ("dvc", "stage", "group")
 
 @dataclass
 class Kill:
-    """A kill and the run after it.
-
-    Args:
-        seconds: when it was, after the start.
-        hit: whether the target still ran.
-        resumed: whether a training resumed from a checkpoint.
-        damaged: whether DVC left a damaged file.
-        problems: what differs from an uninterrupted run.
-        output: what both runs printed.
-    """
+    """A kill and the run after it."""
 
     stage: str
     target: str
     signal: signal.Signals
-    seconds: float
-    hit: bool
-    resumed: bool
-    damaged: bool
-    problems: list[str]
-    output: str
+    seconds: float  # after the start
+    hit: bool  # whether the target still ran
+    resumed: bool  # whether training resumed from a checkpoint
+    damaged: bool  # whether DVC left a damaged file
+    problems: list[str]  # differences from an uninterrupted run
+    output: str  # of both runs
 
     def __str__(self) -> str:
         what = "killed" if self.hit else "had ended"
@@ -189,22 +180,19 @@ class Torture:
 
 def summary(kills: list[Kill]) -> str:
     """A table of counts: a row for each target and signal, one for each stage, and one for all."""
-    table = pd.DataFrame(
+    table = pd.DataFrame([vars(kill) for kill in kills])
+    counts = pd.DataFrame(
         {
-            "signal": [f"{kill.target} {kill.signal.name}" for kill in kills],
-            "stage": [f"in {kill.stage}" for kill in kills],
-            "all": "all",
             "kills": 1,
-            "had ended": [not kill.hit for kill in kills],
-            "resumed": [kill.resumed for kill in kills],
-            "damaged file of DVC": [kill.damaged for kill in kills],
-            "same bytes": [not kill.problems for kill in kills],
+            "had ended": ~table["hit"],
+            "resumed": table["resumed"],
+            "damaged file of DVC": table["damaged"],
+            "same bytes": table["problems"].str.len() == 0,
         }
     )
-    counts = table.columns[3:]
-    groups = ("signal", "stage", "all")
-    rows = [table.groupby(group, sort=False)[counts].sum() for group in groups]
-    return pd.concat(rows).to_string()
+    signals = table["target"] + " " + [kill.signal.name for kill in kills]
+    groups = (signals, "in " + table["stage"], table["stage"].map(lambda _: "all"))
+    return pd.concat([counts.groupby(group, sort=False).sum() for group in groups]).to_string()
 
 
 def main() -> None:
