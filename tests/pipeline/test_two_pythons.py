@@ -15,7 +15,7 @@ from checkout import ROOT
 
 PACKAGES = (
     *("numpy", "pandas", "pillow", "pydantic", "ruamel.yaml", "google-crc32c", "tqdm", "scipy"),
-    "scikit-learn",
+    *("scikit-learn", "filelock", "tabulate"),
 )
 VERSIONS = """
 import json, sys
