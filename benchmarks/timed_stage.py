@@ -49,9 +49,9 @@ WATCHED = {
     "evaluate": {
         "model.saving.load": "building",
         "model.saving.predict": "predicting",
-        "report.figures.draw_confusion": "figures",
-        "report.figures.draw_curves": "figures",
-        "report.figures.draw_per_class": "figures",
+        "report.figures.draw": "figures",
+        "report.style.write_png": "figures",
+        "report.style.panels_as_svg": "figures",
     },
 }
 # What a part becomes once it has been charged.
