@@ -1,4 +1,4 @@
-"""The input pipeline alone, and what the training step takes of it.
+"""The input pipeline alone, and its share of a training step.
 
 Reading records is `records.read_split`, once in a training. Batches are made in each step: the
 project's own epochs run, with `train_on_batch` replaced by nothing. A pipeline that makes many
@@ -101,7 +101,7 @@ def main() -> None:
         ]
         for worker in running:
             worker.ready()
-        # Warms up, and tells how many steps a turn has: here each has its own number.
+        # Warms up, and gives the number of steps in a turn: here each contender has its own.
         most = (ours.EPOCH_STEPS - 3) // rounds
         steps = {w: max(1, min(most, round(turn / (w.train(2) / 2)))) for w in running}
         for _ in range(rounds):

@@ -1,4 +1,4 @@
-"""What each faster kernel is worth: the training step of ResNet101 with one of them off, in turn.
+"""The gain of each faster kernel: the training step of ResNet101 with one of them off, in turn.
 
 All variants are built in one process and train in turn on one batch of noise, so that a noisy
 machine hits all alike; the ratio is taken round by round.

@@ -1,7 +1,7 @@
 """Many images through download (a local zip), split and preprocess: time and memory of each stage.
 
 The images are noise of 48x48 in CK+'s naming: of each person seven classes, three frames a class.
-Two sizes, so that the slope tells what an image more costs, whatever starting a stage does.
+Two sizes, so that the slope is the cost of one image more, without the start of the stage.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def write_zip(path: Path, count: int) -> None:
 
 
 def run_stage(stage: str, folder: Path) -> tuple[float, int]:
-    """Run a stage in a process of its own.
+    """Run a stage in its own process.
 
     Returns:
         Seconds from start to exit, and the most memory that it held at a time, in bytes.
@@ -87,7 +87,7 @@ def measure(count: int) -> dict[str, tuple[float, int]]:
 
 
 def rows(found: dict[int, dict[str, tuple[float, int]]]) -> list[tuple[str, ...]]:
-    """The table's rows; the slope stands beside the larger size."""
+    """The table's rows; the slope is in the row of the larger size."""
     (few, less), (many, more) = sorted(found.items())
     made = []
     for stage in STAGES:

@@ -1,4 +1,4 @@
-"""A benchmark's report: on which machine, with which versions, and what came out."""
+"""A benchmark's report: machine, versions and tables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def machine_line() -> str:
 
 
 def available_memory() -> int:
-    """Bytes that can be taken without pushing others out; all there is where nobody tells."""
+    """Bytes of memory available now; all memory where the system does not say."""
     try:
         for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("MemAvailable:"):
@@ -36,7 +36,7 @@ def available_memory() -> int:
 
 
 def others() -> list[str]:
-    """A remark where other programs are computing now, to be asked before anything is measured.
+    """A remark if other programs are computing now; call it before measuring.
 
     What shares the processor slows PyTorch's threads, which wait for each other while they spin,
     far more than TensorFlow's: turns do not make up for that.

@@ -65,11 +65,11 @@ class Copy:
         (self.path / "params.yaml").write_text(json.dumps(values), encoding="utf-8")
 
     def take_back(self) -> None:
-        """Have the committed params.yaml again."""
+        """Restore the committed params.yaml."""
         (self.path / "params.yaml").write_text(self._committed, encoding="utf-8")
 
     def run(self, *words: str) -> tuple[float, str]:
-        """Run a command; its seconds, and what it said."""
+        """Run a command; return its seconds and its output."""
         begun = time.perf_counter()
         done = subprocess.run(
             [sys.executable, *words],

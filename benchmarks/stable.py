@@ -1,7 +1,7 @@
 """What keeps curves from collapsing: a training from random weights with one measure off, in turn.
 
-It trains on data/records, whatever data set that is of, and judges every epoch on val, or on test
-where there is no val. Every variant has the same seed, so the same batches.
+It trains on data/records, of any data set, and evaluates every epoch on val, or on test where there
+is no val. Every variant has the same seed, so the same batches.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ HEADER = ("variant", "best accuracy", "last", "largest fall", "highest loss")
 
 
 def variants() -> dict[str, tuple[dict[str, Any], Callable[[], AbstractContextManager]]]:
-    """Each variant: changes of params, and what switches a measure of the code off."""
+    """Each variant: changes of params, and a context that switches a measure of the code off."""
     from ferpipe.model import backbones
 
     return {
@@ -71,7 +71,7 @@ def largest_fall(accuracies: Sequence[float], warmup_epochs: int) -> float:
 
 
 def row(name: str, accuracies: Sequence[float], losses: Sequence[float]) -> tuple[str, ...]:
-    """The table's row of a training, from what was judged after each epoch.
+    """The table's row of a training, from val accuracy and loss of each epoch.
 
     Warm-up counts as the recipe's for every variant, so that falls are those of the same epochs.
     """
@@ -94,32 +94,32 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=EPOCHS, help="of each training")
     args = parser.parse_args()
     schema = records.read_schema(paths.RECORDS)
-    chooser = "test" if schema.selected_on_test else "val"
-    training, choosing = (
-        records.read_split(paths.RECORDS, schema, name) for name in ("train", chooser)
+    held_out = "test" if schema.selected_on_test else "val"
+    training, evaluated = (
+        records.read_split(paths.RECORDS, schema, name) for name in ("train", held_out)
     )
     committed = read_section(paths.PARAMS, "train", Train).model_dump()
     noise = report.others()
 
     from ferpipe.training.loop import train  # TensorFlow takes seconds to import
 
-    made = []
+    rows = []
     for name, (changes, without) in variants().items():
         print(f"stable: {name}", flush=True)
         values = committed | ours.changes(args.backbone, args.size, BATCH)
         values |= RECIPE | {"epochs": args.epochs, "batchnorm": "updated"} | changes
         with without():
-            _, history, _ = train(Train(**values), schema, training, choosing)
+            _, history, _ = train(Train(**values), schema, training, evaluated)
         curve = [epoch.val_accuracy for epoch in history]
-        made.append(row(name, curve, [epoch.val_loss for epoch in history]))
+        rows.append(row(name, curve, [epoch.val_loss for epoch in history]))
         print(f"stable: accuracies {' '.join(f'{value:.3f}' for value in curve)}", flush=True)
     parts = [
         *noise,
         f"{args.backbone}, {args.size} px, batch {BATCH}, {args.epochs} epochs, "
-        f"{len(training.labels)} images to train on; accuracy and loss\non {len(choosing.labels)} "
-        f"{chooser} images after each epoch, one seed. The fall is the most that an epoch after "
+        f"{len(training.labels)} images to train on; accuracy and loss\non {len(evaluated.labels)} "
+        f"{held_out} images after each epoch, one seed. The fall is the most that an epoch after "
         "the second\nlost on the one before.\n",
-        table.markdown(HEADER, made),
+        table.markdown(HEADER, rows),
     ]
     report.publish("stable", "What keeps curves stable", workers.versions(), parts)
 

@@ -1,7 +1,7 @@
 """Waiting: from the start of the process to the first finished step, and to a saved model.
 
 ResNet101 at 64 px, batch 32; the contenders in turn, each time a fresh process. The short run is
-the project's stage `train` on a small drawn sample, two epochs with val judged after each; the
+the project's stage `train` on a small drawn sample, two epochs with val evaluated after each; the
 others fit as many images for as many epochs and save. They get finished arrays of 64x64x3.
 """
 

@@ -56,7 +56,7 @@ def steps_in_turn(step_seconds: list[float], turn_seconds: float) -> int:
 
 
 def fit_together(built: int, peak: int, others: int, available: int) -> bool:
-    """Whether the rest of the contenders can be held in memory beside ours.
+    """Whether memory can hold the other contenders together with ours.
 
     Args:
         built: what ours held before its first step, in bytes.
@@ -69,7 +69,7 @@ def fit_together(built: int, peak: int, others: int, available: int) -> bool:
 
 
 def reference(speeds: dict[str, list[float]]) -> str | None:
-    """PyTorch as it is fastest: the name of the faster of its contenders."""
+    """The name of the faster contender of PyTorch."""
     names = [c.name for c in CONTENDERS if c.peer and speeds.get(c.name)]
     return max(names, key=lambda name: statistics.median(speeds[name]), default=None)
 

@@ -1,4 +1,4 @@
-"""Stands in for `python` in `stages.py`: runs `src/stage.py NAME` and times what happens in it.
+"""Replaces `python` in `stages.py`: runs `src/stage.py NAME` and times its parts.
 
 The stage's code is not changed: functions of it are wrapped here, by name. Every second of the
 stage is charged to one part: to the innermost wrapped function that runs, or to the rest. The
@@ -21,14 +21,17 @@ from pathlib import Path
 from typing import Any
 
 STAGES = ("download", "split", "preprocess", "train", "evaluate")
-# What a part of a stage is, in the order of the tables.
+# The parts of a stage, in the order of the tables.
 PARTS = (
     *("start and imports", "building", "first step", "further steps", "batches"),
     *("predicting", "figures", "reading", "writing", "rest", "process exit"),
 )
-WRITING = tuple(f"core.files.write_{kind}" for kind in ("bytes", "text", "json", "csv"))
+WRITING = (
+    *(f"core.files.write_{kind}" for kind in ("bytes", "text", "json")),
+    "core.tables.write_table",
+)
 READING = (
-    *("core.files.read_csv", "core.files.read_json"),
+    *("core.tables.read_table", "core.files.read_json"),
     *("data.records.read_schema", "data.records.read_split"),
 )
 WATCHED = {
@@ -46,9 +49,9 @@ WATCHED = {
     "evaluate": {
         "model.saving.load": "building",
         "model.saving.predict": "predicting",
-        "report.figures.draw_confusion": "figures",
-        "report.figures.draw_curves": "figures",
-        "report.figures.draw_per_class": "figures",
+        "report.figures.draw": "figures",
+        "report.style.write_png": "figures",
+        "report.style.panels_as_svg": "figures",
     },
 }
 # What a part becomes once it has been charged.

@@ -23,7 +23,7 @@ PEER = ROOT / ".venv-bench/bin/python"
 
 @dataclass(frozen=True)
 class Contender:
-    """Who competes.
+    """A program that is compared.
 
     Args:
         name: as the tables have it.
@@ -55,7 +55,7 @@ def add_peer(parser: argparse.ArgumentParser) -> None:
 
 
 def versions(peer: Path | None = None) -> dict[str, str]:
-    """The versions of what is compared; asked before anything is measured.
+    """The versions of the compared packages; call it before measuring.
 
     Args:
         peer: the Python that has PyTorch; None where PyTorch does not take part.
@@ -74,18 +74,18 @@ def versions(peer: Path | None = None) -> dict[str, str]:
         return found
     ask = "from importlib.metadata import version as v; print(v('torch'), v('torchvision'))"
     try:
-        told = subprocess.run([peer, "-c", ask], capture_output=True, text=True, check=True)
+        done = subprocess.run([peer, "-c", ask], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         name = ".venv-bench" if peer == PEER else str(peer)
         raise PipelineError(f"{name} has no PyTorch; `make bench` installs it") from None
-    return found | dict(zip(("torch", "torchvision"), told.stdout.split(), strict=True))
+    return found | dict(zip(("torch", "torchvision"), done.stdout.split(), strict=True))
 
 
 def gpu(peer: Path) -> str | None:
     """The name of the GPU that PyTorch sees, None if there is none."""
     ask = "import torch as t; print(t.cuda.get_device_name() if t.cuda.is_available() else '')"
-    told = subprocess.run([peer, "-c", ask], capture_output=True, text=True, check=True)
-    return told.stdout.strip() or None
+    done = subprocess.run([peer, "-c", ask], capture_output=True, text=True, check=True)
+    return done.stdout.strip() or None
 
 
 def command(contender: Contender, peer: Path, arguments: Mapping[str, object]) -> list[str]:
@@ -143,7 +143,7 @@ class Worker:
         return seconds
 
     def train(self, steps: int) -> float:
-        """Let it take so many steps; return the seconds they took.
+        """Train this many steps; return the seconds they took.
 
         Raises:
             PipelineError: the process has ended.

@@ -1,4 +1,4 @@
-"""What many tests share: the committed files, a folder to work in, and how stages are run."""
+"""Fixtures of many tests: the committed files, a folder to work in, and running stages."""
 
 import json
 import os
@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from ruamel.yaml import YAML
+
+from ferpipe.params.reader import read_yaml
 
 ROOT = Path(__file__).parent.parent
 
-
-# Whole pipelines, trainings, generated inputs and downloads that hang: minutes. The rest is fast.
+# Whole pipelines, trainings, generated inputs and downloads that hang take minutes.
 SLOW = (
     *("pipeline", "model", "training", "sources/kaggle", "runtime", "report/test_figures.py"),
     *("evaluation/test_gradcam.py", "report/test_probability_figures.py", "stages/test_cv_fold.py"),
@@ -32,14 +32,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def root():
-    """The checkout that the tests lie in."""
     return ROOT
 
 
 @pytest.fixture
 def values():
     """The committed params.yaml, as plain values to change."""
-    return YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    return read_yaml(ROOT / "params.yaml")
 
 
 @pytest.fixture
@@ -92,11 +91,7 @@ def run_python():
 @pytest.fixture
 def run_stage(run_python):
     """Run a stage in the current folder."""
-
-    def run(name):
-        return run_python(ROOT / "src" / "stage.py", name)
-
-    return run
+    return lambda name: run_python(ROOT / "src/stage.py", name)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Tiny images for tests: noise, never a face."""
+"""Tiny images of noise, as files, folders and zips."""
 
 import io
 import struct
@@ -10,14 +10,14 @@ from PIL import Image
 
 
 def noise(seed=0, width=12, height=10, mode="L"):
-    """An image of noise, as Pillow has it."""
+    """A Pillow image of noise."""
     shape = (height, width) if mode == "L" else (height, width, len(mode))
     pixels = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
     return Image.fromarray(pixels)
 
 
 def encoded(image, form="PNG", **options):
-    """The bytes of an image file."""
+    """The bytes of an image as a file."""
     file = io.BytesIO()
     image.save(file, form, **options)
     return file.getvalue()
@@ -35,7 +35,7 @@ def png_chunk(name, data):
 
 
 def png_by_hand(width, height, depth, colour_type, rows, before=b"", interlaced=0):
-    """A PNG that Pillow would not write: any header, and the rows as they are given."""
+    """The bytes of a PNG with any header and rows, which Pillow would not write."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, interlaced)
     body = zlib.compress(b"".join(b"\0" + row for row in rows))
     chunks = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", body) + png_chunk(b"IEND", b"")
@@ -43,7 +43,7 @@ def png_by_hand(width, height, depth, colour_type, rows, before=b"", interlaced=
 
 
 def dataset(per_class=2, classes=("angry", "happy"), **shape):
-    """Paths `<label>/<file>` and PNG bytes, every image another."""
+    """Different PNGs by their paths `<label>/<file>`."""
     return {
         f"{label}/{number:02}.png": png(seed=100 * position + number, **shape)
         for position, label in enumerate(classes)

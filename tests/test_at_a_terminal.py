@@ -1,4 +1,4 @@
-"""Stages that somebody watches: what is under way shows, and Ctrl-C ends it cleanly."""
+"""Stages at a terminal: a progress bar shows, and Ctrl-C ends them cleanly."""
 
 import os
 import re
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-
 COUNT = 3000
 
 
-class Watched:
-    """A stage that runs at a terminal of its own."""
+class AtATerminal:
+    """A stage that runs at a pseudo-terminal."""
 
     def __init__(self, root, stage):
         import termios  # not on Windows
@@ -29,7 +29,7 @@ class Watched:
             pytest.skip("this machine has no pseudo-terminals")
         termios.tcsetwinsize(terminal, (24, 100))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", AS_AT_A_TERMINAL, root / "src/stage.py", stage],
+            [sys.executable, "-c", WITH_SIGINT, root / "src/stage.py", stage],
             stdout=terminal,
             stderr=terminal,
             start_new_session=True,
@@ -38,11 +38,11 @@ class Watched:
         self.shown = ""
 
     def read(self, until=None):
-        """Read what it shows, up to a pattern or its end."""
+        """Read the terminal until a pattern is shown or the stage ends."""
         while until is None or not re.search(until, self.shown):
             try:
                 data = os.read(self.reader, 4096)
-            except OSError:  # how Linux ends a terminal that nobody writes to
+            except OSError:  # how Linux ends the terminal of an ended process
                 data = b""
             if not data:
                 break
@@ -54,8 +54,8 @@ class Watched:
         return self.process.wait(60)
 
 
-# What runs in the background of a shell inherits a SIGINT that is ignored; a terminal's does not.
-AS_AT_A_TERMINAL = """
+# Background processes of a shell inherit an ignored SIGINT; those of a terminal do not.
+WITH_SIGINT = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.SIG_DFL)
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
@@ -64,7 +64,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 
 @pytest.fixture
 def many(project, write_params, run_stage):
-    """A project with a zip of many images, ready for each of the light stages."""
+    """A project with a zip of many images."""
     with zipfile.ZipFile(project / "faces.zip", "w") as zipped:
         for number in range(COUNT):
             zipped.writestr(f"{'ab'[number % 2]}/{number:05}.png", png(number))
@@ -74,14 +74,8 @@ def many(project, write_params, run_stage):
     return project
 
 
-def old_outputs(project, run_stage):
-    """Run all light stages once; returns the bytes of what they wrote."""
-    for stage in ("download", "split", "preprocess"):
-        assert run_stage(stage).returncode == 0
-    return contents(project)
-
-
-def contents(project):
+def outputs(project):
+    """The bytes of every output of the light stages."""
     return {
         path.relative_to(project): path.read_bytes()
         for path in (project / "data").rglob("*")
@@ -90,15 +84,17 @@ def contents(project):
 
 
 def test_ctrl_c_ends_a_stage_cleanly_and_a_rerun_succeeds(root, many, run_stage):
-    before = old_outputs(many, run_stage)
+    for stage in ("download", "split", "preprocess"):
+        assert run_stage(stage).returncode == 0
+    before = outputs(many)
     for stage, bar in (("download", "images"), ("preprocess", "records")):
-        watched = Watched(root, stage)
-        # Some are done: the bar has been handed over to the block that clears it.
+        watched = AtATerminal(root, stage)
+        # Once some are done, an interrupt has to clear the bar.
         watched.read(until=rf"{bar}: +\d+%.* [1-9]\d*/{COUNT} .*image/s")
         os.killpg(watched.process.pid, signal.SIGINT)
         assert watched.end() == 130, watched.shown
         assert watched.shown.replace("\r", "\n").strip().split("\n")[-1] == f"{stage}: interrupted"
-        assert contents(many) == before
+        assert outputs(many) == before
     shutil.rmtree(many / paths.RECORDS)
     assert run_stage("preprocess").returncode == 0
-    assert contents(many) == before
+    assert outputs(many) == before

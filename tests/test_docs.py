@@ -1,9 +1,12 @@
-"""The files and modules that docs and benchmarks name are there."""
+"""The files and modules that docs and benchmarks name exist, and the numbers of docs/data.md."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
+
+from ferpipe.params.reader import read_yaml
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("src/ferpipe/*/__init__.py"))
@@ -18,9 +21,24 @@ FILE = re.compile(rf"(?<![\w/.-])(?:{FOLDERS})/[\w./<>*-]*\.(?:py|md|yaml|css)\b
 MODULE = re.compile(r"\bferpipe(?:\.\w+)+")
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 names = [path.relative_to(ROOT).as_posix() for path in TEXTS]
+DATA_PAGE = (ROOT / "docs/data.md").read_text(encoding="utf-8")
+# The tables of cases in test modules, or numbers of cases.
+CASES = {
+    "faults of Kaggle": {
+        "sources/kaggle/test_retries.py": ["LASTING", "PASSING", "NOWHERE", "HANGS"],
+        "sources/kaggle/test_source.py": ["OTHERS"],
+    },
+    "kills": {"sources/kaggle/test_source.py": ["KILLED", "KILL_TIMES"]},
+    "hostile zips and folders": {
+        "sources/intake/test_listing.py": ["REFUSED_ZIPS", "SKIPPED", "REFUSED_FOLDERS"]
+    },
+    "odd and hostile images": {"data/test_images.py": ["ACCEPTED", "REFUSED"]},
+    "hostile and damaged model files": {"model/test_saving.py": ["HOSTILE", "DAMAGED"]},
+    "generated inputs": {"test_generated.py": ["TOTAL"]},
+}
 
 
-def is_there(pattern):
+def exists(pattern):
     places = (ROOT, ROOT / "src/ferpipe")
     return any(any(place.glob(re.sub("<[^>]*>", "*", pattern))) for place in places)
 
@@ -33,25 +51,52 @@ def is_module(dotted):
 
 
 @pytest.mark.parametrize("name", names)
-def test_every_file_and_module_that_a_text_names_is_there(name):
+def test_every_file_and_module_that_a_text_names_exists(name):
     text = (ROOT / name).read_text(encoding="utf-8")
-    assert [file for file in FILE.findall(text) if not is_there(file)] == []
+    assert [file for file in FILE.findall(text) if not exists(file)] == []
     assert [module for module in MODULE.findall(text) if not is_module(module)] == []
 
 
 @pytest.mark.parametrize("name", [name for name in names if name.endswith(".md")])
-def test_every_link_to_a_file_leads_somewhere(name):
+def test_every_link_to_a_file_has_a_target(name):
     path = ROOT / name
     links = LINK.findall(path.read_text(encoding="utf-8"))
     assert [link for link in links if not (path.parent / link).exists()] == []
 
 
-def test_a_name_that_is_not_there_is_seen():
-    assert FILE.findall("`src/ferpipe/kernels.py`, tests/test_x.py") == [
-        "src/ferpipe/kernels.py",
-        "tests/test_x.py",
-    ]
-    assert not is_there("src/ferpipe/kernels.py")
-    assert is_there("stages/<name>.py")
-    assert not is_module("ferpipe.train")
-    assert is_module("ferpipe.training.loop.train") and is_module("ferpipe.training")
+def test_a_name_of_no_file_is_noticed():
+    missing = "src/ferpipe/kernels.py"
+    assert FILE.findall(f"`{missing}`, tests/test_x.py") == [missing, "tests/test_x.py"]
+    assert not exists(missing) and exists("stages/<name>.py")
+    assert not is_module("ferpipe.train") and is_module("ferpipe.training.loop.train")
+
+
+def test_the_data_page_has_the_numbers_of_cases():
+    rows = re.findall(r"^\| ([^|]+) \| ([\d,]+) \| `tests/", DATA_PAGE, re.MULTILINE)
+    counts = dict.fromkeys(CASES, 0)
+    for kind, files in CASES.items():
+        for file, names in files.items():
+            module = runpy.run_path(str(ROOT / "tests" / file))
+            for cases in (module[name] for name in names):
+                counts[kind] += cases if isinstance(cases, int) else len(cases)
+    documented = {
+        kind: int(number.replace(",", ""))
+        for row, number in rows
+        for kind in counts
+        if row.startswith(kind)
+    }
+    assert documented == counts
+    assert len(rows) == len(counts)
+
+
+def test_the_data_page_has_the_defaults_of_params_yaml():
+    rows = dict(
+        re.findall(r"^\| `((?:run|download)\.[a-z._]+)` \| ([\d,]+)", DATA_PAGE, re.MULTILINE)
+    )
+    values = read_yaml(ROOT / "params.yaml")
+    for key, number in rows.items():
+        value = values
+        for part in key.split("."):
+            value = value[part]
+        assert float(number.replace(",", "")) == value, key
+    assert set(rows) >= {f"download.limits.{key}" for key in values["download"]["limits"]}

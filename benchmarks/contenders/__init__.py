@@ -1,1 +1,1 @@
-"""What is compared: each module is a process of its own; see `orders.py`."""
+"""The compared programs: each module runs as its own process; see `orders.py`."""

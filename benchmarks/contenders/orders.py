@@ -1,4 +1,4 @@
-"""The task that all contenders share, and how a contender takes orders.
+"""The task of all contenders, and the orders that a contender reads.
 
 A contender is started with a size and a batch. It builds its network, takes one step and answers
 "ready"; then it waits. For every line on stdin, a number of steps, it trains so many and answers
@@ -59,7 +59,7 @@ class Turns:
     """The orders of a contender, one after another.
 
     Args:
-        answer_to: where answers go. Made before the first step, so that its memory can be told
+        answer_to: where answers go. Made before the first step, so that its memory is separate
             from the network's.
     """
 
@@ -68,9 +68,9 @@ class Turns:
         self._built = peak_memory()
 
     def end(self, seconds: float) -> int:
-        """Tell what a turn took and wait; return the steps of the next one, 0 at the end."""
-        told = {"seconds": seconds, "built": self._built, "peak": peak_memory()}
-        self._answer_to.write(json.dumps(told) + "\n")
+        """Report the seconds of a turn and wait; return the steps of the next one, 0 at the end."""
+        answer = {"seconds": seconds, "built": self._built, "peak": peak_memory()}
+        self._answer_to.write(json.dumps(answer) + "\n")
         self._answer_to.flush()
         return int(sys.stdin.readline() or 0)
 

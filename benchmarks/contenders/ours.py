@@ -16,7 +16,7 @@ import numpy as np
 from contenders import orders
 
 ROOT = Path(__file__).resolve().parents[2]
-# Steps of an epoch: so many that no turn sees the end of one, which is judged.
+# Steps of an epoch: more than any turn has, because val is evaluated at its end.
 EPOCH_STEPS = 1000
 
 

@@ -21,7 +21,7 @@ _operators: list[Any] = []
 def _torchvision() -> Any:
     """Import torchvision; resnet needs none of its compiled operators.
 
-    A torchvision wheel built for CUDA beside a CPU build of torch lacks its compiled operators
+    A torchvision wheel built for CUDA with a CPU build of torch lacks its compiled operators
     and would not import, so the two that its import asks for are declared without a body.
     """
     try:
@@ -97,7 +97,7 @@ def build(variant: str, size: int, batch: int) -> Callable[[int], float]:
 
 
 def run(variant: str, data: str, save: str, batch: int, epochs: int) -> None:
-    """Train on a file's images, judging each epoch, and save the weights."""
+    """Train on a file's images, evaluate each epoch, and save the weights."""
     import torch
 
     arrays = np.load(data)

@@ -1,4 +1,4 @@
-"""Headless Chromium over its DevTools pipe: what a page shows, asks for and complains of."""
+"""Headless Chromium over its DevTools pipe: what a page shows, requests and logs."""
 
 import base64
 import json
@@ -6,12 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 # Chromium reads commands from file descriptor 3 and answers on 4, each ended by a zero.
-BECOME = """
+EXEC_WITH_PIPES = """
 import os, sys
 commands, answers, *command = sys.argv[1:]
 high = [os.dup(os.dup(os.dup(int(number)))) for number in (commands, answers)]
@@ -35,7 +36,7 @@ class Browser:
         self.from_browser, answers = os.pipe()
         self.process = subprocess.Popen(
             [
-                sys.executable, "-c", BECOME, str(commands), str(answers),
+                sys.executable, "-c", EXEC_WITH_PIPES, str(commands), str(answers),
                 program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
                 "--no-first-run", "--disable-background-networking", "--disable-component-update",
                 "--disable-sync", "--hide-scrollbars", f"--user-data-dir={folder / 'profile'}",
@@ -59,7 +60,7 @@ class Browser:
             self.send(f"{domain}.enable")
 
     def send(self, method, **params):
-        """Send a command, take note of what happens until its answer, and return that."""
+        """Send a command and return its answer; records the events before it."""
         self.count += 1
         message = {"id": self.count, "method": method, "params": params}
         if self.session:
@@ -71,15 +72,10 @@ class Browser:
                 assert "error" not in answer, answer
                 return answer["result"]
 
-    def wait(self, event):
-        """Wait for an event of the page."""
-        while self._next().get("method") != event:
-            pass
-
     def _next(self):
         while b"\0" not in self.pending:
             data = os.read(self.from_browser, 1 << 20)
-            assert data, "the browser is gone"
+            assert data, "the browser has ended"
             self.pending += data
         line, _, self.pending = self.pending.partition(b"\0")
         message = json.loads(line)
@@ -96,7 +92,7 @@ class Browser:
         return message
 
     def open(self, page, width=1200, height=900, dark=False, media="screen"):
-        """Open a page as a screen of this size, in this scheme, and wait until it is there."""
+        """Open a page on a screen of this size and colour scheme and wait until it is loaded."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.send("Emulation.setDeviceMetricsOverride", **size)
@@ -104,25 +100,27 @@ class Browser:
         self.requests.clear()
         self.console.clear()
         self.send("Page.navigate", url=page.as_uri())
-        self.wait("Page.loadEventFired")
+        while self._next().get("method") != "Page.loadEventFired":
+            pass
 
     def run(self, script):
-        """The value of a JavaScript expression."""
+        """Return the value of a JavaScript expression."""
         answer = self.send("Runtime.evaluate", expression=script, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
-    def screenshot(self, path, whole=False):
-        """Write a PNG of what the screen shows, or of the whole page."""
-        answer = self.send("Page.captureScreenshot", captureBeyondViewport=whole)
-        path.write_bytes(base64.b64decode(answer["data"]))
+    def wait_until(self, script, seconds=60):
+        """Wait until a JavaScript expression is true."""
+        end = time.monotonic() + seconds
+        while not self.run(script):
+            assert time.monotonic() < end, f"not within {seconds} s: {script}"
+            time.sleep(0.05)
 
     def pdf(self):
-        """The page as it prints, as the bytes of a PDF."""
+        """Return the page as it prints: the bytes of a PDF."""
         return base64.b64decode(self.send("Page.printToPDF", printBackground=True)["data"])
 
     def close(self):
-        """End the browser."""
         self.session = None
         os.write(self.to_browser, b'{"id": 0, "method": "Browser.close"}\0')
         self.process.wait(timeout=30)

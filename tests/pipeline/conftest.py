@@ -1,12 +1,13 @@
 from pathlib import Path
 
 import pytest
-from checkout import TINY, Checkout, copy_tracked
+from browser import Browser
+from checkout import TINY, copy_repository
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
-    """Let one worker run what shares a checkout: making one takes as long as many tests of it."""
+    """Run the tests that share a checkout in one worker: making one takes as long as many tests."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
             shared = "finished" in item.fixturenames and not hasattr(item.module, "finished")
@@ -16,12 +17,14 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
     """The tiny experiment after its first `dvc repro`, committed; tests leave it so."""
-    folder = tmp_path_factory.mktemp("with space")
-    checkout = Checkout(folder / "repo")
-    copy_tracked(checkout.path)
-    checkout.set(TINY)
-    checkout.git("init", "-q", "-b", "main")
+    checkout = copy_repository(tmp_path_factory.mktemp("with space") / "repo", TINY)
     checkout.first_output = checkout.dvc("repro")
-    checkout.git("add", "-A")
-    checkout.git("commit", "-q", "-m", "tiny")
+    checkout.commit("finished")
     return checkout
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    browser = Browser(tmp_path_factory.mktemp("browser"))
+    yield browser
+    browser.close()

@@ -1,4 +1,4 @@
-"""An S3 server and an SSH server on this machine, real ones, for `dvc push` and `dvc pull`."""
+"""A real S3 server and a real SSH server on this machine, for `dvc push` and `dvc pull`."""
 
 from __future__ import annotations
 
@@ -10,32 +10,25 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-# DVC with its plugins for S3 and SSH, and rclone; `make test-remotes` makes it.
+# DVC with its plugins for S3 and SSH, and rclone; `make test-remotes` installs it.
 TOOLS = Path(os.environ.get("REMOTES_VENV", Path(__file__).parents[2] / ".venv-remotes")) / "bin"
 USER, PASSWORD = "someone", "a-secret-key"
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A server that DVC can push to.
+    """A server that DVC can push to."""
 
-    Attributes:
-        commands: what a user types once in a repository, without `dvc`.
-        environment: the variables that hold the credentials.
-        folder: where the server keeps what is pushed.
-        look_again: makes the server notice that something changed there.
-    """
-
-    commands: list[list[str]]
-    folder: Path
-    environment: dict[str, str] = field(default_factory=dict)
-    look_again: Callable[[], None] = lambda: None
+    commands: list[list[str]]  # of `dvc`, to configure it in a repository
+    folder: Path  # where the server stores files
+    environment: dict[str, str] = field(default_factory=dict)  # the credentials
+    refresh: Callable[[], None] = lambda: None  # makes the server notice changes in its folder
 
     def objects(self) -> list[Path]:
         """The files that were pushed."""
@@ -43,7 +36,7 @@ class Remote:
 
 
 def tool(name: str) -> str:
-    """The path of a program of `TOOLS`, or skip the test."""
+    """Return the path of a program of `TOOLS`, or skip the test."""
     if not (TOOLS / name).exists():
         pytest.skip(f"{TOOLS / name} is missing: `make test-remotes` installs it")
     return str(TOOLS / name)
@@ -59,25 +52,22 @@ def free_port() -> int:
 def running(
     command: list[str], port: int, log: Path, **environment: str
 ) -> Iterator[subprocess.Popen]:
-    """A server that listens at a port and writes a log, until the block ends."""
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
+    """Run a server that listens on a port and writes a log until the block ends."""
+    with log.open("wb") as output:
+        server = subprocess.Popen(
             command,
-            env={**os.environ, **environment},
+            env=os.environ | environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-        ) as server,
-    ):
+        )
+    with server:
         try:
             for _ in range(200):
                 assert server.poll() is None, log.read_text()
-                try:
-                    socket.create_connection(("127.0.0.1", port), 1).close()
+                with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                     break
-                except OSError:
-                    time.sleep(0.05)
+                time.sleep(0.05)
             yield server
         finally:
             server.kill()
@@ -100,29 +90,28 @@ def s3(folder: Path) -> Iterator[Remote]:
             ],
             bucket,
             {"AWS_ACCESS_KEY_ID": USER, "AWS_SECRET_ACCESS_KEY": PASSWORD},
-            look_again=lambda: server.send_signal(signal.SIGHUP),
+            refresh=lambda: server.send_signal(signal.SIGHUP),
         )
 
 
 @contextmanager
 def ssh(folder: Path) -> Iterator[Remote]:
-    """OpenSSH's server with keys of its own, for whoever runs the tests."""
+    """OpenSSH's server with keys of its own, for the user who runs the tests."""
     path = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
     sshd, keygen = shutil.which("sshd", path=path), shutil.which("ssh-keygen")
     if not sshd or not keygen:
-        pytest.skip("there is no sshd: Debian's package openssh-server has it")
+        pytest.skip("no sshd; Debian's package is openssh-server")
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # as Debian's service does
     store = folder / "store"
     store.mkdir()
     for name in ("host", "user"):
         subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
-    shutil.copy(folder / "user.pub", folder / "authorized_keys")
     port = free_port()
     settings = {
         "ListenAddress": f"127.0.0.1:{port}",
         "HostKey": folder / "host",
-        "AuthorizedKeysFile": folder / "authorized_keys",
+        "AuthorizedKeysFile": folder / "user.pub",
         "PasswordAuthentication": "no",
         "UsePAM": "no",
         "StrictModes": "no",  # pytest's folders lie in /tmp

@@ -18,11 +18,11 @@ def repo(finished, monkeypatch):
     shutil.rmtree(finished.path / ".ferpipe/damaged", ignore_errors=True)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.31, 0.5, 0.77, 0.99])
-def test_a_damaged_lock_costs_no_stage_a_run(repo, share):
+@pytest.mark.parametrize("fraction", [0.0, 0.31, 0.77, 0.99])
+def test_no_stage_runs_again_after_a_truncated_lock(repo, fraction):
     lock = repo.path / "dvc.lock"
     whole = lock.read_bytes()
-    lock.write_bytes(whole[: int(share * len(whole))])
+    lock.write_bytes(whole[: int(fraction * len(whole))])
     damaged.move_aside()
     assert repo.stages_run(repo.dvc("repro")) == []
     assert lock.read_bytes() == whole
@@ -31,29 +31,28 @@ def test_a_damaged_lock_costs_no_stage_a_run(repo, share):
 @pytest.mark.parametrize(
     "text", ["", "stages:", "schema: '2.0'\nstages:\n  split:\n    cmd: x\n    de"]
 )
-def test_a_lock_that_dvc_refuses_is_moved_aside_and_named(repo, text):
+def test_check_moves_aside_and_names_a_lock_that_dvc_refuses(repo, text):
     lock = repo.path / "dvc.lock"
     lock.write_text(text)
     repo.dvc("repro", "--dry", check=False)
     assert repo.code == 255
-    said = repo.run("ferpipe", "check")
-    assert "dvc.lock was damaged when DVC was killed: moved to .ferpipe/damaged" in said
+    output = repo.ferpipe("check")
+    assert "dvc.lock was damaged when DVC was killed: moved to .ferpipe/damaged" in output
     assert not lock.exists()
     assert (repo.path / ".ferpipe/damaged/dvc.lock").read_text() == text
 
 
-def test_a_whole_lock_stays_where_it_is_and_so_does_one_with_a_merge_in_it(repo):
+def test_a_whole_lock_and_one_with_merge_conflicts_stay(repo):
     lock = repo.path / "dvc.lock"
-    merged = lock.read_text().replace("stages:\n", "<<<<<<< HEAD\nstages:\n", 1)
-    for text in (lock.read_text(), merged):
+    whole = lock.read_text()
+    for text in (whole, whole.replace("stages:\n", "<<<<<<< HEAD\nstages:\n", 1)):
         lock.write_text(text)
         assert damaged.move_aside() == []
         assert lock.read_text() == text
 
 
 @pytest.mark.parametrize("text", ["", '{"a": {"write"', "[]"])
-def test_a_damaged_list_of_who_works_on_what_is_moved_aside(repo, text):
+def test_a_damaged_rwlock_is_moved_aside(repo, text):
     damaged.RWLOCK.write_text(text)
-    repo.dvc("repro", "--dry", check=False)
     assert damaged.move_aside() == [damaged.RWLOCK]
     assert "up to date" in repo.dvc("repro")

@@ -1,6 +1,8 @@
+import ast
+
+import grimp
 import pytest
-from checkout import ROOT
-from first_party import first_party
+from checkout import ROOT, STAGES
 from ruamel.yaml import YAML
 
 from ferpipe.data.folds import FOLDS
@@ -9,11 +11,9 @@ from ferpipe.params.train import Train
 from ferpipe.splitting.assign_folds import REPLACED
 from ferpipe.stages.cv_summary import NOT_READ
 
-STAGES = ("download", "split", "preprocess", "train", "evaluate")
-CV_STAGES = ("cv_folds", "cv_records", "cv_fold", "cv_baseline", "cv_summary")
+CV_STAGES = ["cv_folds", "cv_records", "cv_fold", "cv_baseline", "cv_summary"]
 SOURCES = ("sample", "kaggle", "local")
-# Packages whose code cannot change what a training gives.
-NOT_TRAINED = ("evaluation", "report", "runtime", "sources", "splitting", "tools")
+IMPORTS = grimp.build_graph("ferpipe", cache_dir=None)
 
 
 def read(name):
@@ -24,66 +24,68 @@ PIPELINE, CV = read("dvc.yaml"), read("cv/dvc.yaml")
 ALL = PIPELINE | CV
 
 
-def code_of(stage, source="sample"):
-    """What a stage lists of our code, but for its runner."""
-    deps = [dep.replace("${download.source}", source) for dep in stage["deps"]]
+def code_of(name, source="sample"):
+    """The first-party code that a stage lists, besides its runner."""
+    deps = [dep.replace("${download.source}", source) for dep in ALL[name]["deps"]]
     assert "src/stage.py" in deps
     return [dep for dep in deps if dep.startswith("src/ferpipe/")]
 
 
 def imports_of(name, source="sample"):
-    """The first-party files that a stage imports, directly or not."""
-    modules = [f"ferpipe.stages.{name}"]
+    """The first-party files that a stage imports, directly or not, also inside functions."""
+    modules = {f"ferpipe.stages.{name}"}
     if name == "download":  # which imports its source by name
-        modules.append(f"ferpipe.sources.{source}.source")
-    return first_party(*modules)
+        modules.add(f"ferpipe.sources.{source}.source")
+    for module in list(modules):
+        modules |= IMPORTS.find_upstream_modules(module)
+    return sorted(f"src/{module.replace('.', '/')}.py" for module in modules)
 
 
 def covers(dep, file):
     return file == dep or file.startswith(f"{dep}/")
 
 
-def test_there_are_the_five_stages_in_order():
-    assert tuple(PIPELINE) == STAGES
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_a_stage_says_what_it_does_and_reads_its_own_section_alone(name):
-    assert PIPELINE[name]["desc"]
-    # The report names the params of every stage, so evaluate reads them all.
-    assert PIPELINE[name]["params"] == (list(STAGES) if name == "evaluate" else [name])
-    assert PIPELINE[name]["cmd"] == f"python src/stage.py {name}"
-
-
 CASES = [(name, "sample") for name in ALL] + [("download", name) for name in SOURCES[1:]]
 
 
 @pytest.mark.parametrize(("name", "source"), CASES)
-def test_every_import_of_a_stage_is_covered_by_a_dependency(name, source):
-    deps = code_of(ALL[name], source)
-    missing = [
-        file for file in imports_of(name, source) if not any(covers(dep, file) for dep in deps)
-    ]
-    assert missing == []
+def test_the_dependencies_of_a_stage_cover_its_imports_and_nothing_else(name, source):
+    deps, files = code_of(name, source), imports_of(name, source)
+    assert all((ROOT / file).is_file() for file in files)
+    assert [file for file in files if not any(covers(dep, file) for dep in deps)] == []
+    assert [dep for dep in deps if not any(covers(dep, file) for file in files)] == []
 
 
-@pytest.mark.parametrize(("name", "source"), CASES)
-def test_every_dependency_covers_an_import(name, source):
-    files = imports_of(name, source)
-    idle = [
-        dep for dep in code_of(ALL[name], source) if not any(covers(dep, file) for file in files)
-    ]
-    assert idle == []
+def test_packages_run_no_code_of_their_own_that_no_stage_lists():
+    for path in (ROOT / "src/ferpipe").rglob("__init__.py"):
+        module = ast.parse(path.read_text())
+        assert len(module.body) == (ast.get_docstring(module) is not None), path
 
 
 @pytest.mark.parametrize("name", ["train", "cv_fold"])
-def test_training_depends_on_nothing_that_cannot_change_its_result(name):
-    deps = code_of(ALL[name])
-    for package in NOT_TRAINED:
-        files = (ROOT / "src/ferpipe" / package).rglob("*.py")
-        paths = [file.relative_to(ROOT).as_posix() for file in files]
-        assert paths
-        assert not [path for path in paths if any(covers(dep, path) for dep in deps)]
+def test_training_imports_nothing_that_cannot_change_its_result(name):
+    packages = {file.split("/")[2] for file in imports_of(name)}
+    assert packages == {"core", "data", "model", "params", "stages", "training"}
+
+
+def test_both_pipelines_have_their_stages_in_order():
+    assert list(PIPELINE) == STAGES
+    assert list(CV) == CV_STAGES
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_a_stage_reads_its_own_params_and_keeps_metrics_and_plots_in_git(name):
+    stage = PIPELINE[name]
+    assert stage["desc"]
+    assert stage["cmd"] == f"python src/stage.py {name}"
+    # The report shows the params of every stage, so evaluate reads them all.
+    assert stage["params"] == (STAGES if name == "evaluate" else [name])
+    # `cache: false` under outs would switch the stage's run cache off.
+    assert all(isinstance(out, str) for out in stage["outs"])
+    for entry in stage.get("metrics", []) + stage.get("plots", []):
+        ((path, options),) = entry.items()
+        assert path.startswith("reports/")
+        assert options["cache"] is False
 
 
 def test_no_stage_reads_run():
@@ -91,52 +93,26 @@ def test_no_stage_reads_run():
     assert set(Experiment.model_fields) == {*STAGES, "cv", "run"}
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_what_git_keeps_is_a_metric_or_a_plot(name):
-    # `cache: false` under outs would switch the stage's run cache off.
-    assert all(isinstance(out, str) for out in PIPELINE[name]["outs"])
-    for kind in ("metrics", "plots"):
-        for entry in PIPELINE[name].get(kind, []):
-            ((path, options),) = entry.items()
-            assert path.startswith("reports/")
-            assert options["cache"] is False
-
-
-# cv/dvc.yaml
-
-
-def test_there_are_the_stages_of_the_cross_validation_in_order():
-    assert tuple(CV) == CV_STAGES
-
-
 @pytest.mark.parametrize("name", CV_STAGES)
-def test_a_stage_of_the_cross_validation_says_what_it_does_in_the_root(name):
-    assert CV[name]["desc"]
-    assert CV[name]["wdir"] == ".."
-    assert CV[name]["cmd"].startswith(f"python src/stage.py {name}")
+def test_a_stage_of_the_cross_validation_runs_in_the_root_and_writes_what_git_ignores(name):
+    stage = CV[name]
+    assert stage["desc"]
+    assert stage["wdir"] == ".."
+    assert stage["cmd"].startswith(f"python src/stage.py {name}")
+    # Outputs that are neither cached nor metrics are not reported missing where this has not run.
+    assert not {"metrics", "plots"} & set(stage)
+    for out in stage["outs"]:
+        ((path, options),) = out.items()
+        assert options == {"cache": False}
+        assert path.startswith(("reports/cv/", "data/cv/"))
+        assert "/cv\n" in (ROOT / path.split("/")[0] / ".gitignore").read_text()
 
 
-def test_a_fold_lists_every_key_of_train_but_the_seed_that_it_replaces():
-    keys = [f"train.{key}" for key in Train.model_fields if key != "seed"]
-    assert CV["cv_fold"]["params"] == keys
-
-
-def test_the_folds_list_the_keys_of_split_that_they_do_not_replace():
-    keys = {f"split.{key}" for key in Experiment.model_fields["split"].annotation.model_fields}
-    read = {param for param in CV["cv_folds"]["params"] if param.startswith("split.")}
-    assert read == keys - {f"split.{key}" for key in REPLACED}
-    assert NOT_READ == {"split": REPLACED, "train": ("seed",)}
-
-
-def test_there_is_a_stage_for_every_fold_of_every_seed():
+def test_the_folds_read_what_they_do_not_replace():
     assert CV["cv_fold"]["matrix"] == {"seed": "${cv.seeds}", "fold": list(range(FOLDS))}
-
-
-def test_what_the_cross_validation_writes_lies_in_two_folders_that_git_ignores():
-    outs = [out for stage in CV.values() for out in stage["outs"]]
-    assert all(path.startswith(("reports/cv/", "data/cv/")) for out in outs for path in out)
-    assert "/cv\n" in (ROOT / "reports/.gitignore").read_text()
-    assert "/cv\n" in (ROOT / "data/.gitignore").read_text()
-    # What is no metric, no plot and not cached is not missed where this has not run.
-    assert all(options == {"cache": False} for out in outs for options in out.values())
-    assert not any({"metrics", "plots"} & set(stage) for stage in CV.values())
+    of_train = [f"train.{key}" for key in Train.model_fields if key != "seed"]
+    assert CV["cv_fold"]["params"] == of_train
+    of_split = Experiment.model_fields["split"].annotation.model_fields
+    read = {param for param in CV["cv_folds"]["params"] if param.startswith("split.")}
+    assert read == {f"split.{key}" for key in of_split if key not in REPLACED}
+    assert NOT_READ == {"split": REPLACED, "train": ("seed",)}

@@ -1,10 +1,10 @@
-"""Marked secrets, planted wherever they may stand, and searched for in all that is written."""
+"""Marked secrets wherever they may occur, searched for in everything that is written."""
 
 import shutil
 
 import pytest
-from checkout import TINY, Checkout, copy_tracked
-from kaggle_faces import SECRET, zip_of
+from checkout import TINY, copy_repository
+from kaggle_faces import SECRET
 from kaggle_server import (
     DOWNLOAD,
     SIGNATURE,
@@ -12,35 +12,8 @@ from kaggle_server import (
     kaggle_server,  # noqa: F401 - a fixture
 )
 
-from ferpipe.sources.sample.people import draw_subject, file_names
-from ferpipe.sources.sample.source import encode_png
-
 # someone:SECRET-token-or-key in base64, as a key is sent.
 KEY_IN_BASE64 = "c29tZW9uZTpTRUNSRVQtdG9rZW4tb3Ita2V5"
-
-
-@pytest.fixture
-def checkout(tmp_path, kaggle_server):  # noqa: F811
-    """A repository whose images come from Kaggle: the faces that the sample draws."""
-    checkout = Checkout(tmp_path / "repo")
-    copy_tracked(checkout.path)
-    shutil.rmtree(checkout.path / "tests")  # which name the secrets
-    checkout.set(TINY)
-    checkout.set({"download": {"source": "kaggle"}})
-    checkout.git("init", "-q")
-    faces = {
-        f"{label}/{name}": encode_png(pixels)
-        for subject in range(1, 7)
-        for label, frames, names in zip(
-            ("a", "b", "c", "d", "e", "f", "g"),
-            draw_subject(1, subject),
-            file_names(1, subject),
-            strict=True,
-        )
-        for pixels, name in zip(frames, names, strict=True)
-    }
-    kaggle_server.datasets["*"] = zip_of(faces)
-    return checkout
 
 
 @pytest.mark.parametrize(
@@ -48,7 +21,12 @@ def checkout(tmp_path, kaggle_server):  # noqa: F811
     [{"KAGGLE_API_TOKEN": SECRET}, {"KAGGLE_USERNAME": "someone", "KAGGLE_KEY": SECRET}],
     ids=["token", "key"],
 )
-def test_no_secret_is_in_anything_that_a_run_writes(checkout, kaggle_server, credentials):  # noqa: F811
+def test_no_secret_is_in_anything_that_a_run_writes(finished, tmp_path, kaggle_server, credentials):  # noqa: F811
+    kaggle_server.datasets["*"] = (finished.path / "data/raw/images.zip").read_bytes()
+    checkout = copy_repository(tmp_path / "repo", TINY, {"download": {"source": "kaggle"}})
+    shutil.rmtree(checkout.path / "tests")  # which name the secrets
+    shutil.rmtree(checkout.path / ".git")
+    checkout.git("init", "-q")
     checkout.environment |= {**credentials, "VERBOSE": "1"}
     kaggle_server.answer(DOWNLOAD, Reply(status=401))
     printed = checkout.dvc("repro", "-v", "preprocess", check=False)

@@ -4,8 +4,8 @@ import random
 import signal
 
 import pytest
-from checkout import TINY
-from torture import STAGES, Torture, summary
+from checkout import STAGES, TINY
+from torture import Torture, summary
 
 # Each target, and each signal, at a stage of its own.
 KILLS = [
@@ -28,10 +28,10 @@ def torture(tmp_path_factory):
 def test_a_rerun_after_a_kill_gives_the_bytes_of_a_whole_run(torture, stage, target, number):
     moment = random.Random(f"{stage} {target}").uniform(0.2, 0.8)
     kill = torture.kill(stage, target, number, moment)
-    assert kill.problems == [], kill.said
-    (line,) = [line for line in summary([kill]) if line.startswith("all")]
-    counts = (1, not kill.hit, kill.resumed, kill.mended, 1)
-    assert line.split() == ["all", *(str(int(count)) for count in counts)]
+    assert kill.problems == [], kill.output
+    counts = (1, not kill.hit, kill.resumed, kill.damaged, 1)
+    last = summary([kill]).splitlines()[-1]
+    assert last.split() == ["all", *(str(int(count)) for count in counts)]
 
 
 def test_other_bytes_than_those_of_a_whole_run_are_a_problem(torture):

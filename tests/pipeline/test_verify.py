@@ -1,32 +1,20 @@
 """`ferpipe verify` on a repository of stages that take no time: real git, real DVC."""
 
-import shutil
-
 import pytest
-from checkout import ROOT, Checkout
+from checkout import STAGES, copy_repository
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.tools import verify
 
-STAGES = ("download", "split", "preprocess", "train", "evaluate")
-
 
 @pytest.fixture
-def repository(tmp_path, capsys):
-    """A function: a committed repository whose five stages run these shell commands."""
+def verified(tmp_path):
+    """A function: verify a committed repository whose stages run these shell commands."""
 
-    def make(**commands):
-        checkout = Checkout(tmp_path / "repo")
-        (checkout.path / "data/local").mkdir(parents=True)
-        (checkout.path / "data/local/README.md").touch()
-        for name in ("params.yaml", "presets", ".dvc/config", ".dvc/.gitignore", "src"):
-            source, target = ROOT / name, checkout.path / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if source.is_dir():
-                shutil.copytree(source, target)
-            else:
-                shutil.copy(source, target)
-        (checkout.path / ".gitignore").write_text("/*.txt\n__pycache__/\n")
+    def run(preset=None, *, change=None, **commands):
+        checkout = copy_repository(tmp_path / "repo")
+        with (checkout.path / ".gitignore").open("a") as file:
+            file.write("/*.txt\n")
         lines, before = ["stages:"], "params.yaml"
         for stage in STAGES:
             command = commands.get(stage, f"echo {stage} > {stage}.txt")
@@ -34,14 +22,8 @@ def repository(tmp_path, capsys):
             lines += [f"    outs: [{stage}.txt]"]
             before = f"{stage}.txt"
         (checkout.path / "dvc.yaml").write_text("\n".join(lines) + "\n")
-        checkout.git("init", "-q")
         checkout.dvc("repro", check=False)
-        checkout.git("add", "-A")
-        checkout.git("commit", "-q", "-m", "all")
-        return checkout
-
-    def run(preset=None, *, change=None, **commands):
-        checkout = make(**commands)
+        checkout.commit("short stages")
         if change:
             change(checkout)
         folder = tmp_path / "clones"
@@ -56,7 +38,7 @@ def cells(rows, name):
     return row[2:]
 
 
-def test_data_must_be_as_committed_and_training_may_follow_the_processor(repository):
+def test_data_must_be_as_committed_and_training_may_depend_on_the_processor(verified):
     def other_lock(checkout):
         lock = checkout.path / "dvc.lock"
         text = lock.read_text()
@@ -64,9 +46,9 @@ def test_data_must_be_as_committed_and_training_may_follow_the_processor(reposit
             digest = text.split(f"path: {name}.txt")[-1].split("md5: ")[1].split()[0]
             text = text.replace(digest, "a" * 32)
         lock.write_text(text)
-        checkout.git("commit", "-q", "-a", "-m", "of another machine")
+        checkout.commit("of another machine")
 
-    rows, good = repository(change=other_lock)
+    rows, good = verified(change=other_lock)
     assert cells(rows, "download.txt") == ("same", "same", "same", "same")
     assert cells(rows, "split.txt") == ("same", "same", "same", "DIFFERS")
     assert cells(rows, "train.txt *") == ("same", "same", "-", "other processor")
@@ -75,8 +57,8 @@ def test_data_must_be_as_committed_and_training_may_follow_the_processor(reposit
     assert not good
 
 
-def test_what_follows_moment_folder_or_environment_is_found(repository):
-    rows, good = repository(
+def test_outputs_that_depend_on_time_folder_or_environment_differ(verified):
+    rows, good = verified(
         download="pwd > download.txt",
         split="umask > split.txt",
         preprocess="echo $NPY_DISABLE_CPU_FEATURES > preprocess.txt",
@@ -91,18 +73,18 @@ def test_what_follows_moment_folder_or_environment_is_found(repository):
     assert not good
 
 
-def test_with_a_preset_there_is_nothing_committed_to_compare_with(repository):
-    rows, good = repository("sample")
+def test_with_a_preset_no_committed_digest_is_compared(verified):
+    rows, good = verified("sample")
     assert good
     assert {row[-1] for row in rows} == {"-"}
 
 
-def test_a_run_that_fails_is_told_with_what_it_said_last(repository, capsys):
-    with pytest.raises(PipelineError, match=r"dvc repro failed in .*first; what it said last"):
-        repository(split="echo the reason; false")
+def test_a_failed_run_is_an_error_after_its_last_output(verified, capsys):
+    with pytest.raises(PipelineError, match=r"dvc repro failed in .*first; "):
+        verified(split="echo the reason; false")
     assert "the reason" in capsys.readouterr().err
 
 
-def test_without_a_repository_there_is_nothing_to_verify(tmp_path):
+def test_without_a_git_repository_verify_is_refused(tmp_path):
     with pytest.raises(PipelineError, match="is no git repository; clone this project with git"):
         verify.run(tmp_path, None, keep=False)

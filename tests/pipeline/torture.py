@@ -1,12 +1,13 @@
-"""Kill the pipeline at random moments, run it again, and hold what it made against a whole run.
+"""Kill the pipeline at random moments, run it again, and compare its outputs with a whole run's.
 
     python tests/pipeline/torture.py --kills 100      (or: make torture KILLS=100)
 
-Each kill takes a stage, a signal and a target: `dvc` alone, the stage alone, or all of their
-process group. The checkout is one in which all before that stage is done, and all after it is in
-DVC's run cache, which has it for the very bytes alone that the stage should write. What is then run
-is what `make repro` runs, `ferpipe check` and `dvc repro`, at once, while what was orphaned may
-still be about. `ferpipe check` moves aside what DVC, killed, has left damaged; that is counted.
+Each kill has a stage, a signal and a target: `dvc` alone, the stage alone, or their process group.
+It starts from a checkout in which all stages before this one are done; all after it are in DVC's
+run cache, which is used only if this stage writes the same bytes. What then runs is what
+`make repro` runs, `ferpipe check` and `dvc repro`, at once, while orphans of the killed run may
+still be running. `ferpipe check` moves aside files that DVC, killed, left damaged; these are
+counted.
 """
 
 from __future__ import annotations
@@ -20,84 +21,61 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
 import psutil
-from checkout import Checkout, copy_tracked
+from checkout import STAGES, copy_repository
 
 from ferpipe.runtime import run_log
 from ferpipe.tools import verify
 
-STAGES = ("download", "split", "preprocess", "train", "evaluate")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 TARGETS = ("dvc", "stage", "group")
-# `ferpipe check`, of the checkout that it runs in.
-CHECK = (
-    "import sys; sys.argv[1:] = ['check']; sys.path.insert(0, 'src'); "
-    "from ferpipe.tools import cli; cli.main()"
-)
 
 
 @dataclass
 class Kill:
-    """What was killed, and what came of it.
-
-    `problems` says what is wrong: an empty list is as it should be. `said` is what both runs
-    printed.
-    """
+    """A kill and the run after it."""
 
     stage: str
     target: str
     signal: signal.Signals
-    seconds: float
-    hit: bool
-    resumed: bool
-    mended: bool
-    problems: list[str]
-    said: str
+    seconds: float  # after the start
+    hit: bool  # whether the target still ran
+    resumed: bool  # whether training resumed from a checkpoint
+    damaged: bool  # whether DVC left a damaged file
+    problems: list[str]  # differences from an uninterrupted run
+    output: str  # of both runs
 
     def __str__(self) -> str:
         what = "killed" if self.hit else "had ended"
         how = f"{self.target:5s} {self.signal.name:7s} {self.stage:10s} {what} at"
-        also = ["DVC's file damaged"] * self.mended + ["went on"] * self.resumed
+        also = ["damaged file of DVC"] * self.damaged + ["resumed"] * self.resumed
         then = "; ".join(self.problems) or ", ".join([*also, "same bytes"])
         return f"{how} {self.seconds:5.1f} s: {then}"
 
 
 class Torture:
-    """A pipeline to be killed.
-
-    Args:
-        folder: an empty one.
-        changes: of params.yaml.
-    """
+    """A pipeline to be killed, run in an empty folder with these changes of params.yaml."""
 
     def __init__(self, folder: Path, changes: dict) -> None:
         self._snapshots = folder / "snapshots"
-        self._snapshots.mkdir()
-        self.work = Checkout(folder / "work")
-        copy_tracked(self.work.path)
-        self.work.set(changes | {"run": {"checkpoint_seconds": 0}})
-        self.work.git("init", "-q")
-        self.work.git("add", "-A")
-        self.work.git("commit", "-q", "-m", "before")
+        self.work = copy_repository(folder / "work", changes, {"run": {"checkpoint_seconds": 0}})
         self.seconds = {}
         for stage in STAGES:
             shutil.copytree(self.work.path, self._snapshots / stage, symlinks=True)
             begun = time.monotonic()
             self.work.dvc("repro", stage)
             self.seconds[stage] = time.monotonic() - begun
-        noted = run_log.read(self.work.path / run_log.RUNS)
-        self._inside = {run.stage: run.seconds for run in noted}
+        log = run_log.read(self.work.path / run_log.RUNS)
+        self._inside = {run.stage: run.seconds for run in log}
         self.whole = verify.hashes(self.work.path)
-        cache = Path(".dvc/cache")
         for stage in STAGES:
-            shutil.copytree(
-                self.work.path / cache, self._snapshots / stage / cache, dirs_exist_ok=True
-            )
-            for entry in (self._snapshots / stage / cache / "runs").glob("*/*/*"):
+            cache = self._snapshots / stage / ".dvc/cache"
+            shutil.copytree(self.work.path / ".dvc/cache", cache, dirs_exist_ok=True)
+            for entry in (cache / "runs").glob("*/*/*"):
                 if f"src/stage.py {stage}" in entry.read_text():
                     shutil.rmtree(entry.parent)  # DVC fails on one that is empty
 
@@ -112,25 +90,45 @@ class Torture:
         """
         shutil.rmtree(self.work.path)
         shutil.copytree(self._snapshots / stage, self.work.path, symlinks=True)
+        usual = self._inside if target == "stage" else self.seconds
         log = self.work.path.parent / "first.log"
+        seconds, hit, code = self._killed_run(target, number, moment * usual[stage], log)
+        # A stage that dvc has left behind writes to the same file a moment longer.
+        checked = self.work.ferpipe("check")
+        again = self.work.dvc("repro", check=False)
+        first = log.read_text(errors="replace")
+        problems = ["dvc hung"] if code is None else []
+        problems += self._differences(again)
+        # DVC, interrupted while it is imported, prints a traceback of its own.
+        if "Traceback" in first + again and f"{self.work.path}/src" in first + again:
+            problems.append("a traceback of the stage")
+        if hit and target == "stage" and number != signal.SIGKILL:
+            if code != 255:
+                problems.append(f"dvc ended with {code}")
+            how = "interrupted" if number == signal.SIGINT else f"stopped by {number.name}"
+            # Before Python runs our first line the system ends the process, which DVC reports.
+            early = moment * usual[stage] < 0.1 and f"exited with -{number}" in first
+            if first.count(f": {how}\n") != 1 and not early:
+                problems.append("not one line")
+        resumed, damaged = "resumes after epoch" in again, "was damaged" in checked
+        output = first + checked + again
+        return Kill(stage, target, number, seconds, hit, resumed, damaged, problems, output)
+
+    def _killed_run(
+        self, target: str, number: signal.Signals, delay: float, log: Path
+    ) -> tuple[float, bool, int | None]:
+        """Run dvc and kill it: seconds until then, whether it still ran, its exit status."""
         with log.open("wb") as output:
-            dvc = subprocess.Popen(
-                ["dvc", "repro"],
-                cwd=self.work.path,
-                env=self.work.environment,
-                stdin=subprocess.DEVNULL,
+            dvc = self.work.start(
+                *("dvc", "repro"),
                 stdout=output,
-                stderr=subprocess.STDOUT,
                 start_new_session=True,
-                # In the background of a script it is ignored, and what it starts inherits that.
+                # In the background of a script it is ignored, which child processes inherit.
                 preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
         begun = time.monotonic()
-        victim = dvc.pid
-        if target == "stage":
-            victim = self._stage(dvc)
-        usual = self._inside if target == "stage" else self.seconds
-        time.sleep(moment * usual[stage])
+        victim = self._stage(dvc) if target == "stage" else dvc.pid
+        time.sleep(delay)
         seconds = time.monotonic() - begun
         hit = dvc.poll() is None
         try:
@@ -140,32 +138,12 @@ class Torture:
                 os.kill(victim, number)
         except ProcessLookupError:
             hit = False
-        problems = []
         try:
-            code = dvc.wait(180)
+            return seconds, hit, dvc.wait(180)
         except subprocess.TimeoutExpired:
-            problems.append("dvc hung")
             os.killpg(dvc.pid, signal.SIGKILL)
-            code = dvc.wait()
-        # A stage that dvc has left behind writes to the same file a moment longer.
-        checked = self.work.run("python", "-c", CHECK)
-        again = self.work.run("dvc", "repro", check=False)
-        said = log.read_text(errors="replace")
-        problems += self._wrong(again)
-        # DVC, interrupted while it is imported, prints one of its own.
-        if "Traceback" in said + again and f"{self.work.path}/src" in said + again:
-            problems.append("a traceback of the stage")
-        if hit and target == "stage" and number != signal.SIGKILL:
-            if code != 255:
-                problems.append(f"dvc ended with {code}")
-            how = "interrupted" if number == signal.SIGINT else f"stopped by {number.name}"
-            # Before Python runs our first line the system ends the process, and DVC tells of it.
-            early = moment * usual[stage] < 0.1 and f"exited with -{number}" in said
-            if said.count(f": {how}\n") != 1 and not early:
-                problems.append("not one line")
-        resumed, mended = "resumes after epoch" in again, "was damaged" in checked
-        said += checked + again
-        return Kill(stage, target, number, seconds, hit, resumed, mended, problems, said)
+            dvc.wait()
+            return seconds, hit, None
 
     def _stage(self, dvc: subprocess.Popen) -> int:
         """The process of the stage that `dvc` runs, once there is one; 0 if there was none."""
@@ -179,19 +157,15 @@ class Torture:
             time.sleep(0.01)
         return 0
 
-    def _wrong(self, again: str) -> list[str]:
-        """What is not as after a whole run."""
-        problems = []
+    def _differences(self, again: str) -> list[str]:
+        """What differs from an uninterrupted run, after a rerun that printed `again`."""
         if self.work.code != 0:
-            reason = again.strip().splitlines()[-1] if again.strip() else ""
-            problems.append(f"dvc repro ended with {self.work.code}: {reason}")
-            return problems
-        found = verify.hashes(self.work.path)
-        differ = [
-            str(path) for path in {*found, *self.whole} if found.get(path) != self.whole.get(path)
-        ]
-        if differ:
-            problems.append(f"other bytes: {', '.join(sorted(differ))}")
+            return [f"dvc repro ended with {self.work.code}: {again.strip().splitlines()[-1:]}"]
+        problems = []
+        hashes = verify.hashes(self.work.path).items() ^ self.whole.items()
+        if hashes:
+            names = sorted({path.as_posix() for path, _ in hashes})
+            problems.append(f"other bytes: {', '.join(names)}")
         left = list(self.work.path.rglob("*.partial"))
         if left:
             problems.append(f"left behind: {', '.join(map(str, left))}")
@@ -204,28 +178,21 @@ class Torture:
         return problems
 
 
-def summary(kills: list[Kill]) -> list[str]:
-    """A line for each target and signal, and one for all."""
-    head = ("killed", "kills", "had ended", "went on", "DVC's file damaged", "same bytes")
-    lines = ["{:14s} {:>6s} {:>10s} {:>8s} {:>16s} {:>11s}".format(*head)]
-    for target in TARGETS:
-        for number in SIGNALS:
-            of = [kill for kill in kills if (kill.target, kill.signal) == (target, number)]
-            lines.append(_line(f"{target} {number.name}", of))
-    for stage in STAGES:
-        lines.append(_line(f"in {stage}", [kill for kill in kills if kill.stage == stage]))
-    return [*lines, _line("all", kills)]
-
-
-def _line(name: str, kills: list[Kill]) -> str:
-    counts = Counter()
-    for kill in kills:
-        counts["ended"] += not kill.hit
-        counts["resumed"] += kill.resumed
-        counts["mended"] += kill.mended
-        counts["same"] += not kill.problems
-    numbers = (counts[what] for what in ("ended", "resumed", "mended", "same"))
-    return "{:14s} {:6d} {:10d} {:8d} {:16d} {:11d}".format(name, len(kills), *numbers)
+def summary(kills: list[Kill]) -> str:
+    """A table of counts: a row for each target and signal, one for each stage, and one for all."""
+    table = pd.DataFrame([vars(kill) for kill in kills])
+    counts = pd.DataFrame(
+        {
+            "kills": 1,
+            "had ended": ~table["hit"],
+            "resumed": table["resumed"],
+            "damaged file of DVC": table["damaged"],
+            "same bytes": table["problems"].str.len() == 0,
+        }
+    )
+    signals = table["target"] + " " + [kill.signal.name for kill in kills]
+    groups = (signals, "in " + table["stage"], table["stage"].map(lambda _: "all"))
+    return pd.concat([counts.groupby(group, sort=False).sum() for group in groups]).to_string()
 
 
 def main() -> None:
@@ -246,8 +213,8 @@ def main() -> None:
             kills.append(torture.kill(*how, rng.random()))
             print(f"torture: {count + 1:3d} {kills[-1]}", flush=True)
             if kills[-1].problems:
-                print(kills[-1].said, flush=True)
-    print("\n".join(summary(kills)))
+                print(kills[-1].output, flush=True)
+    print(summary(kills))
     if any(kill.problems for kill in kills):
         sys.exit("torture: error: not every rerun gave the bytes of an uninterrupted run")
 
