@@ -92,7 +92,7 @@ def stepper(switch_off: Callable[[], AbstractContextManager], batch: int) -> Cal
     weights = np.ones(batch, np.float32)
     with switch_off():
         model = build_model(params, orders.SOURCE_SIZE, 1, orders.CLASSES)
-        fitted = phase.task(model, params, phases(params)[0], data, data)
+        fitted = phase.compile_phase(model, params, phases(params)[0], data, data)
         fitted.model.train_on_batch(x, y, sample_weight=weights)
     return lambda: fitted.model.train_on_batch(x, y, sample_weight=weights)
 

@@ -45,7 +45,9 @@ def variants() -> dict[str, tuple[dict[str, Any], Callable[[], AbstractContextMa
         "all measures": ({}, nullcontext),
         "residual branches start at one": (
             {},
-            lambda: mock.patch.object(backbones, "_prepare_random", lambda backbone, row: None),
+            lambda: mock.patch.object(
+                backbones, "_zero_residual_branches", lambda backbone, row: None
+            ),
         ),
         "BatchNorm momentum 0.99, as in Keras": (
             {},
@@ -57,7 +59,7 @@ def variants() -> dict[str, tuple[dict[str, Any], Callable[[], AbstractContextMa
             {"warmup_epochs": 0, "clip_norm": 0.0},
             lambda: mock.patch.multiple(
                 backbones,
-                _prepare_random=lambda backbone, row: None,
+                _zero_residual_branches=lambda backbone, row: None,
                 set_momentum=lambda backbone, steps: None,
             ),
         ),

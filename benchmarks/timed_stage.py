@@ -40,7 +40,7 @@ WATCHED = {
     "preprocess": {"data.tfrecord.encode": "writing"},
     "train": {
         "training.loop.initial_model": "building",
-        "training.loop.task": "building",
+        "training.loop.compile_phase": "building",
         "training.loop.run_epoch": "batches",
         "model.backend.keras.Model.train_on_batch": "first step",
         "model.saving.predict": "predicting",

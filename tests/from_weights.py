@@ -1,7 +1,7 @@
 """Fit a tiny network from given weights, on either backend: `from_weights.py BACKEND START END`.
 
-Initial weights and dropout are drawn by the backend; everything else is drawn by NumPy, so from
-the same weights and without dropout both backends do the same but for rounding.
+The backend draws initial weights and dropout, NumPy everything else: from the same weights and
+without dropout both backends train alike, except for rounding.
 """
 
 import json
@@ -20,9 +20,9 @@ from networks import bars, train_params
 from ferpipe.model.backend import NAME, prepare
 from ferpipe.model.network import build_model
 from ferpipe.params.train import Augment
-from ferpipe.training import epoch
+from ferpipe.training.epoch import run_epoch
 from ferpipe.training.loop import phases
-from ferpipe.training.phase import task
+from ferpipe.training.phase import compile_phase
 
 AUGMENT = Augment(flip=True, rotate=10.0, shift=0.1, zoom=0.1, contrast=0.2)
 
@@ -35,8 +35,8 @@ def fit(start, end):
     with np.load(start) as weights:
         model.set_weights([weights[name] for name in weights.files])
     (phase,) = phases(params)
-    fitted = task(model, params, phase, bars(50, seed=1), bars(30, seed=2))
-    history = [epoch.run_epoch(fitted, params, phase, n, n) for n in range(params.epochs)]
+    task = compile_phase(model, params, phase, bars(50, seed=1), bars(30, seed=2))
+    history = [run_epoch(task, params, phase, n, n) for n in range(params.epochs)]
     np.savez(end, *model.get_weights())
     return [asdict(row) for row in history]
 

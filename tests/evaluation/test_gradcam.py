@@ -67,7 +67,7 @@ def test_heat_is_highest_where_the_classes_differ():
     small = bars(60, seed=3)
     images = np.kron(small.images, np.ones((1, 3, 3, 1), np.uint8))
     training = type(small)(images, small.labels, small.paths)
-    solve_head(classifier, params, training, training, with_choosing=False)
+    solve_head(classifier, params, training, training, refit=False)
     maps = gradcam.heat_maps(with_probabilities(classifier), images[:9], small.labels[:9])
     near, elsewhere = [], []
     for heat, label in zip(maps.astype(float), small.labels[:9], strict=True):

@@ -1,4 +1,4 @@
-import hashlib
+import os
 import shutil
 import time
 from itertools import count
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import NO_AUGMENT, bars, schema, train_params
+from networks import NO_AUGMENT, bars, pretrained, schema, train_params
 from ruamel.yaml import YAML
 
-from ferpipe.model import backbones, saving
+from ferpipe.model import saving
 from ferpipe.model.backend import keras
 from ferpipe.model.network import with_probabilities
 from ferpipe.training import checkpoints
@@ -22,18 +22,12 @@ class Killed(BaseException):
     """Stands for the end of the process: nothing catches it."""
 
 
-class Mortal(Checkpoints):
-    """Checkpoints of a training that ends after some epochs."""
+class OneEpoch(Checkpoints):
+    """Checkpoints of a process that is killed after its first epoch."""
 
-    def __init__(self, epochs, key="a", interval=0):
-        super().__init__(key, interval)
-        self.epochs = epochs
-
-    def after_epoch(self, state):
-        super().after_epoch(state)
-        self.epochs -= 1
-        if self.epochs == 0:
-            raise Killed
+    def after_epoch(self, make_state):
+        super().after_epoch(make_state)
+        raise Killed
 
 
 @pytest.fixture(autouse=True)
@@ -43,42 +37,30 @@ def folder(tmp_path, monkeypatch):
     keras.config.set_dtype_policy("float32")
 
 
-@pytest.fixture
-def pretrained(tmp_path):
-    """What a backbone of random weights needs to count as one that comes with weights."""
-    path = tmp_path / "compact.weights.h5"
-    keras.utils.set_random_seed(1)
-    backbones.build("compact", 16, 1, "none").save_weights(path)
-    return {
-        "weights": str(path),
-        "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-    }
-
-
-def fit(params, kept=None):
-    """What a training comes to: the bytes of its model, its history and its best epoch."""
-    model, history, best = train(params, schema(), bars(50, seed=1), bars(30, seed=2), kept)
+def fit(params, checkpoints=None):
+    """Train; return the bytes of the model, the history and the best epoch."""
+    model, history, best = train(params, schema(), bars(50, seed=1), bars(30, seed=2), checkpoints)
     saving.save(with_probabilities(model), Path("model.keras"))
     return Path("model.keras").read_bytes(), history, best
 
 
-def state(epochs=1, value=1.0):
+def state(epochs=1):
     rows = [Epoch(number + 1, "fine-tune", 0.1, 1.0, 0.5, 1.0, 0.5) for number in range(epochs)]
-    weights = [np.full((2, 3), value, np.float32), np.array(4, np.int64)]
+    weights = [np.full((2, 3), 1.0, np.float32), np.array(4, np.int64)]
     return State(rows, weights, [weights[0] * 2], [weights[0] * 3])
 
 
 SOME_AUGMENT = NO_AUGMENT.model_copy(update={"flip": True, "rotate": 20.0, "contrast": 0.1})
-# How a training can look; what `from_weights` is, the fixture `pretrained` knows.
 TRAININGS = {
     "schedule, augmentation and class weights": {
         **{"epochs": 4, "schedule": "cosine", "warmup_epochs": 1, "augment": SOME_AUGMENT},
         **{"class_weights": "balanced", "label_smoothing": 0.1},
     },
-    "two phases": {"from_weights": True, "head_epochs": 2, "epochs": 2, "augment": SOME_AUGMENT},
+    "two phases": {"weights": "file", "head_epochs": 2, "epochs": 2, "augment": SOME_AUGMENT},
+    "a solved head": {"head": "solved", "epochs": 0},
     "a solved head, then fine-tuning": {"head": "solved", "epochs": 3},
     "early stopping": {
-        **{"from_weights": True, "epochs": 9, "early_stopping": 2, "dropout": 0.0},
+        **{"weights": "file", "epochs": 9, "early_stopping": 2, "dropout": 0.0},
         **{"learning_rate": 1e-12, "weight_decay": 0.0},
     },
     "sgd": {"optimizer": "sgd", "epochs": 3, "learning_rate": 0.02, "clip_norm": 0.0},
@@ -89,46 +71,32 @@ TRAININGS = {
 
 
 @pytest.mark.parametrize("name", TRAININGS)
-def test_a_training_killed_after_every_epoch_ends_in_the_same_bytes(name, pretrained, capsys):
-    values = dict(TRAININGS[name])
-    if values.pop("from_weights", False):
-        values |= pretrained
+def test_a_training_killed_after_every_epoch_ends_in_the_same_bytes(name, tmp_path, capsys):
+    values = TRAININGS[name]
+    if values.get("weights") == "file":
+        keras.utils.set_random_seed(1)
+        values = values | pretrained(tmp_path / "compact.weights.h5")
     params = train_params(**values)
     whole = fit(params)
-    for started in count(1):
+    for starts in count(1):
         try:
-            pieces = fit(params, Mortal(epochs=1))
+            pieces = fit(params, OneEpoch("a", 0))
             break
         except Killed:
-            assert started <= len(whole[1])
+            assert starts <= len(whole[1])
     assert pieces == whole
-    # Each start but the first went on from the one before.
-    assert capsys.readouterr().out.count("resumes after epoch") == started - 1 == len(whole[1])
+    assert capsys.readouterr().out.count("resumes after epoch") == starts - 1 == len(whole[1])
 
 
-def test_a_solved_head_that_is_all_there_is_is_not_solved_again(capsys):
-    params = train_params(head="solved", epochs=0)
-    whole = fit(params)
-    with pytest.raises(Killed):
-        fit(params, Mortal(epochs=1))
-    assert fit(params, Checkpoints("a", 0)) == whole
-    assert "resumes after epoch 1" in capsys.readouterr().out
-
-
-def test_what_is_loaded_is_what_was_kept():
-    Checkpoints("a", 0).after_epoch(lambda: state(epochs=3, value=7.0))
+def test_the_loaded_state_is_the_saved_one():
+    many = [np.array(number) for number in range(1200)]  # in their order
+    saved = State(state(3).history, many, state().weights, state().optimizer)
+    Checkpoints("a", 0).after_epoch(lambda: saved)
     loaded = Checkpoints("a", 0).load()
-    kept = state(epochs=3, value=7.0)
-    assert loaded.history == kept.history
-    for kind in ("weights", "best_weights", "optimizer"):
-        pairs = zip(getattr(loaded, kind), getattr(kept, kind), strict=True)
+    assert loaded.history == saved.history
+    for kind in checkpoints.ARRAYS:
+        pairs = zip(getattr(loaded, kind), getattr(saved, kind), strict=True)
         assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in pairs)
-
-
-def test_arrays_come_back_in_their_order_also_when_there_are_many():
-    arrays = [np.array(number) for number in range(1200)]
-    Checkpoints("a", 0).after_epoch(lambda: State(state().history, arrays, [], []))
-    assert [int(array) for array in Checkpoints("a", 0).load().weights] == list(range(1200))
 
 
 def test_the_last_two_are_kept_and_none_when_the_training_is_done(folder):
@@ -143,7 +111,7 @@ def test_the_last_two_are_kept_and_none_when_the_training_is_done(folder):
     assert kept.load() is None
 
 
-def torn(path):
+def truncated(path):
     path.write_bytes(path.read_bytes()[:-100])
 
 
@@ -167,30 +135,25 @@ def pickled(path):
         np.savez(file, about=np.array([{"key": "a"}], dtype=object))
 
 
-@pytest.mark.parametrize("spoil", [torn, flipped, emptied, of_another, pickled])
-def test_one_that_is_torn_or_foreign_is_named_and_the_one_before_it_is_used(folder, spoil, capsys):
+@pytest.mark.parametrize("damage", [truncated, flipped, emptied, of_another, pickled])
+def test_a_damaged_or_foreign_one_is_reported_and_the_one_before_it_is_used(folder, damage, capsys):
     kept = Checkpoints("a", 0)
     for epochs in (1, 2):
         kept.after_epoch(lambda epochs=epochs: state(epochs))
-    spoil(folder / "a" / "epoch-00002.npz")
+    damage(folder / "a" / "epoch-00002.npz")
     assert len(kept.load().history) == 1
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith(
         "train: .ferpipe/checkpoints/a/epoch-00002.npz is no whole checkpoint of this training"
     )
     assert "resumes after epoch 1" in second
-
-
-def test_without_one_that_can_be_read_a_training_begins_anew(folder):
-    kept = Checkpoints("a", 0)
-    kept.after_epoch(state)
     emptied(folder / "a" / "epoch-00001.npz")
     assert kept.load() is None
 
 
-def test_the_interval_is_kept_and_none_is_made_in_vain(folder):
+def test_the_state_is_not_made_before_the_interval_is_over(folder):
     kept = Checkpoints("a", 3600)
-    kept.after_epoch(lambda: pytest.fail("nobody asked for it"))
+    kept.after_epoch(lambda: pytest.fail("it is not due"))
     assert not folder.exists()
 
 
@@ -201,7 +164,7 @@ def test_a_slow_disk_makes_them_rarer(monkeypatch):
     written = []
 
     def slow():
-        now[0] += 2.0  # what writing takes
+        now[0] += 2.0  # seconds that writing takes
         written.append(now[0])
         return state()
 
@@ -212,67 +175,53 @@ def test_a_slow_disk_makes_them_rarer(monkeypatch):
     assert len(written) > 3
 
 
-def test_stopped_trainings_that_nobody_takes_up_are_removed(folder, capsys):
+def test_the_oldest_stopped_trainings_are_removed(folder, capsys):
     for number, name in enumerate("abcd"):
         Checkpoints(name, 0).after_epoch(state)
-        moment = time.time() - 100 + number
-        import os
-
-        os.utime(folder / name, (moment, moment))
+        seconds = time.time() - 100 + number
+        os.utime(folder / name, (seconds, seconds))
     Checkpoints("d", 0).prune()
     assert sorted(path.name for path in folder.iterdir()) == ["b", "c", "d"]
     assert "checkpoints/a is removed" in capsys.readouterr().out
 
 
-def test_the_key_is_of_params_records_and_processor(tmp_path, monkeypatch):
-    records = tmp_path / "records"
-    records.mkdir()
-    (records / "schema.json").write_text("{}")
-    params = train_params()
-    first = checkpoints.key(params, records)
-    assert checkpoints.key(params, records) == first
+@pytest.fixture
+def records(tmp_path):
+    folder = tmp_path / "records"
+    folder.mkdir()
+    (folder / "schema.json").write_text("{}")
+    return folder
+
+
+def test_the_key_depends_on_params_records_and_processor(records, monkeypatch):
+    first = checkpoints.key(train_params(), records)
+    assert checkpoints.key(train_params(), records) == first
     assert checkpoints.key(train_params(seed=4), records) != first
     (records / "schema.json").write_text("{ }")
-    assert checkpoints.key(params, records) != first
+    assert checkpoints.key(train_params(), records) != first
     (records / "schema.json").write_text("{}")
     monkeypatch.setattr(checkpoints.machine, "instruction_sets", lambda: "avx512_bf16")
-    assert checkpoints.key(params, records) != first
+    assert checkpoints.key(train_params(), records) != first
 
 
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A copy of the package, which the key is of."""
-    copied = tmp_path / "ferpipe"
-    shutil.copytree(checkpoints.PACKAGE, copied, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(checkpoints, "PACKAGE", copied)
-    (tmp_path / "records").mkdir()
-    return copied
-
-
-@pytest.mark.parametrize(
-    "file", ["training/ridge_head.py", "model/hog_layers.py", "core/files.py", "params/train.py"]
-)
-def test_the_key_is_of_the_code_that_trains_imported_by_now_or_not(package, file):
-    records = package.parent / "records"
+def test_the_key_depends_on_the_code_that_trains_and_on_no_other(records, tmp_path, monkeypatch):
+    package = tmp_path / "ferpipe"
+    shutil.copytree(checkpoints.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(checkpoints, "PACKAGE", package)
     before = checkpoints.key(train_params(), records)
-    assert checkpoints.key(train_params(), records) == before
-    with (package / file).open("a") as source:
-        source.write("# edited\n")
-    assert checkpoints.key(train_params(), records) != before
+    for file, changes in {
+        **dict.fromkeys(("training/ridge_head.py", "model/hog_layers.py"), True),
+        **dict.fromkeys(("core/files.py", "params/train.py"), True),
+        **dict.fromkeys(("evaluation/metrics.py", "report/page.py", "params/split.py"), False),
+    }.items():
+        text = (package / file).read_text()
+        (package / file).write_text(text + "# edited\n")
+        assert (checkpoints.key(train_params(), records) != before) == changes, file
+        (package / file).write_text(text)
 
 
-@pytest.mark.parametrize("file", ["evaluation/metrics.py", "report/page.py", "params/split.py"])
-def test_the_key_is_of_no_other_code(package, file):
-    records = package.parent / "records"
-    before = checkpoints.key(train_params(), records)
-    with (package / file).open("a") as source:
-        source.write("# edited\n")
-    assert checkpoints.key(train_params(), records) == before
-
-
-def test_the_key_is_of_the_code_that_the_stage_lists(root):
-    deps = YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text())["stages"]["train"][
-        "deps"
-    ]
+def test_the_key_depends_on_the_code_that_the_stage_lists(root):
+    pipeline = YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text())
+    deps = pipeline["stages"]["train"]["deps"]
     listed = {dep.removeprefix("src/ferpipe/") for dep in deps if dep.startswith("src/ferpipe/")}
     assert listed - {"stages/train.py", "params/run.py"} == set(checkpoints.CODE)

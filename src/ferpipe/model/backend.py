@@ -1,7 +1,6 @@
-"""Keras on TensorFlow or on JAX, imported in one place, the same whatever ~/.keras says.
+"""Keras on TensorFlow or JAX (see `backend_choice`), with the same settings whatever ~/.keras says.
 
-Keras takes its backend once, when it is imported; the stages that train name it before, see
-`backend_choice`. Importing this module takes seconds: only what trains or predicts does it.
+Everything imports Keras from here. The import takes seconds, so only what trains or predicts does.
 """
 
 from __future__ import annotations
@@ -13,19 +12,16 @@ from ferpipe.core import paths
 from ferpipe.core.muted import muted
 from ferpipe.model import backend_choice
 
-# Threads that share an operation. Sums are split among them, so their number, not that of the
-# cores, decides how results are rounded; `docs/training.md` has what it costs.
+# Threads per operation. Sums are split among them, so a fixed number makes rounding independent of
+# the number of cores; `docs/training.md` has the cost.
 THREADS = 8
 
 NAME = backend_choice.name
 os.environ["KERAS_BACKEND"] = NAME
 
-
-# TensorFlow writes a page about processor and drivers that no setting silences in this version.
-# Whoever sets TF_CPP_MIN_LOG_LEVEL, to find out why a GPU is not seen, gets all of it.
-_greetings = nullcontext() if "TF_CPP_MIN_LOG_LEVEL" in os.environ else muted()
-
-with _greetings:
+# TensorFlow logs a page about processor and drivers that no setting silences in this version. With
+# TF_CPP_MIN_LOG_LEVEL set, for example to find out why no GPU is detected, all of it is shown.
+with nullcontext() if "TF_CPP_MIN_LOG_LEVEL" in os.environ else muted():
     import keras
 
     if NAME == "tensorflow":
@@ -39,10 +35,10 @@ with _greetings:
     else:
         import jax
 
-        # XLA compiles a large network for longer than a short training takes; it does so once.
+        # Compiling a large network can take longer than a short training, so keep the result.
         jax.config.update("jax_compilation_cache_dir", str((paths.CACHE / "xla").absolute()))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 1.0)
-        # Read when the first device is asked for; costs nothing on a processor.
+        # Read when JAX first lists its devices; ignored on a CPU.
         flags = os.environ.get("XLA_FLAGS", "")
         os.environ["XLA_FLAGS"] = f"{flags} --xla_gpu_deterministic_ops=true".strip()
         GPUS = [device.device_kind for device in jax.devices() if device.platform == "gpu"]
@@ -54,7 +50,7 @@ __all__ = ["GPUS", "NAME", "is_out_of_memory", "keras", "prepare"]
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Tell whether the device ran out of memory; both backends name it alike."""
+    """Whether the device ran out of memory."""
     kinds = ("ResourceExhaustedError", "JaxRuntimeError", "XlaRuntimeError")
     return type(error).__name__ in kinds and any(
         sign in str(error) for sign in ("RESOURCE_EXHAUSTED", "OOM", "out of memory")
@@ -62,21 +58,21 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def prepare(seed: int = 0, precision: str = "float32", deterministic: bool = True) -> None:
-    """Set what holds for the whole process.
+    """Set the global seed, dtype policy and determinism of the process.
 
     Args:
-        seed: for initial weights and everything else that draws from a global generator.
+        seed: seed of initial weights and of every other global random generator.
         precision: a Keras dtype policy, such as "mixed_bfloat16".
-        deterministic: let TensorFlow choose only kernels that give the same bits every time, and
-            split its sums alike whatever the number of cores; JAX always does the former.
+        deterministic: restrict TensorFlow to deterministic kernels and to THREADS threads per
+            operation; JAX is always deterministic.
     """
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     keras.config.set_dtype_policy(precision)
     if NAME == "tensorflow":
-        # Grappler's rewriting takes longer than it saves; see docs/training.md.
+        # Grappler's graph rewriting costs more time than it saves; see docs/training.md.
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
         if deterministic:
             tf.config.experimental.enable_op_determinism()
         else:
-            tf.config.threading.set_intra_op_parallelism_threads(0)  # one a core
+            tf.config.threading.set_intra_op_parallelism_threads(0)  # one per core

@@ -1,4 +1,4 @@
-"""Which backend Keras computes with: chosen before Keras is imported, because it asks once."""
+"""The backend of Keras, chosen before Keras is imported, because it reads its backend once."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ name = "tensorflow"
 
 
 def choose(backend: str) -> None:
-    """Let Keras compute with a backend.
-
-    Args:
-        backend: `train.backend`, "tensorflow" or "jax".
+    """Set the backend that Keras will use: `train.backend`, "tensorflow" or "jax".
 
     Raises:
-        RuntimeError: Keras has been imported with another one.
+        RuntimeError: Keras has been imported with the other one.
     """
     global name
     if backend != name and "ferpipe.model.backend" in sys.modules:

@@ -1,8 +1,8 @@
-"""Histograms of oriented gradients as fixed layers of a network.
+"""HOG features (histograms of oriented gradients) as fixed layers of a network.
 
-A few hundred faces teach a network few edges. These features need no training, and a linear head
-on them does well on faces never seen (Dalal & Triggs 2005,
-https://doi.org/10.1109/CVPR.2005.177). `hog.py` is the same idea without a network, as the bar.
+They need no training, and with a few hundred faces a linear head on them generalises well (Dalal &
+Triggs 2005, https://doi.org/10.1109/CVPR.2005.177). `evaluation/hog.py` computes similar features
+without a network, for the baseline.
 """
 
 from __future__ import annotations
@@ -13,41 +13,39 @@ from ferpipe.model.backend import keras
 
 SIDE = 48
 CELL = 6
-BINS = 12  # over the full turn: dark to light is not light to dark
+BINS = 12  # over 360 degrees: dark to light differs from light to dark
 CLIP = 0.2
-# Gray levels. Where nothing rises, rounding leaves about 0.0001, which normalising would blow up.
-LEAST_RISE = 0.01
-SQUARINGS = 3  # of the cosine to a bin's direction: the share of 30 degrees beside it is 0.27
+# In gray levels. Flat areas have rounding errors near 0.0001, which normalising would amplify.
+MIN_GRADIENT = 0.01
+SQUARINGS = 3  # of the cosine to a bin's direction: a bin 30 degrees away gets a share of 0.27
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow's gray
 
 
 def histograms(x: keras.KerasTensor) -> keras.KerasTensor:
-    """Histograms of the gradients' directions in cells, normalised in blocks of 2x2 cells.
+    """Compute histograms of gradient directions in cells, normalised in blocks of 2x2 cells.
 
-    Made of Keras' own layers only, so that a saved model loads without this package.
+    Only stock Keras layers, so that a saved model loads without this package.
 
     Args:
         x: float (n, side, side, 1 or 3), values 0..255.
 
     Returns:
-        float (n, 7, 7, 48): of each block of cells, a vector of length 1.
+        float (n, 7, 7, 48): a vector of length 1 for each block.
     """
     layers = keras.layers
     if x.shape[1] != SIDE:
         x = layers.Resizing(SIDE, SIDE, dtype="float32", name="gradient_resize")(x)
-    x = _fixed(layers.Conv2D(BINS, 3, **_options("directions")), x, _derivatives(x.shape[-1]))
-    x = layers.ReLU(threshold=LEAST_RISE, dtype="float32", name="gradient_rising")(x)
+    directions = layers.Conv2D(BINS, 3, **_options("directions"))
+    x = _with_kernel(directions, x, _derivatives(x.shape[-1]))
+    x = layers.ReLU(threshold=MIN_GRADIENT, dtype="float32", name="gradient_rising")(x)
     share = layers.UnitNormalization(dtype="float32", name="gradient_cosines")(x)
-    for number in range(SQUARINGS):
-        name = f"gradient_square{number}"
-        share = layers.Multiply(dtype="float32", name=name)([share, share])
+    for i in range(SQUARINGS):
+        share = layers.Multiply(dtype="float32", name=f"gradient_square{i}")([share, share])
     x = layers.Multiply(dtype="float32", name="gradient_shares")([x, share])
     x = layers.ZeroPadding2D(1, dtype="float32", name="gradient_border")(x)
-    # Each pixel counts for its four nearest cells, the nearer the more.
-    side = 2 * CELL
-    cells = layers.DepthwiseConv2D(side, strides=CELL, padding="same", **_options("cells"))
-    x = _fixed(cells, x, _tent(side))
-
+    # Bilinear: each pixel counts for its four nearest cells, more for the nearer ones.
+    cells = layers.DepthwiseConv2D(2 * CELL, strides=CELL, padding="same", **_options("cells"))
+    x = _with_kernel(cells, x, _tent(2 * CELL))
     corners = [
         layers.Cropping2D(((top, 1 - top), (left, 1 - left)), name=f"gradient_corner{top}{left}")(x)
         for top in (0, 1)
@@ -60,22 +58,18 @@ def histograms(x: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _options(name: str) -> dict[str, object]:
-    return {
-        "use_bias": False,
-        "trainable": False,
-        "dtype": "float32",
-        "name": f"gradient_{name}",
-    }
+    name = f"gradient_{name}"
+    return {"use_bias": False, "trainable": False, "dtype": "float32", "name": name}
 
 
-def _fixed(layer: keras.Layer, x: keras.KerasTensor, kernel: np.ndarray) -> keras.KerasTensor:
+def _with_kernel(layer: keras.Layer, x: keras.KerasTensor, kernel: np.ndarray) -> keras.KerasTensor:
     x = layer(x)
     layer.set_weights([kernel])
     return x
 
 
 def _derivatives(channels: int) -> np.ndarray:
-    """Derivatives of the gray values along each direction, float32 (3, 3, channels, BINS)."""
+    """Kernels of the gray value's derivative in each direction, float32 (3, 3, channels, BINS)."""
     turn = 2 * np.pi * np.arange(BINS) / BINS
     kernel = np.zeros((3, 3, BINS))
     kernel[1, 2], kernel[1, 0] = np.cos(turn), -np.cos(turn)
@@ -85,7 +79,7 @@ def _derivatives(channels: int) -> np.ndarray:
 
 
 def _tent(side: int) -> np.ndarray:
-    """Weights that fall linearly from the middle and sum to 1, float32 (side, side, BINS, 1)."""
+    """Weights that fall linearly from the centre and sum to 1, float32 (side, side, BINS, 1)."""
     line = np.minimum(np.arange(side), np.arange(side)[::-1]) + 0.5
     tent = np.outer(line, line) / line.sum() ** 2
     return np.repeat(tent[:, :, None, None], BINS, axis=2).astype(np.float32)

@@ -1,71 +1,59 @@
-"""Softmax, log loss, and the temperature that makes it smallest."""
+"""Softmax, log loss and temperature scaling."""
 
 from __future__ import annotations
 
 import numpy as np
+from scipy import special
 
-# The smallest probability that a log loss sees: one sure mistake costs at most 16.
+# Lower limit of a probability in the log loss: one confident mistake costs at most 16.
 SMALLEST = 1e-7
-# A temperature within this factor of a bound has reached it.
+# A temperature within this factor of a bound counts as at the bound.
 NEAR_BOUND = 1.001
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Turn logits (n, classes) into float64 probabilities of the same shape, rows summing to 1."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    powers = np.exp(shifted)
-    return powers / powers.sum(axis=1, keepdims=True)
+    return special.softmax(logits.astype(np.float64), axis=1)
 
 
 def log_loss(labels: np.ndarray, probabilities: np.ndarray) -> float:
-    """The mean of -ln(probability of the true class).
-
-    Args:
-        labels: int (n,), class indices.
-        probabilities: float (n, classes).
-    """
+    """Mean of -ln(probability of the true class), from labels (n,) and float (n, classes)."""
     true = probabilities[np.arange(len(labels)), labels]
     return float(-np.mean(np.log(np.maximum(true, SMALLEST))))
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray, bounds: tuple[float, float]) -> float:
-    """The temperature T that makes the log loss of softmax(logits / T) smallest.
+    """Fit the temperature T that minimises the smoothed log loss of softmax(logits / T).
 
-    Temperature scaling after Guo et al. 2017 (https://arxiv.org/abs/1706.04599). Where every image
-    is right, the plain loss falls without end as T falls. So the targets are smoothed as in Platt
-    1999 ("Probabilistic outputs for support vector machines", section 2.2), between the true class
-    and its strongest rival: n images that are all right say that the next one is wrong with
-    probability 0.5 / (n + 1) (Krichevsky & Trofimov 1981,
-    https://doi.org/10.1109/TIT.1981.1056331).
-    docs/training.md has what that costs.
+    Temperature scaling after Guo et al. 2017 (https://arxiv.org/abs/1706.04599). If every image is
+    classified correctly, the plain loss has no minimum: it keeps falling as T falls. The targets
+    are therefore smoothed as in Platt 1999 ("Probabilistic outputs for support vector machines",
+    section 2.2), between the true class and its strongest rival: after n correct images the next
+    one is wrong with probability 0.5 / (n + 1) (Krichevsky & Trofimov 1981,
+    https://doi.org/10.1109/TIT.1981.1056331). docs/training.md has the cost of the smoothing.
 
-    Prints a line where T reaches a bound: then the probabilities are no calibration.
-
-    Args:
-        logits: float (n, classes), or scores.
-        labels: int (n,), class indices.
-        bounds: lowest and highest temperature.
+    Prints a warning if T reaches one of its bounds, where the probabilities are not calibrated.
     """
-    from scipy.optimize import minimize_scalar  # a fifth of a second, which only training needs
+    from scipy.optimize import minimize_scalar  # takes 0.2 s to import, and only training needs it
 
-    smoothing = 0.5 / (len(labels) + 1)
-    # How far each class lies above the true one: with it the loss is convex in 1 / T and, unlike a
-    # loss of probabilities, never saturates.
-    above = logits - logits[np.arange(len(labels)), labels][:, None]
-    most = above.max(axis=1)
-    rival = above.copy()
-    rival[np.arange(len(labels)), labels] = -np.inf
-    wrong = smoothing * rival.max(axis=1)
+    true = np.arange(len(labels)), labels
+    # Relative to the true class: so the loss is convex in 1 / T, and unlike one computed from
+    # probabilities it never saturates.
+    margins = logits - logits[true][:, None]
+    largest = margins.max(axis=1)
+    rivals = margins.copy()
+    rivals[true] = -np.inf
+    smoothing = 0.5 / (len(labels) + 1) * rivals.max(axis=1)
 
-    def loss(factor: float) -> float:
-        rest = np.exp(factor * (above - most[:, None])).sum(axis=1)
-        return float(np.mean(factor * (most - wrong) + np.log(rest)))
+    def loss(inverse: float) -> float:
+        rest = np.exp(inverse * (margins - largest[:, None])).sum(axis=1)
+        return float(np.mean(inverse * (largest - smoothing) + np.log(rest)))
 
     low, high = 1 / bounds[1], 1 / bounds[0]
-    factor = float(minimize_scalar(loss, bounds=(low, high), method="bounded").x)
-    if min(factor / low, high / factor) < NEAR_BOUND:
+    inverse = float(minimize_scalar(loss, bounds=(low, high), method="bounded").x)
+    if min(inverse / low, high / inverse) < NEAR_BOUND:
         print(
-            f"train: the temperature ({1 / factor:.4g}) has reached its bound: the probabilities "
-            f"are not calibrated, too few of the {len(labels)} images that choose it tell it"
+            f"train: the temperature ({1 / inverse:.4g}) has reached its bound: the probabilities "
+            f"are not calibrated; {len(labels)} images are too few to fit it"
         )
-    return 1 / factor
+    return 1 / inverse

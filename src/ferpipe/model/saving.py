@@ -1,8 +1,7 @@
-"""The model file: the same weights give the same bytes.
+"""Saving and loading of model files: equal weights give equal bytes, and loading runs no code.
 
-A `.keras` file is a zip of config.json, metadata.json and model.weights.h5. What Keras puts in
-that differs from run to run (the date, zip times, memory addresses as `shared_object_id`) is
-taken out; Keras loads the result like any other.
+A `.keras` file is a zip of config.json, metadata.json and model.weights.h5. `save` removes what
+Keras writes differently in each run: dates and memory addresses (`shared_object_id`).
 """
 
 from __future__ import annotations
@@ -25,30 +24,27 @@ from ferpipe.core.errors import PipelineError, one_line
 from ferpipe.model.backend import keras
 
 PARTS = ("config.json", "metadata.json", "model.weights.h5")
-# Keras' own layers that hold code, or read files that their config names.
-BRING_CODE = frozenset(
+# Layers of Keras that contain code, or that read files named in their config.
+UNSAFE_LAYERS = frozenset(
     {
         *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
         *("StringLookup", "IntegerLookup", "IndexLookup", "TextVectorization"),
     }
 )
-# What a damaged file raises, in the zip, the JSON, the HDF5 file or Keras.
+# Raised for a damaged file by the zip, JSON or HDF5 reader or by Keras.
 UNREADABLE = (
     *(ValueError, TypeError, KeyError, OSError, RuntimeError, EOFError, NotImplementedError),
     *(zipfile.BadZipFile, zlib.error, struct.error, AttributeError, ImportError, UserWarning),
 )
-# How Keras warns of weights that a file lacks, which then stay random.
+# Keras only warns of weights that are missing in a file and leaves them random.
 INCOMPLETE = r"A total of \d+ objects could not be loaded|Skipping (loading|nested)"
 
 
 def save(model: keras.Model, path: Path, classes: Sequence[str] = ()) -> None:
-    """Save a model byte-stably.
+    """Save a functional model byte-stably, without its optimizer.
 
-    Args:
-        model: a functional model; its optimizer is not saved. Every layer should have a name that
-            does not depend on what was built before (`keras.utils.clear_session` sees to that).
-        path: the `.keras` file.
-        classes: the names of its outputs, kept in the file's metadata.json.
+    Its layer names must not depend on what was built before: call `backend.prepare` before building
+    it. The class names of its outputs are stored in metadata.json.
     """
     # A model that was never compiled has no optimizer state and no compile config to save.
     bare = keras.Model(model.input, model.output, name=model.name)
@@ -56,33 +52,47 @@ def save(model: keras.Model, path: Path, classes: Sequence[str] = ()) -> None:
         raw = folder / "model.keras"
         bare.save(raw)
         with zipfile.ZipFile(raw) as zipped:
-            parts = {name: zipped.read(name) for name in zipped.namelist()}
-    for name in ("config.json", "metadata.json"):
-        parts[name] = _stable_json(parts[name], classes if name == "metadata.json" else ())
-    files.write_bytes(path, _stored_zip(parts))
+            parts = {name: zipped.read(name) for name in sorted(zipped.namelist())}
+    config, metadata = json.loads(parts["config.json"]), json.loads(parts["metadata.json"])
+    for item in _json_objects(config):
+        item.pop("shared_object_id", None)  # layers refer to each other by name
+    metadata.pop("date_saved", None)
+    if classes:
+        metadata["classes"] = list(classes)
+    parts["config.json"] = json.dumps(config, sort_keys=True).encode()
+    parts["metadata.json"] = json.dumps(metadata, sort_keys=True).encode()
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as zipped:
+        for name, data in parts.items():
+            zipped.writestr(files.zip_entry(name), data)
+    files.write_bytes(path, buffer.getvalue())
+
+
+def _json_objects(value: Any) -> Iterator[dict]:
+    """Every object in a JSON value, at any depth."""
+    waiting = [value]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            yield value
+            value = list(value.values())
+        if isinstance(value, list):
+            waiting += value
 
 
 @contextmanager
 def complete_weights() -> Iterator[None]:
-    """Let Keras' warning of weights that a file lacks be an error; other warnings pass.
-
-    Raises:
-        UserWarning: weights are missing.
-    """
+    """Raise Keras' warning of missing weights as a UserWarning; other warnings pass."""
     with warnings.catch_warnings():
         warnings.filterwarnings("error", INCOMPLETE, UserWarning)
         yield
 
 
 def load_vetted(path: Path) -> keras.Model:
-    """Load a `.keras` file, whoever made it; code in it is never executed.
-
-    Args:
-        path: the file.
+    """Load a `.keras` file from any source without executing code in it.
 
     Raises:
-        OSError, ValueError and the others in UNREADABLE: it is damaged, or holds what no model of
-            this pipeline holds.
+        One of UNREADABLE: the file is damaged, or contains what no model of this pipeline has.
     """
     _check_parts(path)
     with complete_weights():
@@ -91,39 +101,45 @@ def load_vetted(path: Path) -> keras.Model:
     return model
 
 
-def check_finite(model: keras.Model) -> None:
-    """Refuse weights that are no numbers.
+def _check_parts(path: Path) -> None:
+    """Refuse unknown parts, layers from outside Keras and unsafe ones, before Keras loads them."""
+    with zipfile.ZipFile(path) as zipped:
+        if sorted(zipped.namelist()) != sorted(PARTS):
+            raise ValueError(f"it should hold {', '.join(PARTS)}")
+        config = json.loads(zipped.read("config.json"))
+    for item in _json_objects(config):
+        module, name = item.get("module"), item.get("class_name")
+        if module is not None and str(module).split(".")[0] != "keras":
+            raise ValueError(f"{module}.{name} is not a part of Keras")
+        if name in UNSAFE_LAYERS:
+            raise ValueError(f"a layer {name} may contain code or open files")
 
-    Raises:
-        ValueError: there are some.
-    """
+
+def check_finite(model: keras.Model) -> None:
+    """Refuse weights that are infinite or not a number, with a ValueError."""
     if not all(np.isfinite(weights).all() for weights in model.get_weights()):
-        raise ValueError("it has weights that are no numbers")
+        raise ValueError("it has weights that are not finite numbers")
 
 
 def load(path: Path, image_shape: tuple[int, ...], names: Sequence[str]) -> keras.Model:
     """Load a saved model for prediction.
 
-    Args:
-        path: the `.keras` file.
-        image_shape: (side, side, channels) of the images that it should take.
-        names: the classes that it should tell apart, in the order of its outputs. A file that Keras
-            itself saved names none; then only their number is checked.
+    Checks it against the records' image shape (side, side, channels) and class names, in the order
+    of the outputs. A file saved by Keras itself has no names, so only their number is checked.
 
     Raises:
-        PipelineError: the file is missing, is no model, or is one for other records.
+        PipelineError: the file is missing, is not a model, or is a model for other records.
     """
     if not path.is_file():
         raise PipelineError(f"{path} is missing; run `dvc repro`, which makes it")
     try:
         model = load_vetted(path)
-        inputs, outputs = model.input_shape, model.output_shape
+        *shape, outputs = (*model.input_shape[1:], model.output_shape[-1])
     except UNREADABLE as error:
         raise PipelineError(f"{path} is not a model that loads: {one_line(error)}") from None
-    found = (*inputs[1:], outputs[-1])
-    if found != (*image_shape, len(names)):
+    if (*shape, outputs) != (*image_shape, len(names)):
         raise PipelineError(
-            f"{path} takes images of {found[:-1]} and has {found[-1]} classes, the records have "
+            f"{path} takes images of {tuple(shape)} and has {outputs} classes, the records have "
             f"{image_shape} and {len(names)}; run `dvc repro`"
         )
     if classes(path) not in ([], list(names)):
@@ -136,32 +152,8 @@ def load(path: Path, image_shape: tuple[int, ...], names: Sequence[str]) -> kera
     return model
 
 
-def _check_parts(path: Path) -> None:
-    """Refuse what is in no file of ours before Keras looks at it.
-
-    Raises:
-        ValueError: a part more or less, a layer that is not one of Keras' own, or one that may
-            bring code or open files.
-    """
-    with zipfile.ZipFile(path) as zipped:
-        if sorted(zipped.namelist()) != sorted(PARTS):
-            raise ValueError(f"it should hold {', '.join(PARTS)}")
-        waiting = [json.loads(zipped.read("config.json"))]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            module, name = value.get("module"), value.get("class_name")
-            if module is not None and str(module).split(".")[0] != "keras":
-                raise ValueError(f"{module}.{name} is not a part of Keras")
-            if name in BRING_CODE:
-                raise ValueError(f"a layer {name} may bring code or open files")
-            value = list(value.values())
-        if isinstance(value, list):
-            waiting += value
-
-
 def classes(path: Path) -> list[str]:
-    """The names of a saved model's outputs; none where its file does not tell."""
+    """The class names in a model file; empty if it has none."""
     try:
         with zipfile.ZipFile(path) as zipped:
             return json.loads(zipped.read("metadata.json")).get("classes", [])
@@ -170,15 +162,9 @@ def classes(path: Path) -> list[str]:
 
 
 def predict(model: keras.Model, images: np.ndarray, batch_size: int) -> np.ndarray:
-    """Predict in batches of one shape, so that the forward pass is compiled once.
+    """Predict float32 (n, classes) for uint8 (n, side, side, channels).
 
-    Args:
-        model: images to (n, classes).
-        images: uint8 (n, side, side, channels).
-        batch_size: images at a time; the last batch is filled up and cut back.
-
-    Returns:
-        float32 (n, classes).
+    The last batch is padded: all have one shape, so Keras compiles only once.
     """
     outputs = []
     for start in range(0, len(images), batch_size):
@@ -186,30 +172,3 @@ def predict(model: keras.Model, images: np.ndarray, batch_size: int) -> np.ndarr
         padded = np.resize(batch, (batch_size, *batch.shape[1:]))
         outputs.append(model.predict_on_batch(padded)[: len(batch)])
     return np.concatenate(outputs)
-
-
-def _stable_json(data: bytes, classes: Sequence[str]) -> bytes:
-    value = json.loads(data)
-    if classes:
-        value["classes"] = list(classes)
-    value.pop("date_saved", None)
-    _drop_addresses(value)
-    return json.dumps(value, sort_keys=True).encode()
-
-
-def _drop_addresses(value: Any) -> None:
-    """Drop each `shared_object_id`; layers refer to each other by name and do not need it."""
-    if isinstance(value, dict):
-        value.pop("shared_object_id", None)
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            _drop_addresses(item)
-
-
-def _stored_zip(parts: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as zipped:
-        for name in sorted(parts):
-            zipped.writestr(files.zip_entry(name), parts[name])
-    return buffer.getvalue()

@@ -1,58 +1,36 @@
-"""Stage `cv_fold`: train without one fold and predict it; one process for each seed and fold."""
+"""Stage `cv_fold`: train without one fold and predict it; one process per seed and fold."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 
-from ferpipe.core import files, paths
+from ferpipe.core import paths, tables
 from ferpipe.core.errors import PipelineError, exits_cleanly
 from ferpipe.data import folds, records
-from ferpipe.data.records import ALL
 from ferpipe.model import backend_choice
 from ferpipe.params.reader import read_section
 from ferpipe.params.train import Train
 
 
-def parts_of(everything: records.Dataset, splits: list[str]) -> dict[str, records.Dataset]:
-    """Divide the images by the fold's splits.
-
-    Args:
-        everything: all images (n).
-        splits: (n), "train", "val" or "test".
-
-    Returns:
-        train, val and test, each in the order of `everything`.
-    """
-    names = np.array(splits)
-    return {name: everything.take(np.flatnonzero(names == name)) for name in paths.SPLITS}
-
-
 def predict(
     params: Train, schema: records.Schema, parts: dict[str, records.Dataset]
 ) -> dict[str, np.ndarray]:
-    """Train on train and predict val and test.
-
-    Args:
-        params: the section `train`.
-        schema: of the images.
-        parts: train, val and test; where val is empty, test chooses the epoch.
+    """Train on train and predict val and test; if val is empty, test selects the epoch.
 
     Returns:
-        For val (unless it is empty, or the head was refit on it) and test, float64 (n, classes)
-        probabilities.
-
-    Raises:
-        PipelineError: see `train`.
+        Probabilities float64 (n, classes) of test, and of val unless it is empty or the head was
+        refit on it.
     """
-    # Keras takes its backend when it is imported, and TensorFlow takes seconds.
+    # Keras reads its backend when it is imported, and TensorFlow takes seconds.
     from ferpipe.model import saving
     from ferpipe.model.losses import softmax
     from ferpipe.training.loop import refits_on_val, train
 
-    chooser = "test" if schema.selected_on_test else "val"
-    model, _, _ = train(params, schema, parts["train"], parts[chooser])
+    validation = parts["test" if schema.selected_on_test else "val"]
+    model, _, _ = train(params, schema, parts["train"], validation)
     return {
         name: softmax(saving.predict(model, parts[name].images, params.batch_size))
         for name in (("test",) if refits_on_val(params, schema) else ("val", "test"))
@@ -60,21 +38,19 @@ def predict(
     }
 
 
-def rows(
-    name: str, part: records.Dataset, probabilities: np.ndarray, classes: list[str]
-) -> list[tuple[str, ...]]:
-    """Rows of the predictions file.
-
-    Args:
-        name: "val" or "test".
-        part: that split (n).
-        probabilities: float (n, classes).
-        classes: class names, in the order of the columns.
-    """
-    return [
-        (path, name, classes[label], classes[row.argmax()], *(f"{p:.6f}" for p in row))
-        for path, label, row in zip(part.paths, part.labels, probabilities, strict=True)
-    ]
+def predictions_table(
+    split: str, part: records.Dataset, probabilities: np.ndarray, classes: list[str]
+) -> pd.DataFrame:
+    """Rows of the predictions file for one split, probabilities with six decimals."""
+    names = np.array(classes)
+    predicted = names[probabilities.argmax(axis=1)]
+    decimals = np.char.mod("%.6f", probabilities)
+    return pd.DataFrame(
+        np.column_stack(
+            [part.paths, [split] * len(part.paths), names[part.labels], predicted, decimals]
+        ),
+        columns=list(folds.predictions_header(classes)),
+    )
 
 
 @exits_cleanly("cv_fold")
@@ -82,35 +58,37 @@ def main(seed: int, fold: int) -> None:
     """Read params, records and folds, train, write the fold's predictions.
 
     Args:
-        seed: one of cv.seeds; of the folds, and of the training in place of train.seed.
+        seed: one of cv.seeds, of the folds and of the training instead of train.seed.
         fold: the fold that is test, from 0.
     """
     params = read_section(paths.PARAMS, "train", Train).model_copy(update={"seed": seed})
     schema = records.read_schema(paths.CV_RECORDS)
-    everything = records.read_split(paths.CV_RECORDS, schema, ALL)
+    images = records.read_split(paths.CV_RECORDS, schema, records.ALL)
     table = folds.read_folds(folds.folds_path(seed))
-    if everything.paths != table.paths:
+    if images.paths != table.paths:
         raise PipelineError(
             f"{paths.CV_RECORDS} and {folds.folds_path(seed)} differ in their images; "
             "run `dvc repro cv/dvc.yaml`"
         )
     if not 0 <= fold < folds.FOLDS:
         raise PipelineError(f"--fold {fold}: the folds are 0 to {folds.FOLDS - 1}")
-    parts = parts_of(everything, table.splits[fold])
+    splits = np.array(table.splits[fold])
+    parts = {name: images.take(np.flatnonzero(splits == name)) for name in paths.SPLITS}
     schema = replace(schema, selected_on_test=not parts["val"].paths)
 
     sizes = ", ".join(f"{name} {len(part.paths)}" for name, part in parts.items())
     print(f"cv_fold: seed {seed}, fold {fold} (0 to {folds.FOLDS - 1}): {sizes}", flush=True)
     backend_choice.choose(params.backend)
-    predicted = predict(params, schema, parts)
+    probabilities = predict(params, schema, parts)
 
     path = folds.predictions_path(seed, fold)
-    lines = [
-        row
-        for name, probabilities in predicted.items()
-        for row in rows(name, parts[name], probabilities, schema.classes)
+    predictions = [
+        predictions_table(name, parts[name], values, schema.classes)
+        for name, values in probabilities.items()
     ]
-    files.write_csv(path, folds.predictions_header(schema.classes), lines)
-    right = int((predicted["test"].argmax(axis=1) == parts["test"].labels).sum())
+    tables.write_table(path, pd.concat(predictions))
+    correct = int((probabilities["test"].argmax(axis=1) == parts["test"].labels).sum())
     flag = ", optimistic: selected on test" if schema.selected_on_test else ""
-    print(f"cv_fold: {right} of {len(parts['test'].paths)} test images right{flag}; all in {path}")
+    print(
+        f"cv_fold: {correct} of {len(parts['test'].paths)} test images right{flag}; all in {path}"
+    )

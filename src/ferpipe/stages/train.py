@@ -1,10 +1,10 @@
-"""Stage `train`: fit the network on train; val chooses the epoch that is kept."""
+"""Stage `train`: train the network; the validation split selects the epoch."""
 
 from __future__ import annotations
 
-from dataclasses import astuple
+import pandas as pd
 
-from ferpipe.core import files, paths
+from ferpipe.core import files, paths, tables
 from ferpipe.core.errors import exits_cleanly
 from ferpipe.data import records
 from ferpipe.model import backend_choice
@@ -23,24 +23,23 @@ def main() -> None:
     from ferpipe.model.backend import GPUS, NAME
     from ferpipe.model.network import with_probabilities
     from ferpipe.training.checkpoints import Checkpoints, key
-    from ferpipe.training.loop import calibrated, train
+    from ferpipe.training.loop import fitted_temperature, train
 
     schema = records.read_schema(paths.RECORDS)
+    selected_on = "test" if schema.selected_on_test else "val"
     training = records.read_split(paths.RECORDS, schema, "train")
-    chooser = "test" if schema.selected_on_test else "val"
-    choosing = records.read_split(paths.RECORDS, schema, chooser)
+    validation = records.read_split(paths.RECORDS, schema, selected_on)
 
     device = f"{NAME} on {', '.join(GPUS) or 'the CPU'}"
     print(f"train: {params.backbone}, {len(training.labels)} images, {device}", flush=True)
     checkpoints = Checkpoints(key(params, paths.RECORDS), run.checkpoint_seconds)
     checkpoints.prune()
-    model, history, best_epoch = train(params, schema, training, choosing, checkpoints)
+    model, history, best_epoch = train(params, schema, training, validation, checkpoints)
 
     best = history[best_epoch - 1]
-    temperature = calibrated(model, params, schema, choosing)
+    temperature = fitted_temperature(model, params, schema, validation)
     saving.save(with_probabilities(model, temperature), paths.MODEL, schema.classes)
-    rows = ((*astuple(row), chooser) for row in history)
-    files.write_csv(paths.HISTORY, paths.HISTORY_COLUMNS, rows)
+    tables.write_table(paths.HISTORY, pd.DataFrame(history).assign(selected_on=selected_on))
     facts = {
         "best_epoch": best_epoch,
         "epochs": len(history),
@@ -49,11 +48,11 @@ def main() -> None:
         "selected_on_test": schema.selected_on_test,
     }
     files.write_json(paths.TRAINING, facts)
-    validation = {"val_accuracy": best.val_accuracy, "val_loss": best.val_loss}
-    files.write_json(paths.TRAIN_METRICS, validation)
+    metrics = {"val_accuracy": best.val_accuracy, "val_loss": best.val_loss}
+    files.write_json(paths.TRAIN_METRICS, metrics)
     checkpoints.remove()
     flag = ", optimistic: selected on test" if schema.selected_on_test else ""
     print(
         f"train: epoch {best_epoch} of {len(history)} kept, accuracy {best.val_accuracy:.2%} on "
-        f"{len(choosing.labels)} {chooser} images{flag}; model in {paths.MODEL}"
+        f"{len(validation.labels)} {selected_on} images{flag}; model in {paths.MODEL}"
     )

@@ -1,7 +1,7 @@
-"""A training's state after an epoch, kept while it runs: killed, it resumes and ends the same.
+"""Checkpoints: the state of a training after an epoch, from which a stopped training resumes.
 
-Every random draw is a function of (seed, epoch, step), so the state is the weights, the optimizer
-and the history; which epoch is the best, and whether to stop, follow from the history.
+Every random draw is a function of (seed, epoch, step), so weights, optimizer and history are the
+whole state, and a resumed training ends in the same bytes.
 """
 
 from __future__ import annotations
@@ -24,20 +24,21 @@ from ferpipe.params.train import Train
 from ferpipe.training.phase import Epoch
 
 FOLDER = paths.CACHE / "checkpoints"
-# Unfinished trainings, this one included, whose checkpoints are kept; older ones are removed.
+# Unfinished trainings, with this one, whose checkpoints are kept; older ones are removed.
 KEPT_RUNS = 3
-# Checkpoints of a training that are kept: should the last one be damaged, there is one before.
+# Checkpoints kept of a training: if the last one is damaged, there is one before it.
 KEPT = 2
-# Of the training's time, at most one part in so many goes into writing them.
+# Writing them takes at most 1/SHARE of the training's time.
 SHARE = 40
-# The code that computes a training: what the stage lists, imported by now or not.
 PACKAGE = Path(__file__).parents[1]
+# Code of the package that determines a training: what the stage lists in dvc.yaml.
 CODE = (
     *("core", "model", "training", "data/records.py", "data/tfrecord.py"),
     *("params/reader.py", "params/train.py"),
 )
-# What computes it beside our own code.
+# Other packages that determine it.
 PACKAGES = ("keras", "numpy", "scikit-learn", "scipy")
+ARRAYS = ("weights", "best_weights", "optimizer")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class State:
         history: the epochs so far, of all phases.
         weights: of the classifier.
         best_weights: those at the end of the best epoch.
-        optimizer: the variables of the last epoch's phase; empty after a solved head.
+        optimizer: the variables of the last epoch's optimizer; empty after a solved head.
     """
 
     history: list[Epoch]
@@ -58,42 +59,33 @@ class State:
 
 
 def key(params: Train, records: Path) -> str:
-    """Hash what determines a training.
-
-    Args:
-        params: the section `train`.
-        records: the folder of the records.
-
-    Returns:
-        32 hexadecimal digits of params, records, our code, package versions and processor.
-    """
-    listed = [PACKAGE / name for name in CODE]
+    """Hash all that determines a training: params, records folder, code, packages and processor."""
     sources = [
-        file for path in listed for file in (path.rglob("*.py") if path.is_dir() else [path])
+        file
+        for path in (PACKAGE / name for name in CODE)
+        for file in (path.rglob("*.py") if path.is_dir() else [path])
     ]
-    code = {file.relative_to(PACKAGE).as_posix(): _sha256(file) for file in sorted(sources)}
-    packages = (*PACKAGES, *(("tensorflow",) if NAME == "tensorflow" else ("jax", "jaxlib")))
+    backend = ("tensorflow",) if NAME == "tensorflow" else ("jax", "jaxlib")
     values = {
         "train": params.model_dump(),
-        "records": {path.name: _sha256(path) for path in sorted(records.iterdir())},
-        "code": code,
-        "packages": {name: importlib.metadata.version(name) for name in packages},
-        "computed on": [machine.processor(), machine.instruction_sets(), *GPUS],
+        "records": {path.name: _sha256(path) for path in records.iterdir()},
+        "code": {file.relative_to(PACKAGE).as_posix(): _sha256(file) for file in sources},
+        "packages": {name: importlib.metadata.version(name) for name in (*PACKAGES, *backend)},
+        "machine": [machine.processor(), machine.instruction_sets(), *GPUS],
     }
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class Checkpoints:
     """The checkpoints of one training, in `.ferpipe/checkpoints/<key>/`.
 
     Args:
-        run_key: what determines the training, see `key`.
-        interval: seconds between two of them, at the least; 0: after every epoch.
+        run_key: see `key`.
+        interval: minimum seconds between two of them; 0: after every epoch.
     """
 
     def __init__(self, run_key: str, interval: float) -> None:
@@ -103,7 +95,7 @@ class Checkpoints:
         self._last = time.monotonic()
 
     def load(self) -> State | None:
-        """The newest state that can be read; one that cannot is named and passed over."""
+        """Read the newest checkpoint; unreadable ones are reported and skipped."""
         for path in reversed(self._paths()):
             try:
                 state = self._read(path)
@@ -114,33 +106,28 @@ class Checkpoints:
             return state
         return None
 
-    def after_epoch(self, state: Callable[[], State]) -> None:
-        """Write the state if it is time to.
-
-        Args:
-            state: makes the state; asked only if it is written.
-        """
-        begun = time.monotonic()
-        if begun - self._last < self._pause:
+    def after_epoch(self, make_state: Callable[[], State]) -> None:
+        """Write a checkpoint if it is due; only then is the state made."""
+        started = time.monotonic()
+        if started - self._last < self._pause:
             return
-        made = state()
+        state = make_state()
+        about = {"key": self.key, "history": [asdict(row) for row in state.history]}
         arrays = {
-            f"{kind}_{number:04d}": array
-            for kind in ("weights", "best_weights", "optimizer")
-            for number, array in enumerate(getattr(made, kind))
+            f"{kind}_{i:04d}": array
+            for kind in ARRAYS
+            for i, array in enumerate(getattr(state, kind))
         }
-        about = {"key": self.key, "history": [asdict(row) for row in made.history]}
-        arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
-        with files.replacing(self.folder / f"epoch-{len(made.history):05d}.npz") as file:
-            np.savez(file, **arrays)
+        with files.replacing(self.folder / f"epoch-{len(state.history):05d}.npz") as file:
+            np.savez(file, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)
         for old in self._paths()[:-KEPT]:
             old.unlink(missing_ok=True)
         self._last = time.monotonic()
         if self._interval:
-            self._pause = max(self._interval, SHARE * (self._last - begun))
+            self._pause = max(self._interval, SHARE * (self._last - started))
 
     def prune(self) -> None:
-        """Remove the checkpoints of all but the last unfinished trainings."""
+        """Remove the checkpoints of all but the most recent unfinished trainings."""
         others = [path for path in FOLDER.glob("*") if path != self.folder]
         others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
         for old in others[KEPT_RUNS - 1 :]:
@@ -148,7 +135,7 @@ class Checkpoints:
             shutil.rmtree(old, ignore_errors=True)
 
     def remove(self) -> None:
-        """Remove this training's checkpoints: it is done."""
+        """Remove this training's checkpoints, when it is finished."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _paths(self) -> list[Path]:
@@ -161,6 +148,6 @@ class Checkpoints:
                 raise ValueError("it belongs to another one")
             arrays = {
                 kind: [saved[name] for name in sorted(saved.files) if name[:-5] == kind]
-                for kind in ("weights", "best_weights", "optimizer")
+                for kind in ARRAYS
             }
         return State(history=[Epoch(**row) for row in about["history"]], **arrays)

@@ -1,26 +1,25 @@
-"""Faster TensorFlow kernels for a processor, under the same Keras layers.
+"""Faster TensorFlow kernels for Keras layers on a CPU, with equal results except for rounding.
 
-Keras composes some layers of many small operations, and oneDNN's convolutions bring their kernels
-into another layout at every step, which costs more than the arithmetic where feature maps are
-small and kernels are large. Here the layers of a model are computed otherwise, with the same
-weights and, but for rounding, the same results. `docs/training.md` has what each is worth.
+Keras composes some layers of many small operations, and oneDNN's convolutions convert their kernels
+to another layout at every step, which costs more than the arithmetic if feature maps are small and
+kernels are large. docs/training.md has the gain from each.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-import keras
 import numpy as np
-import tensorflow as tf
 
-# Feature maps of at most so many pixels get their 3x3 filter gradient from a matrix product;
-# above, collecting the neighbourhoods costs more than the convolution's own gradient.
+from ferpipe.model.backend import keras, tf
+
+# Up to this many pixels of a feature map, the gradient of a 3x3 kernel is a matrix product; above,
+# gathering the neighbourhoods costs more than the convolution's own gradient.
 SMALL_MAP = 64
 
 
 class Convolution(keras.layers.Conv2D):
-    """Conv2D: a 1x1 kernel as a matrix product, a 3x3 one on a small map with its own gradient."""
+    """Conv2D with 1x1 kernels as matrix products, and with our gradient of 3x3 on small maps."""
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Convolve float (n, height, width, channels)."""
@@ -60,15 +59,15 @@ def _convolve_3x3(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, object]:
             padding="SAME",
         )
         height, width, channels = x.shape[1:]
-        # Each output pixel's nine neighbours, as places in the padded map.
+        # Each output pixel's nine neighbours, as indices into the padded map.
         row, column = np.mgrid[:height, :width].reshape(2, -1, 1)
         down, across = np.mgrid[:3, :3].reshape(2, 1, -1)
-        places = ((row + down) * (width + 2) + column + across).ravel()
+        indices = ((row + down) * (width + 2) + column + across).ravel()
         padded = tf.reshape(
             tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]),
             [-1, (height + 2) * (width + 2), channels],
         )
-        neighbours = tf.reshape(tf.gather(padded, places, axis=1), [-1, 9 * channels])
+        neighbours = tf.reshape(tf.gather(padded, indices, axis=1), [-1, 9 * channels])
         flat = tf.reshape(dy, [-1, dy.shape[-1]])
         return dx, tf.reshape(tf.matmul(neighbours, flat, transpose_a=True), kernel.shape)
 
@@ -84,34 +83,34 @@ class BatchNormalization(keras.layers.BatchNormalization):
         mean, variance = self.moving_mean.value, self.moving_variance.value
         gamma = self.gamma.value if self.scale else tf.ones_like(mean)
         beta = self.beta.value if self.center else tf.zeros_like(mean)
-        learning = bool(training and self.trainable)
+        update = bool(training and self.trainable)
         empty = tf.constant([], tf.float32)
         y, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=gamma,
             offset=beta,
-            mean=empty if learning else mean,
-            variance=empty if learning else variance,
+            mean=empty if update else mean,
+            variance=empty if update else variance,
             epsilon=self.epsilon,
-            is_training=learning,
+            is_training=update,
         )
-        if learning:
-            # The operation gives the sample's variance (n - 1), Keras keeps the batch's (n).
+        if update:
+            # The operation returns the variance over n - 1, Keras averages that over n.
             count = tf.cast(tf.size(inputs) / mean.shape[0], tf.float32)
-            share = 1 - self.momentum
-            self.moving_mean.assign_sub((mean - batch_mean) * share)
             batch_variance *= (count - 1) / count
-            self.moving_variance.assign_sub((variance - batch_variance) * share)
+            rate = 1 - self.momentum
+            self.moving_mean.assign_sub((mean - batch_mean) * rate)
+            self.moving_variance.assign_sub((variance - batch_variance) * rate)
         return y
 
 
 class AdamW(keras.optimizers.AdamW):
-    """AdamW with one operation for each variable's step; Adam where the decay is None."""
+    """AdamW with one operation per variable; Adam if its weight decay is None."""
 
     def _clip_gradients(self, grads: list[tf.Tensor]) -> list[tf.Tensor]:
         if self.global_clipnorm is None:
             return grads
-        # tf.clip_by_global_norm would check each gradient for infinities; the loss tells as much.
+        # tf.clip_by_global_norm also checks every gradient for infinities, which takes time.
         norm = tf.linalg.global_norm(grads)
         factor = self.global_clipnorm / tf.maximum(norm, self.global_clipnorm)
         return [gradient * factor for gradient in grads]
@@ -131,22 +130,21 @@ class AdamW(keras.optimizers.AdamW):
         learning_rate: float,
     ) -> None:
         step = tf.cast(self.iterations + 1, tf.float32)
-        common = {
-            "beta1_power": tf.pow(self.beta_1, step),
-            "beta2_power": tf.pow(self.beta_2, step),
-            "lr": tf.convert_to_tensor(learning_rate),
-            "beta1": self.beta_1,
-            "beta2": self.beta_2,
-            "epsilon": self.epsilon,
-        }
+        rate = tf.convert_to_tensor(learning_rate)
+        powers = tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
         for gradient, variable in zip(grads, trainable_variables, strict=True):
             index = self._get_variable_index(variable)
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.value.handle,
                 m=self._momentums[index].value.handle,
                 v=self._velocities[index].value.handle,
+                beta1_power=powers[0],
+                beta2_power=powers[1],
+                lr=rate,
+                beta1=self.beta_1,
+                beta2=self.beta_2,
+                epsilon=self.epsilon,
                 grad=gradient,
-                **common,
             )
 
 
@@ -169,7 +167,7 @@ def _can_normalise(layer: keras.layers.Layer) -> bool:
 
 
 def use_faster(model: keras.Model) -> None:
-    """Let a model's layers compute with the kernels above, until `use_stock`."""
+    """Switch a model's layers to the kernels above."""
     for layer in _layers(model):
         if _can_convolve(layer):
             layer.__class__ = Convolution
@@ -178,7 +176,7 @@ def use_faster(model: keras.Model) -> None:
 
 
 def use_stock(model: keras.Model) -> None:
-    """Make every layer Keras' own again, as a model file should have them."""
+    """Switch every layer back to Keras' own class, as a model file must have it."""
     for layer in _layers(model):
         if isinstance(layer, (Convolution, BatchNormalization)):
             layer.__class__ = type(layer).__base__

@@ -1,12 +1,10 @@
 """One epoch of a phase.
 
-The loop over epochs is ours and every random draw in it is a function of (seed, epoch, step), so a
-training is its weights, its optimizer and the number of the epoch.
+Every random draw is a function of (seed, epoch, step), so the state of a training is its weights,
+its optimizer and the number of the epoch.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
 
 import numpy as np
 from tqdm import tqdm
@@ -17,104 +15,90 @@ from ferpipe.model.backend import keras
 from ferpipe.model.losses import log_loss, softmax
 from ferpipe.params.train import Train
 from ferpipe.training.phase import Epoch, Phase, Task
-from ferpipe.training.schedule import learning_rate
 
 
-def run_epoch(task: Task, params: Train, phase: Phase, number: int, epochs_before: int) -> Epoch:
-    """Train one epoch of a phase and judge it; every draw follows from (seed, epoch, step).
+def run_epoch(task: Task, params: Train, phase: Phase, phase_epoch: int, epoch: int) -> Epoch:
+    """Train one epoch and measure it on the validation split.
 
     Args:
-        task: what the phase fits.
+        task: model and data of the phase.
         params: the section `train`.
-        phase: the phase that the epoch is of.
-        number: which of the phase's epochs it is, from 0.
-        epochs_before: how many there were in all phases before it.
-
-    Returns:
-        The epoch's row of history.csv.
+        phase: the phase.
+        phase_epoch: index of the epoch in the phase, from 0.
+        epoch: its index in the training, from 0.
 
     Raises:
-        PipelineError: the loss has left the finite numbers.
+        PipelineError: the loss is infinite or not a number.
     """
-    model, labels = task.model, task.labels
-    steps = -(-len(labels) // params.batch_size)
+    model, labels, validation = task.model, task.labels, task.validation
     targets = np.eye(model.output_shape[-1], dtype=np.float32)
     weights = class_weights(labels, len(targets), params.class_weights)
-    _seed_dropout(model, params.seed, epochs_before)
+    _seed_dropout(model, params.seed, epoch)
+    indices = batches(params, epoch, len(labels))
     losses, accuracies = [], []
-    rate = 0.0
-    bar = tqdm(total=steps, desc=f"epoch {epochs_before + 1}", disable=None, leave=False)
-    with bar:
-        for step, batch in enumerate(batches(params, epochs_before, len(labels))):
-            rate = learning_rate(
-                number * steps + step,
-                phase.epochs * steps,
-                phase.warmup_epochs * steps,
-                phase.peak,
-                phase.schedule,
+    progress = tqdm(indices, desc=f"epoch {epoch + 1}", disable=None, leave=False)
+    for step, batch in enumerate(progress):
+        rate = phase.learning_rate(phase_epoch * len(indices) + step, len(indices))
+        model.optimizer.learning_rate = rate
+        loss, accuracy = model.train_on_batch(
+            task.inputs(batch, np.random.default_rng([params.seed, epoch, 1 + step])),
+            targets[labels[batch]],
+            sample_weight=weights[labels[batch]],
+        )
+        if not np.isfinite(loss):
+            progress.close()
+            raise PipelineError(
+                f"the loss is not a finite number in epoch {epoch + 1}, step {step + 1}; "
+                "lower train.learning_rate, or set train.clip_norm to 1"
             )
-            model.optimizer.learning_rate = rate
-            rng = np.random.default_rng([params.seed, epochs_before, 1 + step])
-            loss, accuracy = model.train_on_batch(
-                task.inputs(batch, rng),
-                targets[labels[batch]],
-                sample_weight=weights[labels[batch]],
-            )
-            if not np.isfinite(loss):
-                raise PipelineError(
-                    f"the loss is not a finite number in epoch {epochs_before + 1}, "
-                    f"step {step + 1}; lower train.learning_rate, or set train.clip_norm to 1"
-                )
-            losses.append(float(loss))
-            accuracies.append(float(accuracy))
-            bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
-            bar.update()
-    choosing = task.choosing
-    probabilities = softmax(saving.predict(model, choosing.images, params.batch_size))
+        losses.append(float(loss))
+        accuracies.append(float(accuracy))
+        progress.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
+    logits = saving.predict(model, validation.images, params.batch_size)
+    val_loss, val_accuracy = loss_and_accuracy(validation.labels, softmax(logits))
     return Epoch(
-        epoch=epochs_before + 1,
+        epoch=epoch + 1,
         phase=phase.name,
         learning_rate=rate,
         loss=float(np.mean(losses)),
         accuracy=float(np.mean(accuracies)),
-        val_loss=log_loss(choosing.labels, probabilities),
-        val_accuracy=float(np.mean(probabilities.argmax(axis=1) == choosing.labels)),
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
     )
+
+
+def loss_and_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:
+    """Log loss and accuracy of float (n, classes) against int labels (n,)."""
+    correct = probabilities.argmax(axis=1) == labels
+    return log_loss(labels, probabilities), float(np.mean(correct))
 
 
 def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
     """Make every dropout layer a function of seed, epoch and step: its state counts the steps."""
     states = [v for v in model.non_trainable_variables if v.path.endswith("seed_generator_state")]
     for layer, state in enumerate(states):
-        # A key for each layer: with one for all they would drop the same images together.
+        # A key per layer: with a shared one all layers would drop the same images together.
         (key,) = np.random.SeedSequence([seed, epoch, layer]).generate_state(1)
         state.assign(np.array([key, 0], np.uint32))
 
 
-def batches(params: Train, epoch: int, count: int) -> Iterator[np.ndarray]:
-    """The epoch's batches, as indices (batch_size,) into the `count` images of the split.
+def batches(params: Train, epoch: int, count: int) -> np.ndarray:
+    """The epoch's batches: int (steps, batch_size), indices into the `count` training images.
 
-    The last one is filled up from the front of the order: every batch has the same shape, so the
-    step is compiled once.
+    The last batch is padded from the start of the order: all have one shape, so the step is
+    compiled once.
     """
-    # The zero keeps this stream apart from the augmentation's, which ends in 1 + step.
+    # The 0 separates this random stream from that of the augmentation, which ends in 1 + step.
     order = np.random.default_rng([params.seed, epoch, 0]).permutation(count)
-    steps = -(-count // params.batch_size)
-    return iter(np.resize(order, (steps, params.batch_size)))
+    return np.resize(order, (-(-count // params.batch_size), params.batch_size))
 
 
-def class_weights(labels: np.ndarray, classes: int, how: str) -> np.ndarray:
-    """What an image of each class counts for in the loss.
+def class_weights(labels: np.ndarray, classes: int, mode: str) -> np.ndarray:
+    """Weights of the classes in the loss, float32 (classes,), with mean 1 over the images.
 
-    Args:
-        labels: int (n,), class indices.
-        classes: how many classes there are.
-        how: "none", or "balanced": n / (classes * images of the class), as in scikit-learn.
-
-    Returns:
-        float32 (classes,), 1 on average over the images.
+    `mode` is "none", or "balanced": n / (classes * images of the class), as in scikit-learn.
     """
-    if how == "none":
+    if mode == "none":
         return np.ones(classes, np.float32)
     counts = np.bincount(labels, minlength=classes)
     return (len(labels) / (classes * np.maximum(counts, 1))).astype(np.float32)

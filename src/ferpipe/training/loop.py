@@ -1,8 +1,10 @@
-"""The training loop: phases of epochs, of which val chooses the one that is kept."""
+"""The training: a solved head, then phases of epochs; the validation split selects the epoch."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,11 +17,11 @@ from ferpipe.model.network import initial_model
 from ferpipe.params.train import Train
 from ferpipe.training.checkpoints import Checkpoints, State
 from ferpipe.training.epoch import run_epoch
-from ferpipe.training.phase import Epoch, Phase, Task, finish, task
+from ferpipe.training.phase import Epoch, Phase, compile_phase, finish
 
-# Of logits: beyond these a temperature is no calibration any more.
+# Of logits; at these bounds the probabilities are not calibrated.
 TEMPERATURES = (0.1, 10.0)
-# What makes an epoch better than another; the second number decides between equals.
+# Sort key of epochs for each `train.monitor`; the second value breaks ties.
 RANKS = {
     "loss": lambda row: (-row.val_loss, row.val_accuracy),
     "accuracy": lambda row: (row.val_accuracy, -row.val_loss),
@@ -28,20 +30,15 @@ RANKS = {
 
 def phases(params: Train) -> list[Phase]:
     """The phases of a training, in order."""
-    head = Phase("head", params.head_epochs, params.head_learning_rate, "constant", 0, False)
+    head = Phase("head", params.head_epochs, params.head_learning_rate, train_backbone=False)
     whole = Phase(
-        "fine-tune",
-        params.epochs,
-        params.learning_rate,
-        params.schedule,
-        params.warmup_epochs,
-        train_backbone=True,
+        "fine-tune", params.epochs, params.learning_rate, params.schedule, params.warmup_epochs
     )
     return [phase for phase in (head, whole) if phase.epochs]
 
 
 def refits_on_val(params: Train, schema: records.Schema) -> bool:
-    """Whether the solved head is refit on train + val: no epochs follow for val to choose from."""
+    """Whether the solved head is refit on train + val: no epochs follow that val must select."""
     return params.head == "solved" and not phases(params) and not schema.selected_on_test
 
 
@@ -49,110 +46,127 @@ def train(
     params: Train,
     schema: records.Schema,
     training: records.Dataset,
-    choosing: records.Dataset,
+    validation: records.Dataset,
     checkpoints: Checkpoints | None = None,
 ) -> tuple[keras.Model, list[Epoch], int]:
-    """Fit the network.
+    """Train the classifier.
 
     Args:
         params: the section `train`.
         schema: of the records.
         training: the split to fit.
-        choosing: the split that chooses the epoch: val, or test where there is no val.
-        checkpoints: where the state after an epoch is kept, and from which a stopped one resumes.
+        validation: the split that selects the epoch: val, or test if there is no val.
+        checkpoints: where the state after an epoch is saved, and from which training resumes.
 
     Returns:
-        The classifier (images to logits) with the weights of the best epoch, the history, and
-        the number of that epoch (from 1): the best by `params.monitor`, then by the other one.
+        The classifier (images to logits) with the weights of the best epoch, the history, and the
+        number of that epoch, from 1: the best by `params.monitor`, ties broken by the other metric.
 
     Raises:
-        PipelineError: see `initial_model`.
+        PipelineError: see `initial_model` and `run_epoch`; or the device is out of memory.
     """
     model = initial_model(params, schema, len(training.labels))
-    rank = RANKS[params.monitor]
-    chooser = "test" if schema.selected_on_test else "val"
     state = checkpoints.load() if checkpoints else None
-    history = state.history if state else []
-    best_weights = state.best_weights if state else []
+    progress = _Progress(model, params, schema, training, validation, checkpoints, state)
+    if params.head == "solved" and not progress.history:
+        progress.solve_head()
+    for phase in phases(params):
+        try:
+            progress.run_phase(phase)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            raise PipelineError(
+                "out of memory; lower train.batch_size or train.input_size, or set "
+                "train.precision to mixed_bfloat16"
+            ) from None
+    model.set_weights(progress.best_weights)
+    finish(model, params)
+    return model, progress.history, progress.best(progress.history).epoch
 
-    def ended(row: Epoch, seconds: float, optimizer: keras.optimizers.Optimizer | None) -> None:
-        nonlocal best_weights
-        history.append(row)
-        better = max(history, key=rank) is row
-        if better:
-            best_weights = model.get_weights()
-        _tell(row, better, chooser, seconds)
-        if checkpoints:
-            variables = optimizer.variables if optimizer else []
-            checkpoints.after_epoch(
+
+@dataclass
+class _Progress:
+    """A training in progress: its history and the weights of its best epoch."""
+
+    model: keras.Model
+    params: Train
+    schema: records.Schema
+    training: records.Dataset
+    validation: records.Dataset
+    checkpoints: Checkpoints | None
+    resumed: State | None
+
+    def __post_init__(self) -> None:
+        self.history = self.resumed.history if self.resumed else []
+        self.best_weights = self.resumed.best_weights if self.resumed else []
+
+    def best(self, rows: list[Epoch]) -> Epoch:
+        return max(rows, key=RANKS[self.params.monitor])
+
+    def solve_head(self) -> None:
+        from ferpipe.training.ridge_head import solve_head  # importing scikit-learn takes a second
+
+        started = time.monotonic()
+        refit = refits_on_val(self.params, self.schema)
+        row = solve_head(self.model, self.params, self.training, self.validation, refit=refit)
+        self._add(row, time.monotonic() - started)
+
+    def run_phase(self, phase: Phase) -> None:
+        """Run the epochs of a phase that are not in the history yet."""
+        rows = [row for row in self.history if row.phase == phase.name]
+        if self._is_over(phase, rows):
+            return
+        # A phase resumes from its last epoch, or starts from the best weights so far.
+        resumed = self.resumed if rows else None
+        if self.history:
+            self.model.set_weights(resumed.weights if resumed else self.best_weights)
+        task = compile_phase(self.model, self.params, phase, self.training, self.validation)
+        optimizer = task.model.optimizer
+        if resumed:
+            for variable, value in zip(optimizer.variables, resumed.optimizer, strict=True):
+                variable.assign(value)
+        while not self._is_over(phase, rows):
+            started = time.monotonic()
+            rows.append(run_epoch(task, self.params, phase, len(rows), len(self.history)))
+            self._add(rows[-1], time.monotonic() - started, optimizer.variables)
+
+    def _is_over(self, phase: Phase, rows: list[Epoch]) -> bool:
+        waited = rows[-1].epoch - self.best(rows).epoch if rows else 0
+        return len(rows) >= phase.epochs or 0 < self.params.early_stopping <= waited
+
+    def _add(self, row: Epoch, seconds: float, optimizer: Sequence[keras.Variable] = ()) -> None:
+        self.history.append(row)
+        is_best = self.best(self.history) is row
+        if is_best:
+            self.best_weights = self.model.get_weights()
+        selected_on = "test" if self.schema.selected_on_test else "val"
+        print(
+            f"train: epoch {row.epoch:3d} {row.phase:9s} loss {row.loss:.3f}"
+            f" accuracy {row.accuracy:.3f}"
+            f"  {selected_on} loss {row.val_loss:.3f} accuracy {row.val_accuracy:.4f}"
+            f"  {seconds:.1f} s{'  best' if is_best else ''}",
+            flush=True,
+        )
+        if self.checkpoints:
+            self.checkpoints.after_epoch(
                 lambda: State(
-                    history=history,
-                    weights=model.get_weights(),
-                    best_weights=best_weights,
-                    optimizer=[keras.ops.convert_to_numpy(value) for value in variables],
+                    history=self.history,
+                    weights=self.model.get_weights(),
+                    best_weights=self.best_weights,
+                    optimizer=[keras.ops.convert_to_numpy(value) for value in optimizer],
                 )
             )
 
-    if params.head == "solved" and not history:
-        from ferpipe.training.ridge_head import solve_head  # scikit-learn takes a second to import
 
-        started = time.monotonic()
-        with_choosing = refits_on_val(params, schema)
-        row = solve_head(model, params, training, choosing, with_choosing=with_choosing)
-        ended(row, time.monotonic() - started, None)
-    for phase in phases(params):
-        rows = [row for row in history if row.phase == phase.name]
-        if phase.is_over(rows, rank, params.early_stopping):
-            continue
-        # A phase begins from the best head, and resumes where it was stopped.
-        if history:
-            model.set_weights(state.weights if state and rows else best_weights)
-        fitted = task(model, params, phase, training, choosing)
-        optimizer = fitted.model.optimizer
-        if state and rows:
-            for variable, value in zip(optimizer.variables, state.optimizer, strict=True):
-                variable.assign(value)
-        while not phase.is_over(rows, rank, params.early_stopping):
-            started = time.monotonic()
-            row = _epoch(fitted, params, phase, len(rows), len(history))
-            rows.append(row)
-            ended(row, time.monotonic() - started, optimizer)
-    model.set_weights(best_weights)
-    finish(model, params)
-    return model, history, max(history, key=rank).epoch
-
-
-def _epoch(fitted: Task, params: Train, phase: Phase, number: int, epochs_before: int) -> Epoch:
-    """One epoch; a device that is too small for it is told with the remedy."""
-    try:
-        return run_epoch(fitted, params, phase, number, epochs_before)
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        raise PipelineError(
-            "out of memory; lower train.batch_size or train.input_size, or set "
-            "train.precision to mixed_bfloat16"
-        ) from None
-
-
-def calibrated(
-    model: keras.Model, params: Train, schema: records.Schema, choosing: records.Dataset
+def fitted_temperature(
+    model: keras.Model, params: Train, schema: records.Schema, validation: records.Dataset
 ) -> float:
-    """The temperature at which the classifier is as sure as it is right on the choosing split.
+    """The temperature that calibrates the classifier on the validation split.
 
-    A solved head brings its own, fitted before the head was refit on train + val.
+    It is 1 if the head was refit on train + val: `solve_head` has applied its temperature before.
     """
     if refits_on_val(params, schema):
         return 1.0
-    logits = saving.predict(model, choosing.images, params.batch_size).astype(np.float64)
-    return fit_temperature(logits, choosing.labels, TEMPERATURES)
-
-
-def _tell(row: Epoch, better: bool, chooser: str, seconds: float) -> None:
-    print(
-        f"train: epoch {row.epoch:3d} {row.phase:9s} loss {row.loss:.3f}"
-        f" accuracy {row.accuracy:.3f}"
-        f"  {chooser} loss {row.val_loss:.3f} accuracy {row.val_accuracy:.4f}"
-        f"  {seconds:.1f} s{'  best' if better else ''}",
-        flush=True,
-    )
+    logits = saving.predict(model, validation.images, params.batch_size).astype(np.float64)
+    return fit_temperature(logits, validation.labels, TEMPERATURES)

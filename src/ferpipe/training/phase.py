@@ -1,8 +1,9 @@
-"""A phase of a training: its epochs, and the network compiled for it."""
+"""A phase of a training, and the network compiled for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,9 +12,9 @@ from ferpipe.data import records
 from ferpipe.model import backbones, saving
 from ferpipe.model.backend import GPUS, NAME, keras
 from ferpipe.params.train import Train
-from ferpipe.training import augment
+from ferpipe.training.augment import augmented
 
-# They are TensorFlow's and for a processor; elsewhere the layers stay Keras' own.
+# Written for TensorFlow on a CPU; elsewhere the layers stay Keras' own.
 FASTER_KERNELS = NAME == "tensorflow" and not GPUS
 if FASTER_KERNELS:
     from ferpipe.training import cpu_kernels
@@ -24,7 +25,7 @@ class Epoch:
     """A row of history.csv.
 
     `loss` and `accuracy` are means over the epoch's augmented batches, with label smoothing and
-    dropout; `val_loss` and `val_accuracy` are of the epoch's end, without them.
+    dropout; `val_loss` and `val_accuracy` are computed at the end of the epoch, without them.
     """
 
     epoch: int
@@ -38,68 +39,60 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Phase:
-    """A run of epochs with one optimizer: the head on a frozen backbone, or everything."""
+    """Epochs with one optimizer: of the head on a frozen backbone, or of the whole network."""
 
     name: str
     epochs: int
     peak: float
-    schedule: str
-    warmup_epochs: int
-    train_backbone: bool
+    schedule: str = "constant"
+    warmup_epochs: int = 0
+    train_backbone: bool = True
 
-    def is_over(
-        self, rows: Sequence[Epoch], rank: Callable[[Epoch], tuple], early_stopping: int
-    ) -> bool:
-        """Tell whether no epoch follows.
+    def learning_rate(self, step: int, epoch_steps: int) -> float:
+        """Linear warm-up, then constant or half a cosine.
 
-        Args:
-            rows: the phase's epochs so far.
-            rank: what makes one better than another.
-            early_stopping: epochs to wait for a better one; 0: to the end.
+        Cosine after SGDR, Loshchilov & Hutter 2017 (https://arxiv.org/abs/1608.03983), without
+        restarts. `step` counts from the start of the phase.
         """
-        if not rows or not early_stopping:
-            return len(rows) >= self.epochs
-        waited = rows[-1].epoch - max(rows, key=rank).epoch
-        return len(rows) >= self.epochs or waited >= early_stopping
+        warmup = self.warmup_epochs * epoch_steps
+        if step < warmup:
+            return self.peak * (step + 1) / warmup
+        if self.schedule == "constant":
+            return self.peak
+        done = (step - warmup) / (self.epochs * epoch_steps - warmup)
+        return self.peak * 0.5 * (1 + math.cos(math.pi * done))
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a phase fits.
+    """The model and the data of a phase.
 
     Args:
-        model: what is trained: the classifier, or its head on features of the frozen backbone.
-        inputs: makes a batch of what `model` takes, from int (batch,) indices into the training
+        model: the classifier, or its head on features of the frozen backbone; compiled.
+        inputs: makes a batch of the model's input from int (batch,) indices into the training
             split and the batch's own generator.
         labels: int (n,), of the training split.
-        choosing: the split that judges an epoch; its `images` are what `model` takes.
+        validation: the split that selects the epoch; its `images` are the model's input.
     """
 
     model: keras.Model
     inputs: Callable[[np.ndarray, np.random.Generator], keras.KerasTensor]
     labels: np.ndarray
-    choosing: records.Dataset
+    validation: records.Dataset
 
 
-def task(
+def compile_phase(
     model: keras.Model,
     params: Train,
     phase: Phase,
     training: records.Dataset,
-    choosing: records.Dataset,
+    validation: records.Dataset,
 ) -> Task:
-    """Make ready what a phase fits, compiled.
+    """Compile the classifier, or its head, for a phase.
 
-    A frozen backbone is asked once for the features of every image, and of its mirror image where
-    `augment.flip` is set; the other changes would ask it anew at each step, so the head's phase
-    goes without them.
-
-    Args:
-        model: the classifier, see `build_model`.
-        params: the section `train`.
-        phase: the phase.
-        training: the split to fit.
-        choosing: the split to judge by.
+    The features of a frozen backbone are computed once, of each image and of its mirror image if
+    `augment.flip` is set. Other augmentation would need the backbone at each step, so a phase that
+    trains only the head does without it.
     """
     _set_trainable(model, params, phase.train_backbone)
     if FASTER_KERNELS:
@@ -107,45 +100,43 @@ def task(
     if phase.train_backbone:
         images = keras.ops.convert_to_tensor(training.images)  # on the device, once
 
-        def augmented(batch: np.ndarray, rng: np.random.Generator) -> keras.KerasTensor:
-            draws = augment.draw(rng, len(batch), images.shape[1], params.augment)
-            return augment.apply(keras.ops.take(images, batch, axis=0), draws)
+        def batch_images(batch: np.ndarray, rng: np.random.Generator) -> keras.KerasTensor:
+            return augmented(keras.ops.take(images, batch, axis=0), rng, params.augment)
 
-        compile_for(model, params)
-        return Task(model, augmented, training.labels, choosing)
+        _compile(model, params)
+        return Task(model, batch_images, training.labels, validation)
 
-    pooled = keras.Model(model.input, model.get_layer("pool").output)
-    head = keras.Model(model.get_layer("pool").output, model.output, name="head")
+    pool = model.get_layer("pool")
+    features = keras.Model(model.input, pool.output)
+    head = keras.Model(pool.output, model.output, name="head")
+    original, mirrored, selecting = (
+        saving.predict(features, images, params.batch_size).astype(np.float32)
+        for images in (training.images, training.images[:, :, ::-1], validation.images)
+    )
 
-    def features(images: np.ndarray) -> np.ndarray:
-        return saving.predict(pooled, images, params.batch_size).astype(np.float32)
+    def batch_features(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        flip = rng.random(len(batch)) < 0.5 * params.augment.flip
+        return np.where(flip[:, None], mirrored[batch], original[batch])
 
-    sides = np.stack([features(training.images), features(training.images[:, :, ::-1])])
-
-    def kept(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        mirrored = rng.random(len(batch)) < 0.5 * params.augment.flip
-        return sides[mirrored.astype(int), batch]
-
-    compile_for(head, params)
-    seen = records.Dataset(features(choosing.images), choosing.labels, choosing.paths)
-    return Task(head, kept, training.labels, seen)
+    _compile(head, params)
+    selecting = records.Dataset(selecting, validation.labels, validation.paths)
+    return Task(head, batch_features, training.labels, selecting)
 
 
-def compile_for(model: keras.Model, params: Train) -> None:
-    """Compile, with everything built that would otherwise force a second trace."""
+def _compile(model: keras.Model, params: Train) -> None:
     model.compile(
         optimizer=_optimizer(params),
         loss=keras.losses.CategoricalCrossentropy(True, params.label_smoothing),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         jit_compile=NAME == "jax",
     )
-    # Created inside the first trace, optimizer and metric state would make Keras trace again,
+    # If the first step created the optimizer's and metrics' state, Keras would trace it twice,
     # which doubles the time to the first step.
     model.optimizer.build(model.trainable_variables)
-    nothing = np.zeros((params.batch_size, model.output_shape[-1]), np.float32)
+    zeros = np.zeros((params.batch_size, model.output_shape[-1]), np.float32)
     weights = np.ones(params.batch_size, np.float32)
-    model.compute_loss(None, nothing, nothing, weights)
-    model.compute_metrics(None, nothing, nothing, weights)
+    model.compute_loss(None, zeros, zeros, weights)
+    model.compute_metrics(None, zeros, zeros, weights)
 
 
 def _optimizer(params: Train) -> keras.optimizers.Optimizer:
@@ -156,23 +147,22 @@ def _optimizer(params: Train) -> keras.optimizers.Optimizer:
     else:
         adamw = cpu_kernels.AdamW if FASTER_KERNELS else keras.optimizers.AdamW
         optimizer = adamw(weight_decay=0.0, global_clipnorm=clip)
-        optimizer.weight_decay = decay
-    if decay is None:
-        return optimizer
-    # Decay is for kernels; on normalisation and biases it only hurts (Goyal et al. 2017).
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+        optimizer.weight_decay = decay  # AdamW without decay is Adam, but its constructor needs one
+    if decay is not None:
+        # Only kernels decay; for normalisation and biases it is harmful (Goyal et al. 2017).
+        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
 
 
 def _set_trainable(model: keras.Model, params: Train, train_backbone: bool) -> None:
     frozen = params.weights != "none" and params.batchnorm == "frozen"
-    backbones.set_trainable(backbones.within(model), train_backbone, frozen_batchnorm=frozen)
+    backbones.set_trainable(backbones.backbone_of(model), train_backbone, frozen_batchnorm=frozen)
 
 
 def finish(model: keras.Model, params: Train) -> None:
-    """Leave a trained network as it is saved, whatever phases this process has seen of it.
+    """Restore stock layers and the trainable flags of fine-tuning, which a saved model has.
 
-    Its layers are Keras' own again, and those are trainable that fine-tuning trains.
+    Independent of the phases that this process has run, so that a resumed training ends the same.
     """
     _set_trainable(model, params, train_backbone=True)
     if FASTER_KERNELS:

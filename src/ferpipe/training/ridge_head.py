@@ -1,7 +1,7 @@
-"""The head that is solved instead of trained: ridge regression, exactly.
+"""The solved head: ridge regression in closed form.
 
-On a few hundred faces the exact least-squares head generalises better to people never seen than
-one trained by gradient steps on the same features; `docs/training.md` has by how much.
+With a few hundred faces it generalises better to new people than a head trained by gradient descent
+on the same features; docs/training.md has the numbers.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from sklearn.linear_model import Ridge
 from ferpipe.data import records
 from ferpipe.model import saving
 from ferpipe.model.backend import keras
-from ferpipe.model.losses import fit_temperature, log_loss, softmax
+from ferpipe.model.losses import fit_temperature, softmax
 from ferpipe.params.train import Train
-from ferpipe.training import augment
-from ferpipe.training.epoch import class_weights
+from ferpipe.training.augment import augmented
+from ferpipe.training.epoch import class_weights, loss_and_accuracy
 from ferpipe.training.phase import Epoch
 
-# A feature that varies less than this share of the median one is not stretched any further.
-LEAST_DEVIATION = 0.1
-# Images that are changed at once.
-VIEW_BATCH = 256
-# A regression's scores are about 0..1; as logits they want a temperature within these bounds.
+# Lower limit of a feature's deviation, as a fraction of the median deviation.
+MIN_DEVIATION = 0.1
+# Images that are augmented at once.
+AUGMENT_BATCH = 256
+# Regression scores are about 0..1; as logits they need a temperature within these bounds.
 TEMPERATURES = (1 / 30, 1.0)
 
 
@@ -32,105 +32,90 @@ def solve_head(
     model: keras.Model,
     params: Train,
     training: records.Dataset,
-    choosing: records.Dataset,
+    validation: records.Dataset,
     *,
-    with_choosing: bool,
+    refit: bool,
 ) -> Epoch:
-    """Solve the head on the features of training images, their mirror images and changed copies.
+    """Set the weights of the head (layer "logits") to the solution on the layer "features".
 
     Args:
-        model: the classifier; its layers "features" and "logits" (the head) are used, and the
-            latter's weights are set.
+        model: the classifier.
         params: the section `train`.
         training: the split to fit.
-        choosing: the split that chooses the temperature.
-        with_choosing: whether, once that is chosen, the head is solved anew on both splits.
+        validation: the split that selects the temperature.
+        refit: whether to refit the head on both splits after that.
 
     Returns:
-        The row of history.csv: epoch 1, without a learning rate, of the head that has not seen
-        `choosing`.
+        The row of history.csv, of the head that is fitted on `training` only.
     """
     head = model.get_layer("logits")
 
-    def solved(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        rows = [
-            saving.predict(model.get_layer("features"), view, params.batch_size)
-            for view in views(images, params)
+    def solve_on(*splits: records.Dataset) -> tuple[np.ndarray, np.ndarray]:
+        images = np.concatenate([split.images for split in splits])
+        labels = np.concatenate([split.labels for split in splits])
+        features = [
+            saving.predict(model.get_layer("features"), copy, params.batch_size)
+            for copy in with_augmented_copies(images, params)
         ]
         classes = model.output_shape[-1]
-        weights = np.tile(class_weights(labels, classes, params.class_weights)[labels], len(rows))
-        labels = np.tile(labels, len(rows))
-        return solve(np.concatenate(rows), labels, classes, params.ridge, weights)
+        weights = class_weights(labels, classes, params.class_weights)
+        labels = np.tile(labels, len(features))
+        return solve(np.concatenate(features), labels, classes, params.ridge, weights[labels])
 
-    def scores(images: np.ndarray) -> np.ndarray:
-        return saving.predict(model, images, params.batch_size).astype(np.float64)
-
-    kernel, bias = solved(training.images, training.labels)
+    kernel, bias = solve_on(training)
     head.set_weights([kernel, bias])
-    seen, judged = scores(training.images), scores(choosing.images)
-    factor = 1 / fit_temperature(judged, choosing.labels, TEMPERATURES)
-    seen, judged = softmax(factor * seen), softmax(factor * judged)
-    if with_choosing:
-        kernel, bias = solved(
-            np.concatenate([training.images, choosing.images]),
-            np.concatenate([training.labels, choosing.labels]),
-        )
-    head.set_weights([kernel * factor, bias * factor])
-    return Epoch(
-        epoch=1,
-        phase="head",
-        learning_rate=0.0,
-        loss=log_loss(training.labels, seen),
-        accuracy=float(np.mean(seen.argmax(axis=1) == training.labels)),
-        val_loss=log_loss(choosing.labels, judged),
-        val_accuracy=float(np.mean(judged.argmax(axis=1) == choosing.labels)),
+    scores, validation_scores = (
+        saving.predict(model, split.images, params.batch_size).astype(np.float64)
+        for split in (training, validation)
     )
+    factor = 1 / fit_temperature(validation_scores, validation.labels, TEMPERATURES)
+    loss, accuracy = loss_and_accuracy(training.labels, softmax(factor * scores))
+    val_loss, val_accuracy = loss_and_accuracy(
+        validation.labels, softmax(factor * validation_scores)
+    )
+    if refit:
+        kernel, bias = solve_on(training, validation)
+    head.set_weights([kernel * factor, bias * factor])
+    return Epoch(1, "head", 0.0, loss, accuracy, val_loss, val_accuracy)
 
 
-def views(images: np.ndarray, params: Train) -> Iterator[np.ndarray]:
-    """The images, mirrored where `augment.flip` is set, and `views` copies changed at random.
+def with_augmented_copies(images: np.ndarray, params: Train) -> Iterator[np.ndarray]:
+    """Yield the images, mirrored if `augment.flip`, and `train.augmented_copies` augmented copies.
 
-    Args:
-        images: uint8 (n, side, side, channels).
-        params: the section `train`.
-
-    Yields:
-        Arrays of that shape: the first two uint8, copies float32, values 0..255.
+    All have the shape of `images`, uint8 (n, side, side, channels); augmented ones are float32.
     """
     yield images
     if params.augment.flip:
         yield images[:, :, ::-1]
-    for number in range(params.augmented_copies):
-        # The last 1 keeps this stream apart from those of an epoch's order and augmentation.
-        rng = np.random.default_rng([params.seed, number, 0, 1])
-        batches = np.array_split(images, -(-len(images) // VIEW_BATCH))
-        changed = (
-            augment.apply(batch, augment.draw(rng, len(batch), images.shape[1], params.augment))
-            for batch in batches
+    for copy in range(params.augmented_copies):
+        # The 1 separates this random stream from those of an epoch's order and augmentation.
+        rng = np.random.default_rng([params.seed, copy, 0, 1])
+        batches = np.array_split(images, -(-len(images) // AUGMENT_BATCH))
+        yield np.concatenate(
+            [keras.ops.convert_to_numpy(augmented(x, rng, params.augment)) for x in batches]
         )
-        yield np.concatenate([keras.ops.convert_to_numpy(batch) for batch in changed])
 
 
 def solve(
     features: np.ndarray, labels: np.ndarray, classes: int, ridge: float, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Regress the indicators of the classes on standardised features.
+    """Regress class indicators on standardised features.
 
     Args:
         features: float (n, features).
         labels: int (n,), class indices.
-        classes: how many classes there are.
-        ridge: the penalty on squared weights, for features whose squares sum to 1 on average.
-        weights: float (n,), what each row counts.
+        classes: number of classes.
+        ridge: L2 penalty, for features whose squares sum to 1 on average.
+        weights: float (n,), sample weights.
 
     Returns:
-        Kernel float64 (features, classes) and bias float64 (classes,), for features as they
-        come: standardising them is inside.
+        Kernel float64 (features, classes) and bias float64 (classes,), for features that are not
+        standardised.
     """
     mean = features.mean(axis=0, dtype=np.float64)
     deviation = features.std(axis=0, dtype=np.float64)
-    # Dividing by next to nothing would let a feature that no training face shows decide.
-    floor = LEAST_DEVIATION * np.median(deviation)
+    # Otherwise a feature that is almost constant in training would dominate where it varies.
+    floor = MIN_DEVIATION * np.median(deviation)
     deviation = np.maximum(deviation, floor if floor > 0 else 1.0)
     fitted = Ridge(alpha=ridge * features.shape[1], solver="cholesky").fit(
         (features - mean) / deviation, np.eye(classes)[labels], sample_weight=weights
