@@ -135,27 +135,17 @@ def test_json_is_indented_in_the_order_given_and_reads_back(tmp_path):
         ("0.123456789", "0.123456789"),
     ],
 )
-def test_floats_have_six_significant_digits_in_json_and_csv(tmp_path, value, written):
+def test_floats_have_six_significant_digits(tmp_path, value, written):
     assert files.rounded(value) == written
     assert type(files.rounded(value)) is type(written)
     files.write_json(tmp_path / "it.json", {"a": value, "b": {"c": [value]}})
     assert files.read_json(tmp_path / "it.json") == {"a": written, "b": {"c": [written]}}
-    files.write_csv(tmp_path / "it.csv", ("a",), [(value,)])
-    (row,) = files.read_csv(tmp_path / "it.csv", ("a",))
-    assert row["a"] == ("" if written is None else str(written))
 
 
 def test_a_difference_in_the_last_bits_makes_no_difference_in_a_file(tmp_path):
     for name, value in (("a", 0.1 + 0.2 + 0.3), ("b", 0.3 + 0.2 + 0.1)):
         files.write_json(tmp_path / f"{name}.json", {"value": value})
-        files.write_csv(tmp_path / f"{name}.csv", ("value",), [(value,)])
-    for kind in ("json", "csv"):
-        assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
-
-
-def test_a_loss_that_is_not_a_number_stays_so_in_a_table(tmp_path):
-    files.write_csv(tmp_path / "it.csv", ("loss",), [(float("nan"),), (float("inf"),)])
-    assert (tmp_path / "it.csv").read_text() == "loss\nnan\ninf\n"
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
 def test_json_holds_no_nan(tmp_path):
@@ -170,7 +160,7 @@ def test_json_holds_no_nan(tmp_path):
         (None, "it.json is missing; run `dvc repro`, which makes it"),
         (b"{", "it.json is not JSON .*; run `dvc repro --force`"),
         (b"\xff", "it.json is not JSON .*; run `dvc repro --force`"),
-        (b"[1]", "it.json holds no JSON object; run `dvc repro --force`"),
+        (b"[1]", "it.json is not a JSON object; run `dvc repro --force`"),
     ],
 )
 def test_json_that_cannot_be_read_is_told_with_the_remedy(tmp_path, data, message):
@@ -178,32 +168,3 @@ def test_json_that_cannot_be_read_is_told_with_the_remedy(tmp_path, data, messag
         (tmp_path / "it.json").write_bytes(data)
     with pytest.raises(PipelineError, match=message):
         files.read_json(tmp_path / "it.json")
-
-
-def test_csv_has_unix_line_ends_and_rounded_floats_and_reads_back(tmp_path):
-    path = tmp_path / "it.csv"
-    files.write_csv(path, ("name", "value"), [('a,"b"\nc', 0.1 + 0.2), ("ü", None)])
-    assert path.read_bytes() == 'name,value\n"a,""b""\nc",0.3\nü,\n'.encode()
-    assert files.read_csv(path, ("name", "value")) == [
-        {"name": 'a,"b"\nc', "value": "0.3"},
-        {"name": "ü", "value": ""},
-    ]
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (None, "it.csv is missing; run `dvc repro`, which makes it"),
-        (b"", "it.csv should begin with a,b, found nothing"),
-        (b"b,a\n1,2\n", "it.csv should begin with a,b, found b,a"),
-        (b"a,b\n1,2\n3\n", "it.csv, line 3: 1 values for 2 columns"),
-        (b"a,b\n1,2,3\n", "it.csv, line 2: 3 values for 2 columns"),
-        (b"a,b\n\xff,2\n", "it.csv is not UTF-8 CSV .*; run `dvc repro --force`"),
-        (b'a,b\n"1"2,3\n', "it.csv is not UTF-8 CSV .*; run `dvc repro --force`"),
-    ],
-)
-def test_a_csv_that_cannot_be_read_is_told_with_file_and_line(tmp_path, data, message):
-    if data is not None:
-        (tmp_path / "it.csv").write_bytes(data)
-    with pytest.raises(PipelineError, match=message):
-        files.read_csv(tmp_path / "it.csv", ("a", "b"))

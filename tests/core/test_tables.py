@@ -36,6 +36,15 @@ def test_truth_values_are_written_in_lower_case(tmp_path):
     assert (tmp_path / "t.csv").read_text() == "near\ntrue\nfalse\n"
 
 
+def test_a_loss_that_is_not_a_number_stays_so(tmp_path):
+    path = tmp_path / "t.csv"
+    write_table(path, pd.DataFrame({"loss": [np.nan, np.inf], "epoch": [1, 2]}))
+    assert path.read_text() == "loss,epoch\n,1\ninf,2\n"
+    assert str(read_table(path, {"loss": "float64", "epoch": "int64"})["loss"].tolist()) == (
+        "[nan, inf]"
+    )
+
+
 def test_a_table_of_no_rows_keeps_its_columns(table, tmp_path):
     write_table(tmp_path / "t.csv", table.iloc[:0])
     found = read_table(tmp_path / "t.csv", COLUMNS)

@@ -1,4 +1,4 @@
-"""What computes here: the processor, what it can do, and how many cores this process may use."""
+"""The processor, its instruction sets, and the cores that this process may use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def cores() -> int:
 
 
 def processor() -> str:
-    """The processor's name, as exactly as the system tells it."""
+    """The name of the processor."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -25,7 +25,7 @@ def processor() -> str:
 
 
 def instruction_sets() -> str:
-    """What the processor can do; libraries choose their arithmetic by it, and so their rounding."""
+    """The processor's instruction sets; libraries choose their arithmetic and rounding by them."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith(("flags", "Features")):

@@ -1,4 +1,4 @@
-"""Dropping what a native library writes to stderr while it loads, unless it dies of that."""
+"""Suppresses what a native library writes to stderr while it loads, unless the process dies."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# A process of its own, because nothing in this one runs after a native abort. What ends in a NUL
-# ended well and is dropped.
+# In another process, because after a native abort this one runs nothing. Text that ends in NUL is
+# dropped.
 _REPLAY = (
     "import sys; text = sys.stdin.buffer.read(); "
     "text.endswith(b'\\0') or sys.stderr.buffer.write(text)"
@@ -19,10 +19,10 @@ _pipe: int | None = None
 
 @contextmanager
 def muted() -> Iterator[None]:
-    """Drop what is written to file descriptor 2 in the block; replay it if the block fails.
+    """Drop what the block writes to file descriptor 2; print it if the block fails.
 
-    That also holds where the process is aborted, as TensorFlow does on a processor that it was not
-    built for. Whoever ends the process on purpose calls `release` first.
+    It is printed also if the process is aborted, as by TensorFlow on an unsupported processor. Call
+    `release` before ending the process on purpose.
     """
     global _pipe
     sys.stderr.flush()
@@ -43,11 +43,11 @@ def muted() -> Iterator[None]:
             watcher.stdin.close()
             try:
                 watcher.wait(timeout=5)
-            except subprocess.TimeoutExpired:  # what the block started holds the pipe open
+            except subprocess.TimeoutExpired:  # a child of the block keeps the pipe open
                 watcher.kill()
 
 
 def release() -> None:
-    """Let nothing be replayed: what was written so far is not why this process ends."""
+    """Drop what was written so far: it is not the reason why this process ends."""
     if _pipe is not None:
         os.write(_pipe, b"\0")

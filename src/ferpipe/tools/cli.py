@@ -1,4 +1,4 @@
-"""`ferpipe`: what a person runs beside DVC."""
+"""The command `ferpipe`, for use beside DVC."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check(args: argparse.Namespace) -> None:
     experiment = read_experiment(args.params)
     local = Path(experiment.download.local.path)
     if not local.exists():
-        # Whatever the source, DVC watches this path, and names no key when it is missing.
+        # DVC watches this path for any source, and its own message names no key.
         raise PipelineError(
             f"{args.params}: download.local.path = {str(local)!r}: there is no such file or "
             "folder; the default is data/local"
@@ -42,15 +42,14 @@ def check(args: argparse.Namespace) -> None:
 def preset(args: argparse.Namespace) -> None:
     """List the presets, or replace the params file by one of them.
 
-    The result is the same whatever the file held before: keys that the preset does not name, those
-    of `evaluate`, `cv` and `run` too, are reset to the values of presets/base.yaml. Every change is
-    printed. The file may be missing or damaged.
+    Keys that the preset does not set, also those of `evaluate`, `cv` and `run`, are reset to the
+    values of presets/base.yaml. Every change is printed. The file may be missing or damaged.
     """
     if args.name is None:
         for name in presets.names():
             print("\n  ".join([name, *presets.header(name)]) + "\n")
         print(
-            "`ferpipe preset NAME` replaces params.yaml; `dvc params diff` shows what changed.\n"
+            "`ferpipe preset NAME` replaces params.yaml; `dvc params diff` shows the changes.\n"
             "Keys that a preset does not set, also those of `evaluate`, `cv` and `run`, are reset\n"
             "to the values of presets/base.yaml."
         )
@@ -61,13 +60,13 @@ def preset(args: argparse.Namespace) -> None:
 
 
 def schema(args: argparse.Namespace) -> None:
-    """Write the JSON schema that editors check params.yaml with."""
+    """Write the JSON schema of params.yaml, for editors."""
     files.write_text(args.output, json_schema())
     print(f"{args.output} written")
 
 
 def contact_sheet(args: argparse.Namespace) -> None:
-    """Draw the built-in sample: a row a class, a column a subject."""
+    """Draw the built-in sample: a row for each class, a column for each subject."""
     from ferpipe.sources.sample import source
 
     image = source.contact_sheet(read_experiment(args.params).download.sample)
@@ -77,21 +76,21 @@ def contact_sheet(args: argparse.Namespace) -> None:
 
 
 def list_runs(args: argparse.Namespace) -> None:
-    """Show what ran in this checkout: when, how long, how it ended, on what machine."""
-    found = run_log.read()[-args.last :] if args.last else run_log.read()
-    print(run_log.table(found) if found else f"no stage has run here ({run_log.RUNS})")
+    """List the runs of stages in this checkout: start, duration, outcome and machine."""
+    runs = run_log.read()[-args.last :]
+    print(run_log.table(runs) if runs else f"no stage has run here ({run_log.RUNS})")
 
 
 def verify(args: argparse.Namespace) -> None:
-    """Prove that the last commit gives the same bytes every time: two clones, three runs."""
-    from ferpipe.tools import verify as proof  # the other commands need nothing of it
+    """Verify that the last commit gives the same bytes every time: two clones, three runs."""
+    from ferpipe.tools import verify as verification
 
-    proof.run(Path.cwd(), args.preset, keep=args.keep)
+    verification.run(Path.cwd(), args.preset, keep=args.keep)
 
 
 def compare(args: argparse.Namespace) -> None:
-    """Compare two revisions on the same test images, and say whether to believe the difference."""
-    from ferpipe.tools import compare as comparison  # NumPy and, in it, DVC
+    """Compare two revisions on the same test images, and test the difference for significance."""
+    from ferpipe.tools import compare as comparison  # imports pandas
 
     confidence = read_section(args.params, "evaluate", Evaluate).confidence
     for line in comparison.lines(*comparison.read([args.old, args.new]), confidence):
@@ -123,14 +122,14 @@ def parser() -> argparse.ArgumentParser:
 
     add("check", check)
     add("preset", preset).add_argument(
-        "name", nargs="?", metavar="NAME", help="which one; without it they are listed"
+        "name", nargs="?", metavar="NAME", help="the preset; without it all are listed"
     )
     add("runs", list_runs, params=False).add_argument(
-        "--last", type=int, default=30, metavar="N", help="how many; 0: all; default: 30"
+        "--last", type=int, default=30, metavar="N", help="number of runs; 0: all; default: 30"
     )
     proof = add("verify", verify, params=False)
-    proof.add_argument("--preset", metavar="NAME", help="of this preset; default: params.yaml")
-    proof.add_argument("--keep", action="store_true", help="leave the clones where they are")
+    proof.add_argument("--preset", metavar="NAME", help="instead of params.yaml")
+    proof.add_argument("--keep", action="store_true", help="keep the clones")
     compared = add("compare", compare)
     compared.add_argument(
         "old", nargs="?", default="HEAD", metavar="REV", help="commit or experiment; default: HEAD"
@@ -150,6 +149,6 @@ def parser() -> argparse.ArgumentParser:
 
 @exits_cleanly("ferpipe")
 def main() -> None:
-    """Run the command that was asked for."""
+    """Run the command of the command line."""
     args = parser().parse_args()
     args.run(args)

@@ -1,7 +1,7 @@
 """Moves aside DVC files that were truncated when DVC was killed (DVC 3.67 writes two in place).
 
-Neither holds anything that DVC cannot find again: which process works on what, and what its run
-cache has too. A damaged one stops every further command.
+A damaged one stops every further command. DVC can restore the content of both: its locks, and what
+its run cache has too.
 """
 
 from __future__ import annotations
@@ -19,19 +19,18 @@ RWLOCK = Path(".dvc/tmp/rwlock")
 
 
 def move_aside() -> list[Path]:
-    """Move damaged files of DVC into `.ferpipe/damaged/`.
+    """Move damaged DVC files into `.ferpipe/damaged/`, and return their paths.
 
-    Returns:
-        Those that were damaged. A dvc.lock with merge conflicts is none: somebody has to choose.
+    A dvc.lock with merge conflicts is not damaged: the user has to resolve them.
     """
-    found = [path for path in LOCKS if path.is_file() and not _is_whole(path, _check_lock)]
+    damaged = [path for path in LOCKS if path.is_file() and not _is_whole(path, _check_lock)]
     if RWLOCK.is_file() and not _is_whole(RWLOCK, _check_rwlock):
-        found.append(RWLOCK)
-    for path in found:
+        damaged.append(RWLOCK)
+    for path in damaged:
         aside = paths.CACHE / "damaged" / "-".join(path.parts)
         aside.parent.mkdir(parents=True, exist_ok=True)
         path.replace(aside)
-    return found
+    return damaged
 
 
 def _is_whole(path: Path, check: Callable[[Path], None]) -> bool:
@@ -45,7 +44,7 @@ def _is_whole(path: Path, check: Callable[[Path], None]) -> bool:
 def _check_lock(path: Path) -> None:
     if "\n<<<<<<< " in path.read_text(encoding="utf-8", errors="replace"):
         return
-    # A fifth of a second, for a file that is nearly always there and whole.
+    # These imports take a fifth of a second.
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from voluptuous import Invalid
 

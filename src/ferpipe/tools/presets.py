@@ -1,8 +1,7 @@
-"""Presets: experiments as overlays that hold only what differs from presets/base.yaml.
+"""Presets: experiments as overlays of presets/base.yaml, a params file with all comments.
 
-`base.yaml` is a whole params file with its comments, and no preset itself. Each other file of the
-folder is a preset: a header comment that says what to expect, then the keys whose values differ.
-A preset that differs in nothing is its header alone.
+Each other file of the folder is a preset: a header comment with what to expect, then only the keys
+whose values differ.
 """
 
 from __future__ import annotations
@@ -35,11 +34,7 @@ def names() -> list[str]:
 
 
 def header(name: str) -> list[str]:
-    """The lines of a preset's opening comment, without the hash signs.
-
-    Raises:
-        PipelineError: there is no such preset.
-    """
+    """The lines of a preset's header comment, without the hash signs."""
     lines = []
     for line in _path(name).read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
@@ -49,22 +44,14 @@ def header(name: str) -> list[str]:
 
 
 def apply(name: str, params: Path) -> list[str]:
-    """Write a preset to a params file; the result does not depend on what the file held before.
-
-    Keys that the preset does not name are reset to the values of presets/base.yaml, those of
-    `evaluate`, `cv` and `run` too. Comments and order are those of presets/base.yaml.
-
-    Args:
-        name: the preset.
-        params: the file to replace; it may be missing or damaged. Nothing is written if the
-            preset is not valid.
+    """Replace a params file, which may be missing or damaged, by presets/base.yaml and a preset.
 
     Returns:
-        The changes against the values that the file held, such as "train.epochs: 12 -> 50", or
-        what is wrong with the file that was replaced; empty if the file stays as it was.
+        The changed values, such as "train.epochs: 12 -> 50", or the fault of the replaced file;
+        empty if the file stays as it was.
 
     Raises:
-        PipelineError: there is no such preset, or it is not valid.
+        PipelineError: there is no such preset, or it is not valid; nothing is written.
     """
     preset = _path(name)
     document = _load(BASE)
@@ -87,10 +74,10 @@ def _path(name: str) -> Path:
 
 
 def _round_trip() -> YAML:
-    """A YAML that writes back what it read, byte for byte where nothing changed."""
+    """A YAML parser that writes unchanged parts back byte for byte."""
 
     class Representer(RoundTripRepresenter):
-        """Writes null as `null`; ruamel's own writes nothing at all."""
+        """Writes null as `null`; ruamel's own writes nothing."""
 
     def represent_none(representer: Representer, _: None) -> ScalarNode:
         return representer.represent_scalar("tag:yaml.org,2002:null", "null")
@@ -104,7 +91,7 @@ def _round_trip() -> YAML:
 
 
 def _load(path: Path) -> CommentedMap:
-    """A file of presets/ with its comments; an empty mapping if it holds comments only."""
+    """A file of presets/ with its comments; an empty mapping if it has comments only."""
     document = load_yaml(path, _round_trip())
     if document is None:
         return CommentedMap()
@@ -114,12 +101,12 @@ def _load(path: Path) -> CommentedMap:
 
 
 def _is_section(node: object) -> bool:
-    """Whether a node is a section, a block mapping. A flow mapping, `{a: 1}`, is a value."""
+    """Whether a node is a block mapping; a flow mapping, `{a: 1}`, is a value."""
     return isinstance(node, CommentedMap) and not node.fa.flow_style()
 
 
 def _overlay(document: CommentedMap, overlay: CommentedMap, preset: Path, prefix: str = "") -> None:
-    """Replace the document's values by those of the overlay, section by section."""
+    """Replace values of the document by those of the overlay, section by section."""
     for key, value in overlay.items():
         if key not in document:
             close = difflib.get_close_matches(str(key), map(str, document), n=1)
@@ -135,7 +122,7 @@ def _overlay(document: CommentedMap, overlay: CommentedMap, preset: Path, prefix
 
 
 def _align_comments(node: CommentedMap) -> None:
-    """Let each comment at a line's end follow its value by one space, however long that is."""
+    """Put each comment at the end of a line one space after its value."""
     for tokens in node.ca.items.values():
         if tokens[2] is not None:
             tokens[2].start_mark.column = 0
@@ -145,7 +132,7 @@ def _align_comments(node: CommentedMap) -> None:
 
 
 def _changes(params: Path, document: CommentedMap, text: str) -> list[str]:
-    """What writing the document, as `text`, changes in a params file."""
+    """The changes in a params file that is replaced by the document, formatted as `text`."""
     if not params.exists():
         return [f"{params} was missing: written"]
     try:
@@ -161,7 +148,7 @@ def _changes(params: Path, document: CommentedMap, text: str) -> list[str]:
 def _differences(
     before: Mapping[str, object], after: CommentedMap, prefix: str = ""
 ) -> Iterator[str]:
-    """Lines such as "train.epochs: 12 -> 50", in the order of `after`; then what it lacks."""
+    """Lines such as "train.epochs: 12 -> 50", in the order of `after`; removed keys last."""
     for key in [*after, *(key for key in before if key not in after)]:
         old, new = before.get(key, ABSENT), after.get(key, ABSENT)
         if _is_section(new) and isinstance(old, dict):
@@ -171,7 +158,7 @@ def _differences(
 
 
 def _shown(value: object) -> str:
-    """A value as a params file has it, on one line."""
+    """Format a value as in a params file, on one line."""
     if value is ABSENT:
         return "absent"
     if isinstance(value, dict):

@@ -1,6 +1,6 @@
-"""Proof of reproducibility: two clones, each run from nothing, and every byte of theirs compared.
+"""Proves reproducibility: runs two clones from nothing and compares every byte of their outputs.
 
-The second clone lies elsewhere and lives under another locale, time zone, umask, hash seed and
+The second clone is in another folder and has another locale, time zone, umask, hash seed and
 folder for temporary files.
 """
 
@@ -16,14 +16,16 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from tabulate import tabulate
+
 from ferpipe.core import paths
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.experiment import read_experiment
 from ferpipe.params.reader import read_yaml
 
 LOCK = Path("dvc.lock")
-# What these write follows the processor: libraries choose their arithmetic, and so their rounding,
-# by what it can do. Everything before is the same on any machine.
+# Outputs of these stages depend on the processor: libraries choose their arithmetic, and so their
+# rounding, by its instruction sets. All other outputs are the same on any machine.
 PROCESSOR_BOUND = ("train", "evaluate")
 HEADER = ("output", "sha256", "second clone", "forced again", "older processor", "committed")
 SAME, DIFFERS, UNKNOWN = "same", "DIFFERS", "-"
@@ -36,10 +38,10 @@ class Clone:
 
     Args:
         root: the repository.
-        path: where the clone goes.
+        path: of the clone.
         preset: written to its params.yaml; None leaves that as committed.
         changes: environment variables that differ from ours.
-        umask: for the files that it writes.
+        umask: of its commands.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class Clone:
         nothing = path.parent / "no-configuration"
         self._environment = {
             **kept,
-            # The code of the clone, on this Python.
+            # The clone's code, with this Python.
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "PYTHONPATH": str(path / "src"),
             "DVC_NO_ANALYTICS": "1",
@@ -62,12 +64,12 @@ class Clone:
         }
         self._run("git", "clone", "--quiet", root.as_uri(), str(path), where=root)
         if preset:
-            words = ("from ferpipe.tools.cli import main; main()", "preset", preset)
-            self._run(sys.executable, "-c", *words)
-        _bring_data(root, path)
+            code = "from ferpipe.tools.cli import main; main()"
+            self._run(sys.executable, "-c", code, "preset", preset)
+        _copy_data(root, path)
 
     def repro(self, *words: str, **variables: str) -> None:
-        """Run `dvc repro` with further words and environment variables."""
+        """Run `dvc repro` with these arguments and environment variables."""
         begun = time.monotonic()
         print(f"  {self.path.name}: dvc {' '.join(('repro', *words))}", end=" ", flush=True)
         self._run(sys.executable, "-m", "dvc", "repro", *words, **variables)
@@ -89,12 +91,12 @@ class Clone:
                 log.seek(0)
                 print("\n" + "".join(log.readlines()[-20:]), file=sys.stderr)
                 raise PipelineError(
-                    f"{' '.join(command[-2:])} failed in {self.path}; what it said last is above"
+                    f"{' '.join(command[-2:])} failed in {self.path}; its last lines are above"
                 )
 
 
-def _bring_data(root: Path, clone: Path) -> None:
-    """Give a clone what git does not: kept downloads, and a user's own images."""
+def _copy_data(root: Path, clone: Path) -> None:
+    """Give a clone what git does not: verified downloads, and images of the user."""
     kept = paths.CACHE / "downloads"
     if (root / kept).is_dir():
         shutil.copytree(root / kept, clone / kept)
@@ -108,44 +110,43 @@ def _bring_data(root: Path, clone: Path) -> None:
 
 
 def hashes(checkout: Path) -> Hashes:
-    """SHA-256 of dvc.lock and of every file that the stages of a checkout wrote."""
-    found = [checkout / LOCK]
+    """SHA-256 of dvc.lock and of every output file of a checkout."""
+    files = [checkout / LOCK]
     for names in outputs(checkout / LOCK).values():
         for path in (checkout / name for name in names):
-            found += sorted(path.rglob("*")) if path.is_dir() else [path]
+            files += sorted(path.rglob("*")) if path.is_dir() else [path]
     return {
         path.relative_to(checkout): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in found
+        for path in files
         if path.is_file()
     }
 
 
 def outputs(lock: Path) -> dict[str, dict[str, str]]:
-    """What a dvc.lock says that each stage wrote: path to digest."""
-    stages = read_yaml(lock).get("stages", {})
+    """Stage -> path of each output -> its digest, from a dvc.lock."""
     return {
         name: {out["path"]: out["md5"] for out in stage.get("outs", ())}
-        for name, stage in stages.items()
+        for name, stage in read_yaml(lock).get("stages", {}).items()
     }
 
 
 def older_processor() -> str:
-    """The instruction sets that NumPy would use here beyond the oldest processor it runs on."""
+    """The instruction sets that NumPy uses here beyond those of its oldest processor."""
     from numpy._core import _multiarray_umath as numpy
 
     return " ".join(name for name in numpy.__cpu_dispatch__ if numpy.__cpu_features__.get(name))
 
 
 def verify(root: Path, folder: Path, preset: str | None) -> tuple[list[tuple[str, ...]], bool]:
-    """Run it all.
+    """Run and compare the clones.
 
     Args:
-        root: the repository; what is committed there is verified.
-        folder: an empty one, for the clones.
+        root: the repository; its last commit is verified.
+        folder: for the clones, empty.
         preset: see `Clone`.
 
     Returns:
-        The table's rows, and whether all is as it should be.
+        The rows of the table, and whether all outputs are as expected.
 
     Raises:
         PipelineError: a run failed.
@@ -158,8 +159,7 @@ def verify(root: Path, folder: Path, preset: str | None) -> tuple[list[tuple[str
     committed = outputs(first.path / LOCK) if not preset else {}
 
     first.repro()
-    base = hashes(first.path)
-    fresh = outputs(first.path / LOCK)
+    base, fresh = hashes(first.path), outputs(first.path / LOCK)
     second.repro()
     compared = [hashes(second.path)]
     first.repro("--force")
@@ -168,52 +168,44 @@ def verify(root: Path, folder: Path, preset: str | None) -> tuple[list[tuple[str
     older = hashes(second.path)
 
     rows, good = [], True
-    for path in sorted({path for found in (base, *compared) for path in found}):
-        stage, out = _source(path, fresh)
+    for path in sorted({path for files in (base, *compared) for path in files}):
+        stage, output = _source(path, fresh)
         bound = stage in PROCESSOR_BOUND
-        cells = [SAME if found.get(path) == base.get(path) else DIFFERS for found in compared]
-        in_lock = committed.get(stage, {}).get(out)
-        # dvc.lock has lines of all stages; after the last run those of training are as before.
+        cells = [SAME if files.get(path) == base.get(path) else DIFFERS for files in compared]
+        # The last run did not train, so it says nothing about outputs that the processor affects.
         cells.append(UNKNOWN if bound else SAME if older.get(path) == base.get(path) else DIFFERS)
-        good = good and DIFFERS not in cells
-        if in_lock is None:
-            cells.append(UNKNOWN)
-        elif in_lock == fresh[stage][out]:
-            cells.append(SAME)
+        in_lock = committed.get(stage, {}).get(output)
+        if in_lock is None or in_lock == fresh[stage][output]:
+            cells.append(UNKNOWN if in_lock is None else SAME)
         else:
             cells.append("other processor" if bound else DIFFERS)
-            good = good and bound
+        good = good and DIFFERS not in cells
         name = f"{path.as_posix()}{' *' if bound else ''}"
         rows.append((name, base.get(path, "missing")[:12], *cells))
     return rows, good
 
 
 def _source(path: Path, lock: Mapping[str, Mapping[str, str]]) -> tuple[str, str]:
-    """The stage that wrote a file, and the output that the file is of or in."""
+    """The stage that wrote a file, and the output that it is or belongs to."""
     for stage, outs in lock.items():
-        for out in outs:
-            if path == Path(out) or Path(out) in path.parents:
-                return stage, out
+        for output in outs:
+            if path == Path(output) or Path(output) in path.parents:
+                return stage, output
     return "", ""
 
 
 def run(root: Path, preset: str | None, *, keep: bool) -> None:
-    """Verify and print the table.
-
-    Args:
-        root: the repository.
-        preset: see `Clone`.
-        keep: whether the clones stay.
+    """Verify the last commit of `root` and print the table; `keep` leaves the clones.
 
     Raises:
-        PipelineError: this is no clone of a git repository, a run failed, or something differs.
+        PipelineError: `root` is no git repository, a run failed, or an output differs.
     """
     words = ["git", "status", "--porcelain"]
     status = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
     if status.returncode != 0:
-        raise PipelineError(f"{root} is no git repository; clone this project with git")
+        raise PipelineError(f"{root} is not a git repository; clone this project with git")
     if status.stdout:
-        print("Uncommitted changes are left out: what is verified is the last commit.")
+        print("Uncommitted changes are ignored: the last commit is verified.")
     folder = Path(tempfile.mkdtemp(prefix="ferpipe-verify-"))
     try:
         print(f"Two clones in {folder}:", flush=True)
@@ -221,14 +213,11 @@ def run(root: Path, preset: str | None, *, keep: bool) -> None:
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
-    widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
-    for row in (HEADER, *rows):
-        line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
-        print(line.rstrip())
+    print(tabulate(rows, HEADER, tablefmt="plain", disable_numparse=True))
     print(
-        "* follows the processor: on another one, training rounds otherwise, so the committed "
-        "digest may be another"
+        "* depends on the processor: on another one training rounds differently, so the committed "
+        "digest may differ"
     )
     if not good:
-        raise PipelineError("not everything is the same; look for DIFFERS in the table")
+        raise PipelineError("some outputs differ; see DIFFERS in the table")
     print(f"The same bytes every time: {len(rows)} files.")
