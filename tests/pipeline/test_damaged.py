@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from ferpipe.tools import damaged
+from ferpipe.tools import damaged_dvc_files
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def test_no_stage_runs_again_after_a_truncated_lock(repo, fraction):
     lock = repo.path / "dvc.lock"
     whole = lock.read_bytes()
     lock.write_bytes(whole[: int(fraction * len(whole))])
-    damaged.move_aside()
+    damaged_dvc_files.move_aside()
     assert repo.stages_run(repo.dvc("repro")) == []
     assert lock.read_bytes() == whole
 
@@ -47,12 +47,12 @@ def test_a_whole_lock_and_one_with_merge_conflicts_stay(repo):
     whole = lock.read_text()
     for text in (whole, whole.replace("stages:\n", "<<<<<<< HEAD\nstages:\n", 1)):
         lock.write_text(text)
-        assert damaged.move_aside() == []
+        assert damaged_dvc_files.move_aside() == []
         assert lock.read_text() == text
 
 
 @pytest.mark.parametrize("text", ["", '{"a": {"write"', "[]"])
 def test_a_damaged_rwlock_is_moved_aside(repo, text):
     damaged.RWLOCK.write_text(text)
-    assert damaged.move_aside() == [damaged.RWLOCK]
+    assert damaged_dvc_files.move_aside() == [damaged.RWLOCK]
     assert "up to date" in repo.dvc("repro")

@@ -1,10 +1,12 @@
 import hashlib
 import json
 
+import pandas as pd
 import pytest
 
 from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError
+from ferpipe.core.tables import write_table
 from ferpipe.data import index
 from ferpipe.report import provenance
 from ferpipe.sources.intake import repacking
@@ -22,13 +24,12 @@ def run(project):
     """The files of a run, as its stages leave them."""
 
     def write(known=True):
-        index = [(i.path, i.label, i.width, i.height, i.mode, i.sha256) for i in IMAGES]
-        files.write_csv(paths.INDEX, paths.INDEX_COLUMNS, index)
+        write_table(paths.INDEX, pd.DataFrame(IMAGES))
         split = [
             (i.path, i.label, *((i.path[6:10], i.path[6:14]) if known else ("", "")), "train")
             for i in IMAGES
         ]
-        files.write_csv(paths.SPLIT, paths.SPLIT_COLUMNS, split)
+        write_table(paths.SPLIT, pd.DataFrame(split, columns=list(paths.SPLIT_COLUMNS)))
         files.write_bytes(paths.MODEL, b"weights")
 
     write()

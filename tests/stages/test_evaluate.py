@@ -1,13 +1,15 @@
+import pandas as pd
 import pytest
 
-from ferpipe.core import files, paths
+from ferpipe.core import paths
 from ferpipe.core.errors import PipelineError
+from ferpipe.core.tables import write_table
 from ferpipe.stages import evaluate
 
 
 def test_the_subjects_are_those_of_the_split(project):
     rows = [("b/2.png", "b", "S2", "", "test"), ("a/1.png", "a", "S1", "", "train")]
-    files.write_csv(paths.SPLIT, paths.SPLIT_COLUMNS, rows)
+    write_table(paths.SPLIT, pd.DataFrame(rows, columns=list(paths.SPLIT_COLUMNS)))
     assert evaluate.subjects_of(["a/1.png", "b/2.png"]) == ["S1", "S2"]
     with pytest.raises(PipelineError, match=r"data/split.csv does not list c/3.png, which is in"):
         evaluate.subjects_of(["a/1.png", "c/3.png"])

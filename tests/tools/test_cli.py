@@ -74,7 +74,7 @@ def test_preset_without_a_name_lists_them_with_their_headers(ferpipe, project):
         assert f"{name}\n  {presets.header(name)[0]}\n" in done.stdout
         assert f"  Command: make repro PRESET={name}" in done.stdout
     assert done.stdout.endswith(
-        "`ferpipe preset NAME` replaces params.yaml; `dvc params diff` shows what changed.\n"
+        "`ferpipe preset NAME` replaces params.yaml; `dvc params diff` shows the changes.\n"
         "Keys that a preset does not set, also those of `evaluate`, `cv` and `run`, are reset\n"
         "to the values of presets/base.yaml.\n"
     )

@@ -20,8 +20,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from filelock import FileLock, Timeout
-
 from ferpipe.core import files, muted, paths
 from ferpipe.core.errors import PipelineError, exits_cleanly
 from ferpipe.runtime import run_log
@@ -150,6 +148,8 @@ def alone(label: str) -> Iterator[None]:
     Raises:
         PipelineError: another process has held it for a minute.
     """
+    from filelock import FileLock, Timeout  # if it is missing, `run` says so in one line
+
     LOCKS.mkdir(parents=True, exist_ok=True)
     lock, holder = FileLock(LOCKS / f"{label}.lock"), LOCKS / f"{label}.pid"
     try:

@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tabulate import tabulate
-
 from ferpipe.core import paths
 from ferpipe.core.machine import cores, processor
 
@@ -64,6 +62,8 @@ def read(path: Path = RUNS) -> list[Run]:
 
 def table(runs: list[Run]) -> str:
     """The runs as text, in columns."""
+    from tabulate import tabulate
+
     rows = []
     for run in runs:
         gpus = run.machine.get("gpus") or []
