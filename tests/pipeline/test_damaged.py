@@ -53,6 +53,6 @@ def test_a_whole_lock_and_one_with_merge_conflicts_stay(repo):
 
 @pytest.mark.parametrize("text", ["", '{"a": {"write"', "[]"])
 def test_a_damaged_rwlock_is_moved_aside(repo, text):
-    damaged.RWLOCK.write_text(text)
-    assert damaged_dvc_files.move_aside() == [damaged.RWLOCK]
+    damaged_dvc_files.RWLOCK.write_text(text)
+    assert damaged_dvc_files.move_aside() == [damaged_dvc_files.RWLOCK]
     assert "up to date" in repo.dvc("repro")
