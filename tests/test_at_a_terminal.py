@@ -6,54 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import zipfile
 
 import pytest
-from faces import png
+from faces import png, write_zip
 
 from ferpipe.core import paths
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 COUNT = 3000
-
-
-class AtATerminal:
-    """A stage that runs at a pseudo-terminal."""
-
-    def __init__(self, root, stage):
-        import termios  # not on Windows
-
-        try:
-            self.reader, terminal = os.openpty()
-        except OSError:
-            pytest.skip("this machine has no pseudo-terminals")
-        termios.tcsetwinsize(terminal, (24, 100))
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", WITH_SIGINT, root / "src/stage.py", stage],
-            stdout=terminal,
-            stderr=terminal,
-            start_new_session=True,
-        )
-        os.close(terminal)
-        self.shown = ""
-
-    def read(self, until=None):
-        """Read the terminal until a pattern is shown or the stage ends."""
-        while until is None or not re.search(until, self.shown):
-            try:
-                data = os.read(self.reader, 4096)
-            except OSError:  # how Linux ends the terminal of an ended process
-                data = b""
-            if not data:
-                break
-            self.shown += data.decode()
-
-    def end(self):
-        self.read()
-        os.close(self.reader)
-        return self.process.wait(60)
-
-
 # Background processes of a shell inherit an ignored SIGINT; those of a terminal do not.
 WITH_SIGINT = """
 import os, signal, sys
@@ -62,16 +22,39 @@ os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
 
 
-@pytest.fixture
-def many(project, write_params, run_stage):
-    """A project with a zip of many images."""
-    with zipfile.ZipFile(project / "faces.zip", "w") as zipped:
-        for number in range(COUNT):
-            zipped.writestr(f"{'ab'[number % 2]}/{number:05}.png", png(number))
-    write_params(
-        {"download.source": "local", "download.local.path": "faces.zip", "split.group_by": "none"}
+def run_interrupted(root, stage, pattern):
+    """Run a stage at a pseudo-terminal and press Ctrl-C once it shows a pattern.
+
+    Returns:
+        Its exit status and what the terminal showed.
+    """
+    import termios  # not on Windows
+
+    try:
+        reader, terminal = os.openpty()
+    except OSError:
+        pytest.skip("this machine has no pseudo-terminals")
+    termios.tcsetwinsize(terminal, (24, 100))
+    process = subprocess.Popen(
+        [sys.executable, "-c", WITH_SIGINT, root / "src/stage.py", stage],
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
     )
-    return project
+    os.close(terminal)
+    shown, interrupted = "", False
+    while True:
+        try:
+            data = os.read(reader, 4096)
+        except OSError:  # how Linux ends the terminal of an ended process
+            data = b""
+        if not data:
+            os.close(reader)
+            return process.wait(60), shown
+        shown += data.decode()
+        if not interrupted and re.search(pattern, shown):
+            os.killpg(process.pid, signal.SIGINT)
+            interrupted = True
 
 
 def outputs(project):
@@ -83,18 +66,22 @@ def outputs(project):
     }
 
 
-def test_ctrl_c_ends_a_stage_cleanly_and_a_rerun_succeeds(root, many, run_stage):
+def test_ctrl_c_ends_a_stage_cleanly_and_a_rerun_succeeds(root, project, write_params, run_stage):
+    images = {f"{'ab'[number % 2]}/{number:05}.png": png(number) for number in range(COUNT)}
+    write_zip(project / "faces.zip", images)
+    write_params(
+        {"download.source": "local", "download.local.path": "faces.zip", "split.group_by": "none"}
+    )
     for stage in ("download", "split", "preprocess"):
         assert run_stage(stage).returncode == 0
-    before = outputs(many)
+    before = outputs(project)
     for stage, bar in (("download", "images"), ("preprocess", "records")):
-        watched = AtATerminal(root, stage)
         # Once some are done, an interrupt has to clear the bar.
-        watched.read(until=rf"{bar}: +\d+%.* [1-9]\d*/{COUNT} .*image/s")
-        os.killpg(watched.process.pid, signal.SIGINT)
-        assert watched.end() == 130, watched.shown
-        assert watched.shown.replace("\r", "\n").strip().split("\n")[-1] == f"{stage}: interrupted"
-        assert outputs(many) == before
-    shutil.rmtree(many / paths.RECORDS)
+        pattern = rf"{bar}: +\d+%.* [1-9]\d*/{COUNT} .*image/s"
+        status, shown = run_interrupted(root, stage, pattern)
+        assert status == 130, shown
+        assert shown.replace("\r", "\n").strip().split("\n")[-1] == f"{stage}: interrupted"
+        assert outputs(project) == before
+    shutil.rmtree(project / paths.RECORDS)
     assert run_stage("preprocess").returncode == 0
-    assert outputs(many) == before
+    assert outputs(project) == before

@@ -166,8 +166,8 @@ def test_any_index_is_assigned_whole(tmp_path, changes, path, rows, group_by):
     file.write_bytes(edited(text.encode("utf-8", "replace"), changes))
     params = Split(**COMMITTED["split"] | {"group_by": group_by})
     with refused_in_one_line():
-        found = index.read_index(file)["path"].tolist()
-        assert len(assign(found, params)) == len(found)
+        names = index.read_index(file)["path"].tolist()
+        assert len(assign(names, params)) == len(names)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 # Chromium reads commands from file descriptor 3 and answers on 4, each ended by a zero.
-EXEC_WITH_PIPES = """
+EXEC_ON_3_AND_4 = """
 import os, sys
 commands, answers, *command = sys.argv[1:]
 high = [os.dup(os.dup(os.dup(int(number)))) for number in (commands, answers)]
@@ -36,7 +36,7 @@ class Browser:
         self.from_browser, answers = os.pipe()
         self.process = subprocess.Popen(
             [
-                sys.executable, "-c", EXEC_WITH_PIPES, str(commands), str(answers),
+                sys.executable, "-c", EXEC_ON_3_AND_4, str(commands), str(answers),
                 program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
                 "--no-first-run", "--disable-background-networking", "--disable-component-update",
                 "--disable-sync", "--hide-scrollbars", f"--user-data-dir={folder / 'profile'}",

@@ -26,7 +26,7 @@ DECLARED = {
     for plot in stage.get("plots", ())
     for path, options in plot.items()
 }
-# vega-embed says this of every page that DVC writes, its own included.
+# vega-embed logs this for every page that DVC writes, its own included.
 VERSION_NOTE = re.compile(r"The (input|compiled) spec uses Vega(-Lite)? v5, but")
 
 
@@ -81,7 +81,7 @@ def project(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=["show", "diff HEAD~1 HEAD"])
 def page(request, project):
-    """The page of the workspace, then that of two revisions beside each other."""
+    """The page of the workspace, then that of two revisions side by side."""
     out = "page_" + request.param.split()[0]
     project.dvc("plots", *request.param.split(), "--out", out)
     return project.path / out / "index.html"

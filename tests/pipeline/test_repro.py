@@ -1,7 +1,6 @@
 """The pipeline as a user runs it: real DVC on a tiny experiment in a repository of its own."""
 
 import datetime
-import itertools
 import json
 import platform
 import re
@@ -180,12 +179,15 @@ EDITS = {
     "stages/another.py": set(),  # a new stage
     "runtime/run_log.py": set(),
     "tools/compare.py": set(),
+    "data/__pycache__/any.cpython-311.pyc": set(),
+    "data/.any.csv.1234.partial": set(),
 }
 
 
 @pytest.mark.parametrize("file", EDITS)
 def test_an_edit_changes_the_stages_that_list_its_folder(finished, file):
     path = finished.path / "src/ferpipe" / file
+    path.parent.mkdir(exist_ok=True)
     before = path.read_bytes() if path.exists() else None
     path.write_bytes((before or b"") + b"# edited\n")
     try:
@@ -197,24 +199,6 @@ def test_an_edit_changes_the_stages_that_list_its_folder(finished, file):
 def test_every_package_is_among_the_edits():
     packages = {path.parent.name for path in (ROOT / "src/ferpipe").glob("*/__init__.py")}
     assert {file.split("/")[0] for file in EDITS} == packages
-
-
-def test_bytecode_and_partial_files_change_no_stage(finished):
-    folder = finished.path / "src/ferpipe/data"
-    (folder / "__pycache__").mkdir(exist_ok=True)
-    ignored = [folder / "__pycache__/any.cpython-311.pyc", folder / ".any.csv.1234.partial"]
-    for path in ignored:
-        path.write_bytes(b"any")
-    assert changed_stages(finished) == set()
-    for path in ignored:
-        path.unlink()
-
-
-def test_every_stage_feeds_the_next(finished):
-    """So a changed stage re-runs with all those after it."""
-    lines = finished.dvc("dag", "--dot").splitlines()
-    edges = {tuple(line.strip(' ";').split('" -> "')) for line in lines if "->" in line}
-    assert set(itertools.pairwise(STAGES)) <= edges
 
 
 def test_another_seed_runs_everything_and_reverting_restores_everything(repo):

@@ -21,7 +21,7 @@ VERSIONS = """
 import json, sys
 from importlib import metadata
 
-installed = {found.name.lower(): found.version for found in metadata.distributions()}
+installed = {each.name.lower(): each.version for each in metadata.distributions()}
 print(json.dumps([sys.version_info[:2], {name: installed.get(name) for name in sys.argv[1:]}]))
 """
 # The exact values, before they are rounded for a file.
