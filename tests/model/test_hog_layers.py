@@ -51,12 +51,10 @@ def test_brightness_contrast_and_equal_channels_change_nothing(same):
     np.testing.assert_allclose(histograms(NOISE), histograms(same), atol=1e-4)
 
 
-def test_an_image_of_one_gray_level_gives_zeros():
-    assert not histograms(np.full((1, 48, 48, 1), 90.0)).any()
-
-
-def test_images_of_another_size_are_resized():
-    assert histograms(np.zeros((1, 64, 64, 1))).shape == (1, 7, 7, 48)
+def test_images_of_another_size_are_resized_and_those_of_one_gray_level_give_zeros():
+    blocks = histograms(np.full((1, 64, 64, 1), 90.0))
+    assert blocks.shape == (1, 7, 7, 48)
+    assert not blocks.any()
 
 
 def test_features_agree_with_those_of_the_baseline():

@@ -70,14 +70,6 @@ def test_a_network_with_counted_layer_names_is_byte_stable_too(tmp_path):
     assert digest(tmp_path / "first") == digest(tmp_path / "second")
 
 
-def test_another_weight_gives_other_bytes(sound, path):
-    model = classifier()
-    bias = model.get_layer("logits").bias
-    bias.assign(bias + 1e-6)
-    saving.save(model, path, CLASSES)
-    assert digest(sound) != digest(path)
-
-
 def test_a_loaded_model_predicts_the_same_and_saves_the_same(tmp_path, path):
     model = classifier(input_size=24)
     saving.save(model, path)

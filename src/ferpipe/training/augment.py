@@ -13,15 +13,9 @@ from ferpipe.params.train import Augment
 def augmented(
     images: np.ndarray | keras.KerasTensor, rng: np.random.Generator, params: Augment
 ) -> keras.KerasTensor:
-    """Augment a batch of images; beyond its border an image is mirrored.
+    """Augment images (n, side, side, channels), values 0..255; returns a float32 tensor.
 
-    Args:
-        images: uint8 or float (n, side, side, channels), values 0..255.
-        rng: the batch's own generator.
-        params: the section `train.augment`.
-
-    Returns:
-        float32 tensor of the same shape, values 0..255.
+    Beyond its border an image is mirrored.
     """
     count, side = images.shape[:2]
     transforms = _transforms(rng, count, side, params)

@@ -43,19 +43,12 @@ ARRAYS = ("weights", "best_weights", "optimizer")
 
 @dataclass(frozen=True)
 class State:
-    """A training between two epochs.
+    """A training between two epochs."""
 
-    Args:
-        history: the epochs so far, of all phases.
-        weights: of the classifier.
-        best_weights: those at the end of the best epoch.
-        optimizer: the variables of the last epoch's optimizer; empty after a solved head.
-    """
-
-    history: list[Epoch]
-    weights: Sequence[np.ndarray]
-    best_weights: Sequence[np.ndarray]
-    optimizer: Sequence[np.ndarray]
+    history: list[Epoch]  # of all phases
+    weights: Sequence[np.ndarray]  # of the classifier
+    best_weights: Sequence[np.ndarray]  # at the end of the best epoch
+    optimizer: Sequence[np.ndarray]  # its variables; empty after a solved head
 
 
 def key(params: Train, records: Path) -> str:
@@ -83,9 +76,7 @@ def _sha256(path: Path) -> str:
 class Checkpoints:
     """The checkpoints of one training, in `.ferpipe/checkpoints/<key>/`.
 
-    Args:
-        run_key: see `key`.
-        interval: minimum seconds between two of them; 0: after every epoch.
+    At least `interval` seconds pass between two of them; 0: one after every epoch.
     """
 
     def __init__(self, run_key: str, interval: float) -> None:

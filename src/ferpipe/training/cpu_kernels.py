@@ -148,7 +148,7 @@ class AdamW(keras.optimizers.AdamW):
             )
 
 
-def _can_convolve(layer: keras.layers.Layer) -> bool:
+def _can_convolve(layer: keras.Layer) -> bool:
     return (
         type(layer) is keras.layers.Conv2D
         and layer.groups == 1
@@ -157,7 +157,7 @@ def _can_convolve(layer: keras.layers.Layer) -> bool:
     )
 
 
-def _can_normalise(layer: keras.layers.Layer) -> bool:
+def _can_normalise(layer: keras.Layer) -> bool:
     return (
         type(layer) is keras.layers.BatchNormalization
         and layer.input.ndim == 4

@@ -18,14 +18,7 @@ from ferpipe.training.phase import Epoch, Phase, Task
 
 
 def run_epoch(task: Task, params: Train, phase: Phase, phase_epoch: int, epoch: int) -> Epoch:
-    """Train one epoch and measure it on the validation split.
-
-    Args:
-        task: model and data of the phase.
-        params: the section `train`.
-        phase: the phase.
-        phase_epoch: index of the epoch in the phase, from 0.
-        epoch: its index in the training, from 0.
+    """Train one epoch, with index `phase_epoch` in its phase, and measure it on validation.
 
     Raises:
         PipelineError: the loss is infinite or not a number.

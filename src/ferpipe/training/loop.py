@@ -49,14 +49,9 @@ def train(
     validation: records.Dataset,
     checkpoints: Checkpoints | None = None,
 ) -> tuple[keras.Model, list[Epoch], int]:
-    """Train the classifier.
+    """Train the classifier; `validation` (val, or test if there is no val) selects the epoch.
 
-    Args:
-        params: the section `train`.
-        schema: of the records.
-        training: the split to fit.
-        validation: the split that selects the epoch: val, or test if there is no val.
-        checkpoints: where the state after an epoch is saved, and from which training resumes.
+    The state after an epoch is saved in `checkpoints`, from which a stopped training resumes.
 
     Returns:
         The classifier (images to logits) with the weights of the best epoch, the history, and the

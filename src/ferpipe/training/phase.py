@@ -65,14 +65,11 @@ class Phase:
 
 @dataclass(frozen=True)
 class Task:
-    """The model and the data of a phase.
+    """The compiled model and the data of a phase.
 
-    Args:
-        model: the classifier, or its head on features of the frozen backbone; compiled.
-        inputs: makes a batch of the model's input from int (batch,) indices into the training
-            split and the batch's own generator.
-        labels: int (n,), of the training split.
-        validation: the split that selects the epoch; its `images` are the model's input.
+    The model is the classifier, or its head on features of the frozen backbone. `inputs` makes a
+    batch of its input from int (batch,) indices into the training split and the batch's own
+    generator; the images of `validation` are its input too.
     """
 
     model: keras.Model

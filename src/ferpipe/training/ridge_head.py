@@ -36,17 +36,10 @@ def solve_head(
     *,
     refit: bool,
 ) -> Epoch:
-    """Set the weights of the head (layer "logits") to the solution on the layer "features".
+    """Solve the head, layer "logits", on the layer "features", and return its row of history.csv.
 
-    Args:
-        model: the classifier.
-        params: the section `train`.
-        training: the split to fit.
-        validation: the split that selects the temperature.
-        refit: whether to refit the head on both splits after that.
-
-    Returns:
-        The row of history.csv, of the head that is fitted on `training` only.
+    `validation` selects the temperature. With `refit` the head is solved again on both splits after
+    that; the row is of the head before, which has not seen `validation`.
     """
     head = model.get_layer("logits")
 
@@ -99,18 +92,10 @@ def with_augmented_copies(images: np.ndarray, params: Train) -> Iterator[np.ndar
 def solve(
     features: np.ndarray, labels: np.ndarray, classes: int, ridge: float, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Regress class indicators on standardised features.
+    """Regress class indicators on standardised features (n, features), with sample weights (n,).
 
-    Args:
-        features: float (n, features).
-        labels: int (n,), class indices.
-        classes: number of classes.
-        ridge: L2 penalty, for features whose squares sum to 1 on average.
-        weights: float (n,), sample weights.
-
-    Returns:
-        Kernel float64 (features, classes) and bias float64 (classes,), for features that are not
-        standardised.
+    `ridge` is the L2 penalty for features whose squares sum to 1 on average. Returns float64 kernel
+    (features, classes) and bias (classes,), for features that are not standardised.
     """
     mean = features.mean(axis=0, dtype=np.float64)
     deviation = features.std(axis=0, dtype=np.float64)
