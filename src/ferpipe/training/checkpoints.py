@@ -136,7 +136,7 @@ class Checkpoints:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
             about = json.loads(saved["about"].tobytes())
             if about["key"] != self.key:
-                raise ValueError("it belongs to another one")
+                raise ValueError("it belongs to another training")
             arrays = {
                 kind: [saved[name] for name in sorted(saved.files) if name[:-5] == kind]
                 for kind in ARRAYS
