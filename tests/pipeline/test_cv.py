@@ -96,7 +96,7 @@ def changed(checkout):
         ({"train": {"seed": 9}}, {SUMMARY}),
         ({"split": {"val_size": 0.3}}, {"cv/dvc.yaml:cv_folds", SUMMARY}),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_a_change_of_params_runs_the_stages_that_read_it(finished, change, stages):
     before = finished.params()

@@ -22,6 +22,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.ft2font import FT2Font
+from matplotlib.lines import Line2D
 
 from ferpipe.core.files import replacing
 
@@ -106,11 +107,10 @@ def panels_as_svg(figure: Figure, name: str) -> list[str]:
 
 
 def _inline(text: str) -> str:
-    """What a page needs of an SVG file: no prologue, no metadata, no unused id, no fixed colour."""
+    """Reduce an SVG file to what a page needs, and replace its colours by CSS variables."""
     text = text[text.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r'(<svg [^>]*?) (?:width|height)="[^"]*"', r"\1", text)
-    text = re.sub(r'(<svg [^>]*?) (?:width|height)="[^"]*"', r"\1", text)
+    text = re.sub(r' (?:width|height)="[\d.]+pt"', "", text)
     used = set(re.findall(r'#([\w-]+)["\)]', text))
     text = re.sub(r' id="([^"]*)"', lambda match: match[0] if match[1] in used else "", text)
     for colour, variable in VARIABLES.items():
@@ -152,15 +152,12 @@ def grid(
 
 def legend(figure: Figure, handles: Sequence[object], names: Sequence[str] = ()) -> None:
     """Put a legend, and a note on escaped letters, under a figure."""
-    labels = [handle.get_label() for handle in handles]
     if note := escape_note(names):
-        handles, labels = [*handles, matplotlib.lines.Line2D([], [], linestyle="none")], [
-            *labels, note,
-        ]  # fmt: skip
+        handles = [*handles, Line2D([], [], linestyle="none", label=note)]
+    below = (0, 0.1 / figure.get_figheight())
     figure.legend(
-        handles, labels, loc="upper left", fontsize=9, borderaxespad=0,
-        bbox_to_anchor=(0, 0.1 / figure.get_figheight()),
-    )  # fmt: skip
+        handles=handles, loc="upper left", bbox_to_anchor=below, borderaxespad=0, fontsize=9
+    )
 
 
 def drawable(text: str) -> str:
