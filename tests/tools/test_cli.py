@@ -85,7 +85,7 @@ def test_preset_without_a_name_lists_them_with_their_headers(ferpipe, project):
 def test_preset_with_a_name_changes_the_params_and_says_how(ferpipe):
     done = ferpipe("preset", "ckplus")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "download.source: sample -> kaggle\n" in done.stdout
+    assert "download.source: 'sample' -> 'kaggle'\n" in done.stdout
     assert "source kaggle" in ferpipe("check").stdout
     assert ferpipe("preset", "ckplus").stdout == "nothing to change\n"
 

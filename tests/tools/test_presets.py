@@ -183,7 +183,7 @@ def test_a_preset_applied_twice_changes_nothing_the_second_time(name, params):
 
 def test_the_changes_are_told_with_key_old_and_new_value(params):
     changes = presets.apply("ckplus", params)
-    assert "download.source: sample -> kaggle" in changes
+    assert "download.source: 'sample' -> 'kaggle'" in changes
     assert "split.val_size: 0.2 -> 0.1" in changes
     assert "download.expect.class_counts: null -> {anger: 135, contempt: 54, " in "\n".join(changes)
     assert any(change.startswith("download.expect.digest: null -> ") for change in changes)
