@@ -10,6 +10,7 @@ def revision(name, predicted, actual="aabb", paths=("a/1", "a/2", "b/1", "b/2"),
     """Four images of two people; labels, predictions and digests are a letter an image."""
     columns = {"actual": [*actual], "predicted": [*predicted], "sha256": [*digests]}
     images = pd.DataFrame(columns | {"subject": [f"S{path[-1]}" for path in paths]}, index=paths)
+    images["right"] = images["actual"] == images["predicted"]
     return Revision(name, images, selected_on_test)
 
 
@@ -75,8 +76,8 @@ def test_the_same_images_with_the_same_labels_are_the_same_test():
 def test_differing_test_sets_are_described_and_not_compared(change, text):
     old, new = revision("A", "aabb"), revision("B", "aaaa", **change)
     assert compare.differing_tests(old, new) == text
-    lines = compare.lines(old, new, 0.95)
-    assert lines[-1] == (
+    *_, last = lines = compare.report(old, new, 0.95).splitlines()
+    assert last == (
         f"The test sets differ ({text}), so the revisions cannot be compared: use the same split "
         "of the same images."
     )
@@ -85,7 +86,7 @@ def test_differing_test_sets_are_described_and_not_compared(change, text):
 
 def test_images_that_changed_sides_are_listed_by_class():
     old, new = revision("HEAD", "abba"), revision("my-experiment", "aaaa", selected_on_test=True)
-    assert compare.lines(old, new, 0.95) == [
+    assert compare.report(old, new, 0.95).splitlines() == [
         "HEAD: 2 of 4 test images right",
         "my-experiment: 2 of 4 test images right, optimistic: selected on test",
         "",

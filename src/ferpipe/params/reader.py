@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -75,7 +76,7 @@ def read_section(path: Path, name: str, model: type[SectionType]) -> SectionType
 def checked(
     values: object, model: type[SectionType], path: Path | str, prefix: str = ""
 ) -> SectionType:
-    """Check values against a model; see `read_section` for the error that it raises."""
+    """Check values against a model; raises as `read_section`."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -90,43 +91,46 @@ def _sentence(detail: dict[str, Any], model: type[Section], prefix: str) -> str:
     """Format an error of pydantic as `key = value: what is allowed`."""
     # pydantic adds "[key]" where a mapping's key, not its value, is wrong.
     parts = [str(part) for part in detail["loc"] if part != "[key]"]
-    shown = [part if part.isprintable() else repr(part) for part in parts]
-    key = ".".join([prefix, *shown] if prefix else shown)
-    if detail["type"] == "extra_forbidden":
-        allowed = _keys_beside(model, parts)
-        close = difflib.get_close_matches(parts[-1], allowed, n=1)
-        hint = f"did you mean `{close[0]}`? " if close else ""
-        return f"{key}: unknown key; {hint}allowed here: {', '.join(allowed)}"
-    if detail["type"] == "missing":
+    key = ".".join(_printable(part) for part in (*filter(None, [prefix]), *parts))
+    value, kind = detail["input"], detail["type"]
+    if kind == "extra_forbidden":
+        for part in parts[:-1]:
+            model = model.model_fields[part].annotation  # type: ignore[assignment]
+        return f"{key}: {unknown_key(parts[-1], model.model_fields, 'allowed here')}"
+    if kind == "missing":
         return f"{key}: this key is missing"
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    if detail["type"] == "value_error" and isinstance(detail["input"], dict):
+    if kind == "value_error" and isinstance(value, dict):
         return f"{key}: {message}"
-    if detail["type"] in ("model_type", "dict_type"):
+    if kind in ("model_type", "dict_type"):
         message = "should be indented `key: value` lines"
-    elif detail["type"] == "bool_type":
+    elif kind == "bool_type":
         message = "should be true or false"
-    elif detail["type"] == "literal_error" and isinstance(detail["input"], str):
-        choices = {value.lower(): value for value in _choices(detail)}
-        if close := difflib.get_close_matches(detail["input"].lower(), choices, n=1):
+    elif kind == "literal_error" and isinstance(value, str):
+        choices = {name.lower(): name for name in re.findall("'(.*?)'", detail["ctx"]["expected"])}
+        if close := difflib.get_close_matches(value.lower(), choices, n=1):
             message = f"did you mean {choices[close[0]]!r}? It {message}"
-    return f"{key} = {_as_yaml(detail['input'])}: {message}"
+    return f"{key} = {as_yaml(value)}: {message}"
 
 
-def _choices(detail: dict[str, Any]) -> list[str]:
-    """The allowed values in pydantic's message about a literal."""
-    return re.findall(r"'([^']*)'", detail["ctx"]["expected"])
+def unknown_key(key: str, known: Iterable[str], where: str) -> str:
+    """Describe an unknown key, with the known ones."""
+    known = [str(name) for name in known]
+    close = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean `{close[0]}`? " if close else ""
+    return f"unknown key; {hint}{where}: {', '.join(known)}"
 
 
-def _as_yaml(value: object) -> str:
-    """Format a value as in the params file."""
+def as_yaml(value: object) -> str:
+    """Format a value as in a params file, on one line."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{_printable(key)}: {as_yaml(value[key])}' for key in value)}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(as_yaml, value))}]"
     if value is None:
         return "null"
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def _keys_beside(model: type[Section], parts: list[str]) -> list[str]:
-    """The allowed keys at the level of the unknown key `parts`."""
-    for part in parts[:-1]:
-        model = model.model_fields[part].annotation  # type: ignore[assignment]
-    return list(model.model_fields)
+def _printable(key: object) -> str:
+    return str(key) if str(key).isprintable() else repr(key)

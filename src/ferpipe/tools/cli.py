@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 
 from ferpipe.core import files, paths
@@ -14,8 +15,6 @@ from ferpipe.params.reader import read_section
 from ferpipe.runtime import run_log
 from ferpipe.tools import damaged_dvc_files, presets
 
-SCHEMA = Path("params.schema.json")
-
 
 def check(args: argparse.Namespace) -> None:
     """Check every key of the params file; move aside DVC files that were truncated."""
@@ -25,12 +24,12 @@ def check(args: argparse.Namespace) -> None:
             "`dvc repro` restores what was done from its run cache"
         )
     experiment = read_experiment(args.params)
-    local = Path(experiment.download.local.path)
-    if not local.exists():
+    local = experiment.download.local.path
+    if not Path(local).exists():
         # DVC watches this path for any source, and its own message names no key.
         raise PipelineError(
-            f"{args.params}: download.local.path = {str(local)!r}: there is no such file or "
-            "folder; the default is data/local"
+            f"{args.params}: download.local.path = {local!r}: there is no such file or folder; "
+            "the default is data/local"
         )
     print(
         f"{args.params} is valid: source {experiment.download.source}, split by "
@@ -54,9 +53,7 @@ def preset(args: argparse.Namespace) -> None:
             "to the values of presets/base.yaml."
         )
         return
-    changes = presets.apply(args.name, args.params)
-    for change in changes or ["nothing to change"]:
-        print(change)
+    print("\n".join(presets.apply(args.name, args.params)) or "nothing to change")
 
 
 def schema(args: argparse.Namespace) -> None:
@@ -89,12 +86,14 @@ def verify(args: argparse.Namespace) -> None:
 
 
 def compare(args: argparse.Namespace) -> None:
-    """Compare two revisions on the same test images, and test the difference for significance."""
+    """Compare two revisions on the same test images, and test the difference for significance.
+
+    A revision is a commit, branch, tag or experiment, or `workspace`.
+    """
     from ferpipe.tools import compare as comparison  # imports pandas
 
     confidence = read_section(args.params, "evaluate", Evaluate).confidence
-    for line in comparison.lines(*comparison.read([args.old, args.new]), confidence):
-        print(line)
+    print(comparison.report(*comparison.read([args.old, args.new]), confidence))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -106,44 +105,35 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, run: object, *, params: bool = True) -> argparse.ArgumentParser:
-        text = inspect.getdoc(run) or ""
+    def add(name: str, run: Callable, **files: str) -> argparse.ArgumentParser:
+        text = inspect.getdoc(run)
         command = commands.add_parser(name, help=text.partition("\n")[0], description=text)
         command.set_defaults(run=run)
-        if params:
+        for option, default in files.items():
             command.add_argument(
-                "--params",
+                f"--{option}",
                 type=Path,
-                default=paths.PARAMS,
+                default=default,
                 metavar="FILE",
-                help="default: params.yaml",
+                help=f"default: {default}",
             )
         return command
 
-    add("check", check)
-    add("preset", preset).add_argument(
-        "name", nargs="?", metavar="NAME", help="the preset; without it all are listed"
-    )
-    add("runs", list_runs, params=False).add_argument(
-        "--last", type=int, default=30, metavar="N", help="number of runs; 0: all; default: 30"
-    )
-    proof = add("verify", verify, params=False)
-    proof.add_argument("--preset", metavar="NAME", help="instead of params.yaml")
-    proof.add_argument("--keep", action="store_true", help="keep the clones")
-    compared = add("compare", compare)
-    compared.add_argument(
-        "old", nargs="?", default="HEAD", metavar="REV", help="commit or experiment; default: HEAD"
-    )
-    compared.add_argument(
+    add("check", check, params="params.yaml")
+    command = add("preset", preset, params="params.yaml")
+    command.add_argument("name", nargs="?", metavar="NAME", help="without it all are listed")
+    command = add("runs", list_runs)
+    command.add_argument("--last", type=int, default=30, metavar="N", help="0: all; default: 30")
+    command = add("verify", verify)
+    command.add_argument("--preset", metavar="NAME", help="instead of params.yaml")
+    command.add_argument("--keep", action="store_true", help="keep the clones")
+    command = add("compare", compare, params="params.yaml")
+    command.add_argument("old", nargs="?", default="HEAD", metavar="REV", help="default: HEAD")
+    command.add_argument(
         "new", nargs="?", default="workspace", metavar="REV", help="default: workspace"
     )
-    for name, run, output in (
-        ("schema", schema, SCHEMA),
-        ("contact-sheet", contact_sheet, Path("docs/sample.png")),
-    ):
-        add(name, run).add_argument(
-            "--output", type=Path, default=output, metavar="FILE", help=f"default: {output}"
-        )
+    add("schema", schema, params="params.yaml", output="params.schema.json")
+    add("contact-sheet", contact_sheet, params="params.yaml", output="docs/sample.png")
     return top
 
 

@@ -7,7 +7,7 @@ experiment of DVC. Its tables come from DVC's cache, or from a remote.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,19 +28,14 @@ class Revision:
 
     Args:
         name: as requested.
-        images: a row a test image, indexed by path: actual, predicted, sha256 (of the file) and
-            subject ("" if unknown).
+        images: a row per test image, indexed by path: actual, predicted, right (whether they are
+            equal), sha256 (of the file) and subject ("" if unknown).
         selected_on_test: whether it has no val, so that test also selected the epoch.
     """
 
     name: str
     images: pd.DataFrame
     selected_on_test: bool
-
-    @property
-    def right(self) -> pd.Series:
-        """Whether each image is classified correctly."""
-        return self.images["actual"] == self.images["predicted"]
 
 
 def read(names: Sequence[str]) -> list[Revision]:
@@ -61,11 +56,10 @@ def read(names: Sequence[str]) -> list[Revision]:
         with Repo() as repo:
             for name in names:
                 if name == WORKSPACE:
-                    revisions.append(_revision(name, _from_workspace))
+                    revisions.append(_revision(name, None))
                     continue
                 with switch(repo, name):
-                    fs = repo.dvcfs
-                    revisions.append(_revision(name, lambda path, fs=fs: _from_revision(fs, path)))
+                    revisions.append(_revision(name, repo.dvcfs))
     except RevError:
         raise PipelineError(
             f"there is no revision or experiment {name!r}; `git log` and `dvc exp show` list them"
@@ -79,67 +73,60 @@ def read(names: Sequence[str]) -> list[Revision]:
     return revisions
 
 
-def _from_workspace(path: Path) -> str:
+def _revision(name: str, fs: object | None) -> Revision:
+    """Join the tables of a revision; `fs` is DVC's file system there, None for the workspace."""
+    predictions = _read_table(name, fs, PREDICTIONS, ["path", "actual", "predicted"])
+    split = _read_table(name, fs, paths.SPLIT, paths.SPLIT_COLUMNS)
+    index = _read_table(name, fs, paths.INDEX, paths.INDEX_COLUMNS)
+    images = predictions[["actual", "predicted"]].join([index["sha256"], split["subject"]])
+    images = images.fillna("").assign(right=images["actual"] == images["predicted"])
+    return Revision(name, images, selected_on_test="val" not in set(split["split"]))
+
+
+def _read_table(name: str, fs: object | None, path: Path, columns: Iterable[str]) -> pd.DataFrame:
     try:
+        text = io.StringIO(_read_text(name, fs, path))
+        table = pd.read_csv(text, dtype=str, keep_default_na=False, index_col=False)
+    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise PipelineError(f"{name}: {path} is not UTF-8 CSV ({one_line(error)})") from None
+    if not set(columns) <= set(table):
+        raise PipelineError(f"{name}: {path} should have the columns {', '.join(columns)}")
+    return table.set_index("path")
+
+
+def _read_text(name: str, fs: object | None, path: Path) -> str:
+    if fs is None:
+        if not path.exists():
+            raise PipelineError(f"{name} has no {path}; run `dvc repro`, which makes it")
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise PipelineError(f"has no {path}; run `dvc repro`, which makes it") from None
-
-
-def _from_revision(fs: object, path: Path) -> str:
-    """The text of an output; `fs` is DVC's file system at a revision."""
+    output = path.as_posix()
+    if not fs.exists(output) or "md5" not in fs.info(output):
+        raise PipelineError(f"{name} has no {path}: the pipeline had not run there")
     try:
-        known = fs.info(path.as_posix()).get("md5")
-    except FileNotFoundError:
-        known = None
-    if known is None:
-        raise PipelineError(f"has no {path}: the pipeline had not run there")
-    try:
-        return fs.read_text(path.as_posix(), encoding="utf-8")
+        return fs.read_text(output, encoding="utf-8")
     except FileNotFoundError:
         raise PipelineError(
-            f"made {path}, but neither DVC's cache nor a remote holds it any more; check it out "
-            "and run `dvc repro`"
+            f"{name} made {path}, but neither DVC's cache nor a remote holds it any more; check it "
+            "out and run `dvc repro`"
         ) from None
-
-
-def _revision(name: str, read_text: Callable[[Path], str]) -> Revision:
-    """Join the three tables of a revision."""
-
-    def table(path: Path, *columns: str) -> pd.DataFrame:
-        try:
-            text = io.StringIO(read_text(path))
-            table = pd.read_csv(text, dtype=str, keep_default_na=False, index_col=False)
-        except PipelineError as error:
-            raise PipelineError(f"{name} {error}") from None
-        except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-            raise PipelineError(f"{name}: {path} is not UTF-8 CSV ({one_line(error)})") from None
-        if not set(columns) <= set(table):
-            raise PipelineError(f"{name}: {path} should have the columns {', '.join(columns)}")
-        return table.set_index("path")
-
-    predictions = table(PREDICTIONS, "path", "actual", "predicted")
-    split = table(paths.SPLIT, *paths.SPLIT_COLUMNS)
-    index = table(paths.INDEX, *paths.INDEX_COLUMNS)
-    images = predictions[["actual", "predicted"]].join([index["sha256"], split["subject"]])
-    return Revision(name, images.fillna(""), selected_on_test="val" not in set(split["split"]))
 
 
 def differing_tests(old: Revision, new: Revision) -> str | None:
     """Describe how the test sets differ; None if they have the same images and labels."""
-    both = old.images.index.intersection(new.images.index)
-    one, other = old.images.loc[both], new.images.loc[both]
+    both = old.images.merge(
+        new.images, left_index=True, right_index=True, suffixes=("_old", "_new")
+    )
     counts = {
         f"only in {old.name}": len(old.images) - len(both),
         f"only in {new.name}": len(new.images) - len(both),
-        "in both, with other labels": (one["actual"] != other["actual"]).sum(),
-        "in both by name, but other images": (one["sha256"] != other["sha256"]).sum(),
+        "in both, with other labels": (both["actual_old"] != both["actual_new"]).sum(),
+        "in both by name, but other images": (both["sha256_old"] != both["sha256_new"]).sum(),
     }
     text = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     return f"{text}; {len(both)} names in both" if text else None
 
 
-def lines(old: Revision, new: Revision, confidence: float) -> list[str]:
+def report(old: Revision, new: Revision, confidence: float) -> str:
     """Describe the difference of two revisions, with the verdict last.
 
     Args:
@@ -147,54 +134,49 @@ def lines(old: Revision, new: Revision, confidence: float) -> list[str]:
         new: the second.
         confidence: 1 - the significance level.
     """
-    text = [
-        f"{revision.name}: {revision.right.sum()} of {len(revision.images)} test images right"
-        f"{', optimistic: selected on test' if revision.selected_on_test else ''}"
+    lines = [
+        f"{revision.name}: {revision.images['right'].sum()} of {len(revision.images)} test images "
+        f"right{', optimistic: selected on test' if revision.selected_on_test else ''}"
         for revision in (old, new)
     ]
     if differing := differing_tests(old, new):
-        return [
-            *text,
+        return "\n".join([
+            *lines,
             f"The test sets differ ({differing}), so the revisions cannot be compared: use the "
             "same split of the same images.",
-        ]
-    images = new.images.assign(before=old.images["predicted"], change=0)
-    images["change"] = new.right.astype(int) - old.right.reindex(images.index).astype(int)
-    text += ["", *_per_class(old, new)]
+        ])  # fmt: skip
+    images = new.images.assign(before=old.images["predicted"], right_before=old.images["right"])
+    images["change"] = images["right"].astype(int) - images["right_before"].astype(int)
+    changed = images[images["change"] != 0].sort_index()
+    lines += ["", _per_class(images, old.name, new.name)]
     for what, change in (("right", 1), ("wrong", -1)):
-        changed = images[images["change"] == change].sort_index()
-        text += ["", f"became {what}: {len(changed)}"]
-        text += [
-            f"  {row.Index}: was {row.before}, is now {row.predicted}"
-            for row in changed.itertuples()
+        rows = changed[changed["change"] == change]
+        lines += ["", f"became {what}: {len(rows)}"]
+        lines += [
+            f"  {row.Index}: was {row.before}, is now {row.predicted}" for row in rows.itertuples()
         ]
-    changes = images.loc[images["change"] != 0, ["change", "subject"]]
-    return [*text, "", verdict(changes, confidence)]
+    return "\n".join([*lines, "", verdict(changed, confidence)])
 
 
-def _per_class(old: Revision, new: Revision) -> list[str]:
-    """A line a class: its images, the correct ones of each revision, and the change."""
-    right = pd.DataFrame({"label": new.images["actual"], "old": old.right, "new": new.right})
-    table = right.groupby("label").agg(
-        images=("new", "size"), old=("old", "sum"), new=("new", "sum")
-    )
-    rows = [
-        (*row, f"{row.new - row.old:+d}" if row.new != row.old else "")
-        for row in table.itertuples()
-    ]
+def _per_class(images: pd.DataFrame, old: str, new: str) -> str:
+    """A line per class: its images, the correct ones of each revision, and the change."""
+    table = images.groupby("actual").agg(
+        images=("change", "size"), old=("right_before", "sum"), new=("right", "sum"),
+        change=("change", "sum"),
+    )  # fmt: skip
+    table["change"] = table["change"].map("{:+d}".format).replace("+0", "")
     return tabulate(
-        rows, ("right of", "images", old.name, new.name, ""), tablefmt="plain",
-        disable_numparse=True, colalign=("left", "right", "right", "right", "left"),
-    ).splitlines()  # fmt: skip
+        table, ("right of", "images", old, new, ""), tablefmt="plain", disable_numparse=True,
+        colalign=("left", "right", "right", "right", "left"),
+    )  # fmt: skip
 
 
 def verdict(changes: pd.DataFrame, confidence: float) -> str:
     """State whether a difference is significant.
 
     Args:
-        changes: a row an image that one revision alone classifies correctly: `change` is 1 if it
-            is the new one and -1 if it is the old one; `subject` is "" if it is unknown. People
-            are tested if all of them are known.
+        changes: a row per image that only one revision classifies correctly: `change` is 1 for the
+            new one, -1 for the old one. People are tested if every `subject` is known (not "").
         confidence: 1 - the significance level.
     """
     if changes.empty:

@@ -7,7 +7,6 @@ its run cache has too.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 from ferpipe.core import paths
@@ -23,8 +22,8 @@ def move_aside() -> list[Path]:
 
     A dvc.lock with merge conflicts is not damaged: the user has to resolve them.
     """
-    damaged = [path for path in LOCKS if path.is_file() and not _is_whole(path, _check_lock)]
-    if RWLOCK.is_file() and not _is_whole(RWLOCK, _check_rwlock):
+    damaged = [path for path in LOCKS if path.is_file() and not _is_lock(path)]
+    if RWLOCK.is_file() and not _is_json_object(RWLOCK):
         damaged.append(RWLOCK)
     for path in damaged:
         aside = paths.CACHE / "damaged" / "-".join(path.parts)
@@ -33,27 +32,22 @@ def move_aside() -> list[Path]:
     return damaged
 
 
-def _is_whole(path: Path, check: Callable[[Path], None]) -> bool:
-    try:
-        check(path)
-    except (PipelineError, ValueError):
-        return False
-    return True
-
-
-def _check_lock(path: Path) -> None:
+def _is_lock(path: Path) -> bool:
     if "\n<<<<<<< " in path.read_text(encoding="utf-8", errors="replace"):
-        return
+        return True
     # These imports take a fifth of a second.
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from voluptuous import Invalid
 
     try:
         COMPILED_LOCKFILE_SCHEMA(read_yaml(path))
-    except Invalid as error:
-        raise ValueError(str(error)) from None
+    except (PipelineError, Invalid):
+        return False
+    return True
 
 
-def _check_rwlock(path: Path) -> None:
-    if not isinstance(json.loads(path.read_bytes()), dict):
-        raise ValueError("no JSON object")
+def _is_json_object(path: Path) -> bool:
+    try:
+        return isinstance(json.loads(path.read_bytes()), dict)
+    except ValueError:
+        return False

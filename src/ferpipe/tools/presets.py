@@ -6,20 +6,19 @@ whose values differ.
 
 from __future__ import annotations
 
-import difflib
 import io
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
-from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from ferpipe.core import files
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.experiment import Experiment
-from ferpipe.params.reader import checked, load_yaml, read_yaml
+from ferpipe.params.reader import as_yaml, checked, load_yaml, read_yaml, unknown_key
 
 FOLDER = Path("presets")
 BASE = FOLDER / "base.yaml"
@@ -35,12 +34,9 @@ def names() -> list[str]:
 
 def header(name: str) -> list[str]:
     """The lines of a preset's header comment, without the hash signs."""
-    lines = []
-    for line in _path(name).read_text(encoding="utf-8").splitlines():
-        if not line.startswith("#"):
-            break
-        lines.append(line.removeprefix("#").removeprefix(" "))
-    return lines
+    lines = _path(name).read_text(encoding="utf-8").splitlines()
+    comment = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    return [line.removeprefix("#").removeprefix(" ") for line in comment]
 
 
 def apply(name: str, params: Path) -> list[str]:
@@ -60,8 +56,7 @@ def apply(name: str, params: Path) -> list[str]:
     stream = io.StringIO()
     _round_trip().dump(document, stream)
     text = stream.getvalue()
-    values = YAML(typ="safe", pure=True).load(text)
-    checked(values, Experiment, f"{preset} over {BASE}")
+    checked(YAML(typ="safe", pure=True).load(text), Experiment, f"{preset} over {BASE}")
     changes = _changes(params, document, text)
     files.write_text(params, text)
     return changes
@@ -73,18 +68,19 @@ def _path(name: str) -> Path:
     return FOLDER / f"{name}.yaml"
 
 
+class _Representer(RoundTripRepresenter):
+    """Writes null as `null`; ruamel's own writes nothing."""
+
+
+_Representer.add_representer(
+    type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null")
+)
+
+
 def _round_trip() -> YAML:
     """A YAML parser that writes unchanged parts back byte for byte."""
-
-    class Representer(RoundTripRepresenter):
-        """Writes null as `null`; ruamel's own writes nothing."""
-
-    def represent_none(representer: Representer, _: None) -> ScalarNode:
-        return representer.represent_scalar("tag:yaml.org,2002:null", "null")
-
-    Representer.add_representer(type(None), represent_none)
     yaml = YAML()
-    yaml.Representer = Representer
+    yaml.Representer = _Representer
     yaml.preserve_quotes = True
     yaml.width = 4096  # never fold a line
     return yaml
@@ -93,11 +89,9 @@ def _round_trip() -> YAML:
 def _load(path: Path) -> CommentedMap:
     """A file of presets/ with its comments; an empty mapping if it has comments only."""
     document = load_yaml(path, _round_trip())
-    if document is None:
-        return CommentedMap()
-    if not isinstance(document, CommentedMap):
+    if not isinstance(document, CommentedMap | None):
         raise PipelineError(f"{path} should hold sections, such as `train:`")
-    return document
+    return document or CommentedMap()
 
 
 def _is_section(node: object) -> bool:
@@ -109,12 +103,8 @@ def _overlay(document: CommentedMap, overlay: CommentedMap, preset: Path, prefix
     """Replace values of the document by those of the overlay, section by section."""
     for key, value in overlay.items():
         if key not in document:
-            close = difflib.get_close_matches(str(key), map(str, document), n=1)
-            hint = f"did you mean `{close[0]}`? " if close else ""
-            raise PipelineError(
-                f"{preset}: {prefix}{key}: unknown key; {hint}{BASE} has here: "
-                f"{', '.join(map(str, document))}"
-            )
+            fault = unknown_key(str(key), document, f"{BASE} has here")
+            raise PipelineError(f"{preset}: {prefix}{key}: {fault}")
         if _is_section(value) and _is_section(document[key]):
             _overlay(document[key], value, preset, f"{prefix}{key}.")
         else:
@@ -154,18 +144,5 @@ def _differences(
         if _is_section(new) and isinstance(old, dict):
             yield from _differences(old, new, f"{prefix}{key}.")
         elif old != new:
-            yield f"{prefix}{key}: {_shown(old)} -> {_shown(new)}"
-
-
-def _shown(value: object) -> str:
-    """Format a value as in a params file, on one line."""
-    if value is ABSENT:
-        return "absent"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_shown(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_shown, value)) + "]"
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else str(value).lower()
-    text = str(value)
-    return text if text.isprintable() else repr(text)
+            shown = ("absent" if value is ABSENT else as_yaml(value) for value in (old, new))
+            yield f"{prefix}{key}: {' -> '.join(shown)}"

@@ -28,38 +28,29 @@ LOCK = Path("dvc.lock")
 # rounding, by its instruction sets. All other outputs are the same on any machine.
 PROCESSOR_BOUND = ("train", "evaluate")
 HEADER = ("output", "sha256", "second clone", "forced again", "older processor", "committed")
-SAME, DIFFERS, UNKNOWN = "same", "DIFFERS", "-"
-
-Hashes = dict[Path, str]
+DIFFERS = "DIFFERS"
 
 
 class Clone:
-    """A clone of the repository with a cache, a configuration and an environment of its own.
+    """A clone of the repository `root` with its own cache, configuration, umask and environment.
 
-    Args:
-        root: the repository.
-        path: of the clone.
-        preset: written to its params.yaml; None leaves that as committed.
-        changes: environment variables that differ from ours.
-        umask: of its commands.
+    Its params.yaml is as committed or that of a preset; `changes` are environment variables.
     """
 
     def __init__(
-        self, root: Path, path: Path, preset: str | None, changes: Mapping[str, str], umask: int
+        self, root: Path, path: Path, preset: str | None, umask: int, **changes: str
     ) -> None:
-        self.path = path
-        self._umask = umask
-        self._log = path.parent / f"{path.name}.log"
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "GIT_"))}
-        nothing = path.parent / "no-configuration"
+        self.path, self._umask = path, umask
+        self._log = path.with_name(f"{path.name}.log")
+        nothing = path.with_name("no-configuration")
         self._environment = {
-            **kept,
+            **{k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "GIT_"))},
             # The clone's code, with this Python.
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             "PYTHONPATH": str(path / "src"),
             "DVC_NO_ANALYTICS": "1",
             **{f"DVC_{kind}_CONFIG_DIR": str(nothing) for kind in ("GLOBAL", "SYSTEM")},
-            "DVC_SITE_CACHE_DIR": str(path.parent / f"{path.name}.site"),
+            "DVC_SITE_CACHE_DIR": str(path.with_name(f"{path.name}.site")),
             **changes,
         }
         self._run("git", "clone", "--quiet", root.as_uri(), str(path), where=root)
@@ -97,24 +88,24 @@ class Clone:
 
 def _copy_data(root: Path, clone: Path) -> None:
     """Give a clone what git does not: verified downloads, and images of the user."""
-    kept = paths.CACHE / "downloads"
-    if (root / kept).is_dir():
-        shutil.copytree(root / kept, clone / kept)
+    downloads = paths.CACHE / "downloads"
+    if (root / downloads).is_dir():
+        shutil.copytree(root / downloads, clone / downloads)
     local = Path(read_experiment(clone / paths.PARAMS).download.local.path)
-    if local.is_absolute() or not (root / local).exists():
+    if local.is_absolute():
         return
     if (root / local).is_dir():
         shutil.copytree(root / local, clone / local, dirs_exist_ok=True)
-    elif not (clone / local).exists():
+    elif (root / local).exists() and not (clone / local).exists():
         shutil.copy(root / local, clone / local)
 
 
-def hashes(checkout: Path) -> Hashes:
+def hashes(checkout: Path) -> dict[Path, str]:
     """SHA-256 of dvc.lock and of every output file of a checkout."""
     files = [checkout / LOCK]
-    for names in outputs(checkout / LOCK).values():
-        for path in (checkout / name for name in names):
-            files += sorted(path.rglob("*")) if path.is_dir() else [path]
+    for stage in outputs(checkout).values():
+        for path in (checkout / name for name in stage):
+            files += path.rglob("*") if path.is_dir() else [path]
     return {
         path.relative_to(checkout): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in files
@@ -122,11 +113,11 @@ def hashes(checkout: Path) -> Hashes:
     }
 
 
-def outputs(lock: Path) -> dict[str, dict[str, str]]:
-    """Stage -> path of each output -> its digest, from a dvc.lock."""
+def outputs(checkout: Path) -> dict[str, dict[str, str]]:
+    """Stage -> path of each output -> its digest, from dvc.lock."""
     return {
         name: {out["path"]: out["md5"] for out in stage.get("outs", ())}
-        for name, stage in read_yaml(lock).get("stages", {}).items()
+        for name, stage in read_yaml(checkout / LOCK).get("stages", {}).items()
     }
 
 
@@ -137,59 +128,55 @@ def older_processor() -> str:
     return " ".join(name for name in numpy.__cpu_dispatch__ if numpy.__cpu_features__.get(name))
 
 
-def verify(root: Path, folder: Path, preset: str | None) -> tuple[list[tuple[str, ...]], bool]:
-    """Run and compare the clones.
-
-    Args:
-        root: the repository; its last commit is verified.
-        folder: for the clones, empty.
-        preset: see `Clone`.
+def verify(root: Path, folder: Path, preset: str | None) -> list[tuple[str, ...]]:
+    """Run the last commit of `root`, or a preset, in two clones in an empty folder.
 
     Returns:
-        The rows of the table, and whether all outputs are as expected.
-
-    Raises:
-        PipelineError: a run failed.
+        A row of `HEADER`'s columns for each file; one with a difference contains `DIFFERS`.
     """
-    first = Clone(root, folder / "first", preset, {}, umask=0o022)
+    first = Clone(root, folder / "first", preset, umask=0o022)
     elsewhere = folder / "temporary files"
     elsewhere.mkdir()
-    changes = {"LC_ALL": "C", "TZ": "Pacific/Chatham", "PYTHONHASHSEED": "4", "PYTHONUTF8": "1"}
-    second = Clone(root, folder / "second ü", preset, {**changes, "TMPDIR": str(elsewhere)}, 0o077)
-    committed = outputs(first.path / LOCK) if not preset else {}
+    second = Clone(
+        root, folder / "second ü", preset, umask=0o077, TMPDIR=str(elsewhere),
+        LC_ALL="C", TZ="Pacific/Chatham", PYTHONHASHSEED="4", PYTHONUTF8="1",
+    )  # fmt: skip
+    committed = {} if preset else outputs(first.path)
 
     first.repro()
-    base, fresh = hashes(first.path), outputs(first.path / LOCK)
+    base, fresh = hashes(first.path), outputs(first.path)
     second.repro()
-    compared = [hashes(second.path)]
+    other = hashes(second.path)
     first.repro("--force")
-    compared.append(hashes(first.path))
+    again = hashes(first.path)
     second.repro("--force", "preprocess", NPY_DISABLE_CPU_FEATURES=older_processor())
     older = hashes(second.path)
 
-    rows, good = [], True
-    for path in sorted({path for files in (base, *compared) for path in files}):
+    def compare(one: object, two: object) -> str:
+        return "same" if one == two else DIFFERS
+
+    rows = []
+    for path in sorted(base | other | again):
+        digest = base.get(path)
         stage, output = _source(path, fresh)
         bound = stage in PROCESSOR_BOUND
-        cells = [SAME if files.get(path) == base.get(path) else DIFFERS for files in compared]
-        # The last run did not train, so it says nothing about outputs that the processor affects.
-        cells.append(UNKNOWN if bound else SAME if older.get(path) == base.get(path) else DIFFERS)
+        # The last run does not train.
+        on_older = "-" if bound else compare(older.get(path), digest)
         in_lock = committed.get(stage, {}).get(output)
-        if in_lock is None or in_lock == fresh[stage][output]:
-            cells.append(UNKNOWN if in_lock is None else SAME)
-        else:
-            cells.append("other processor" if bound else DIFFERS)
-        good = good and DIFFERS not in cells
-        name = f"{path.as_posix()}{' *' if bound else ''}"
-        rows.append((name, base.get(path, "missing")[:12], *cells))
-    return rows, good
+        as_committed = compare(in_lock, fresh[stage][output]) if in_lock else "-"
+        if bound and as_committed == DIFFERS:
+            as_committed = "other processor"
+        cells = compare(other.get(path), digest), compare(again.get(path), digest), on_older
+        name = f"{path.as_posix()} *" if bound else path.as_posix()
+        rows.append((name, (digest or "missing")[:12], *cells, as_committed))
+    return rows
 
 
-def _source(path: Path, lock: Mapping[str, Mapping[str, str]]) -> tuple[str, str]:
+def _source(path: Path, stages: Mapping[str, Mapping[str, str]]) -> tuple[str, str]:
     """The stage that wrote a file, and the output that it is or belongs to."""
-    for stage, outs in lock.items():
+    for stage, outs in stages.items():
         for output in outs:
-            if path == Path(output) or Path(output) in path.parents:
+            if path.is_relative_to(output):
                 return stage, output
     return "", ""
 
@@ -200,8 +187,9 @@ def run(root: Path, preset: str | None, *, keep: bool) -> None:
     Raises:
         PipelineError: `root` is no git repository, a run failed, or an output differs.
     """
-    words = ["git", "status", "--porcelain"]
-    status = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
+    status = subprocess.run(
+        ["git", "status", "--porcelain"], cwd=root, capture_output=True, text=True, check=False
+    )
     if status.returncode != 0:
         raise PipelineError(f"{root} is not a git repository; clone this project with git")
     if status.stdout:
@@ -209,7 +197,7 @@ def run(root: Path, preset: str | None, *, keep: bool) -> None:
     folder = Path(tempfile.mkdtemp(prefix="ferpipe-verify-"))
     try:
         print(f"Two clones in {folder}:", flush=True)
-        rows, good = verify(root, folder, preset)
+        rows = verify(root, folder, preset)
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
@@ -218,6 +206,6 @@ def run(root: Path, preset: str | None, *, keep: bool) -> None:
         "* depends on the processor: on another one training rounds differently, so the committed "
         "digest may differ"
     )
-    if not good:
+    if any(DIFFERS in row for row in rows):
         raise PipelineError("some outputs differ; see DIFFERS in the table")
     print(f"The same bytes every time: {len(rows)} files.")
