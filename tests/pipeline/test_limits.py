@@ -71,11 +71,11 @@ def test_a_full_disk_is_one_line_and_the_next_run_succeeds(copy):
 
 def test_a_second_run_at_once_is_refused_and_a_stage_waits(copy):
     train = ("repro", "--force", "--single-item", "train")
-    lock = copy.path / ".ferpipe/locks/train.lock"
-    lock.unlink(missing_ok=True)
+    holder = copy.path / ".ferpipe/locks/train.pid"
+    holder.unlink(missing_ok=True)
     first = copy.start("dvc", *train)
     end = time.monotonic() + 30
-    while not (lock.is_file() and lock.read_text()):
+    while not (holder.is_file() and holder.read_text()):
         assert time.monotonic() < end
         time.sleep(0.02)
     assert "is busy" in copy.dvc(*train, check=False)

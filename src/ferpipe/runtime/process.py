@@ -63,10 +63,8 @@ def run(stage: str, options: dict[str, int]) -> None:
         code = end.code
     finally:
         run_log.note(label, started, code)
-    if "tensorflow" not in sys.modules:
-        sys.exit(code)
-    # TensorFlow takes a second to exit, in which a signal would kill the process without a message.
-    # Coverage and profilers write their files at exit.
+    # Python restores the default signal handlers before it has unloaded TensorFlow or pandas, which
+    # takes up to a second. Coverage and profilers write their files in the exit functions.
     atexit._run_exitfuncs()
     _leave(code)
 
