@@ -84,9 +84,5 @@ def test_a_failed_run_is_an_error_after_its_last_output(verified, capsys):
 
 
 def test_without_a_git_repository_verify_is_refused(tmp_path):
-<<<<<<< HEAD
-    with pytest.raises(PipelineError, match="is not a git repository; clone this project with git"):
-=======
     with pytest.raises(PipelineError, match="git repository; clone this project with git"):
->>>>>>> h-tests
         verify.run(tmp_path, None, keep=False)
