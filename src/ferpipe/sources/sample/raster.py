@@ -18,15 +18,15 @@ import numpy as np
 from ferpipe.sources.sample.person import Person, Shots
 
 SIDE = 48
-LEFT, RIGHT = -1, 1
+SIDES = (-1, 1)  # the viewer's left and right
 
 _SUBROWS = 8  # samples of a polygon's edge per pixel row
-FULL = 256 * _SUBROWS  # coverage of a pixel that lies wholly inside
-DEEP = 64  # tones are kept in 64ths, so that many thin layers do not add up rounding
+_FULL = 256 * _SUBROWS  # coverage of a pixel that is inside
+_DEEP = 64  # tones are kept in 64ths, so that many thin layers do not add up rounding
 # Catmull-Rom: weights of the four points around a piece at its quarters, in 128ths.
 _SPLINE = np.array([[0, 128, 0, 0], [-9, 111, 29, -3], [-8, 72, 72, -8], [-3, 29, 111, -9]])
 
-OCTAGON = ((128, 0), (90, 90), (0, 128), (-90, 90), (-128, 0), (-90, -90), (0, -128), (90, -90))
+_OCTAGON = ((128, 0), (90, 90), (0, 128), (-90, 90), (-128, 0), (-90, -90), (0, -128), (90, -90))
 
 Number = int | np.ndarray
 Point = tuple[Number, Number]
@@ -34,7 +34,7 @@ Point = tuple[Number, Number]
 
 @dataclass(frozen=True)
 class Mask:
-    """Coverage of the pixels around a shape: int32 (frames, rows, columns), 0..FULL.
+    """Coverage of the pixels around a shape: int32 (frames, rows, columns), 0.._FULL.
 
     Its first pixel is at (`top`, `left`) of the picture.
     """
@@ -62,10 +62,9 @@ class Sketch:
     def __init__(self, person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> None:
         self.person = person
         self.shots = shots
-        self._rest = np.zeros((len(shots.turn), 2), np.int64)
         self._actions = actions
         self._cosine = 1024 - shots.turn**2 // 2048
-        self.pixels = np.zeros((len(shots.turn), SIDE, SIDE), np.int32)
+        self.pixels = np.full((len(shots.turn), SIDE, SIDE), person.backdrop * _DEEP, np.int32)
         grid = 100 * np.arange(SIDE) + 50 - 50 * SIDE
         x = grid[None, None, :] - shots.shift_x[:, None, None]
         y = grid[None, :, None] - shots.shift_y[:, None, None]
@@ -75,17 +74,15 @@ class Sketch:
 
     def act(self, number: int, side: int, reach: int = 100) -> np.ndarray:
         """Intensity of an action unit as (frames,), 0..reach; side 0 is the mean of both."""
-        action = self._actions.get(number, self._rest)
+        action = self._actions[number]
         if side == 0:
             return action.sum(axis=1) * reach // 200
-        return action[:, 0 if side == LEFT else 1] * reach // 100
+        return action[:, SIDES.index(side)] * reach // 100
 
     def _table(self, values: Sequence[Number]) -> np.ndarray:
         """Values, each a scalar or (frames,), as (frames, values)."""
-        table = np.empty((len(self._cosine), len(values)), np.int64)
-        for column, value in enumerate(values):
-            table[:, column] = value
-        return table
+        frames = len(self._cosine)
+        return np.stack([np.broadcast_to(value, frames) for value in values], axis=1)
 
     def place(self, points: Sequence[Point], depth: int) -> np.ndarray:
         """Points of the face as (frames, points, 2), in 256ths of a pixel of the picture.
@@ -94,11 +91,10 @@ class Sketch:
         """
         x, y = self._table([x for x, _ in points]), self._table([y for _, y in points])
         x += (self.shots.yaw * depth // 100)[:, None]
-        cosine, sine, scale = (
-            v[:, None] for v in (self._cosine, self.shots.turn, self.shots.scale)
-        )
-        across = (x * cosine - y * sine) * scale // 2**20 + self.shots.shift_x[:, None]
-        down = (y * cosine + x * sine) * scale // 2**20 + self.shots.shift_y[:, None]
+        shots = self.shots
+        cosine, sine, scale = (v[:, None] for v in (self._cosine, shots.turn, shots.scale))
+        across = (x * cosine - y * sine) * scale // 2**20 + shots.shift_x[:, None]
+        down = (y * cosine + x * sine) * scale // 2**20 + shots.shift_y[:, None]
         return (np.stack([across, down], axis=2) + 50 * SIDE) * 256 // 100
 
     def shape(self, points: Sequence[Point], depth: int = 100) -> Mask:
@@ -109,7 +105,12 @@ class Sketch:
         """Blend a tone into the picture; opacity in percent."""
         under = self.pixels[mask.box]
         strength = mask.cover * _per_pixel(np.clip(opacity, 0, 100)) // 100
-        under += (tone * DEEP - under) * strength // FULL
+        under += (tone * _DEEP - under) * strength // _FULL
+
+    def restore_outside(self, mask: Mask, before: np.ndarray) -> None:
+        """Undo outside the mask what was painted since the pixels were `before`."""
+        before[mask.box] += (self.pixels - before)[mask.box] * mask.cover // _FULL
+        self.pixels = before
 
     def fill(self, points: Sequence[Point], tone: int, depth: int = 100) -> None:
         """Paint the smooth closed curve through the points."""
@@ -152,14 +153,14 @@ class Sketch:
         across = (self._x[here] - x) * 128 // _per_pixel(radii[0])
         down = (self._y[here] - _per_pixel(centre[1])) * 128 // _per_pixel(radii[1])
         near = np.maximum(128 * 128 - across.clip(-128, 128) ** 2 - down.clip(-128, 128) ** 2, 0)
-        self.paint(Mask(top, left, (near >> 7) ** 2 * FULL >> 14), tone, opacity)
+        self.paint(Mask(top, left, (near >> 7) ** 2 * _FULL >> 14), tone, opacity)
 
     def developed(self) -> np.ndarray:
         """The finished frames, with light and contrast applied."""
         shots = self.shots
         slope = self._x * _per_pixel(shots.light_x) + self._y * _per_pixel(shots.light_y)
         lit = self.pixels * (1000 + slope // 240 * _per_pixel(shots.light) // 100) // 1000
-        tone = 128 + (lit // DEEP - 128) * _per_pixel(shots.contrast) // 100
+        tone = 128 + (lit // _DEEP - 128) * _per_pixel(shots.contrast) // 100
         return tone.clip(0, 255).astype(np.uint8)
 
 
@@ -206,7 +207,12 @@ def _coverage(outline: np.ndarray) -> Mask:
     np.add.at(total.reshape(-1), cell, (sign * (256 - part)).astype(np.int32))
     np.add.at(total.reshape(-1), cell + 1, (sign * part).astype(np.int32))
     winding = abs(total.cumsum(axis=2, dtype=np.int32)[:, :, : SIDE - left])
-    return Mask(top, left, np.minimum(winding, FULL))
+    return Mask(top, left, np.minimum(winding, _FULL))
+
+
+def octagon(x: Number, y: Number, across: int, down: int) -> list[Point]:
+    """A closed octagon from its centre and its half axes."""
+    return [(x + right * across // 128, y + below * down // 128) for right, below in _OCTAGON]
 
 
 def mirrored(points: Sequence[Point]) -> list[Point]:
