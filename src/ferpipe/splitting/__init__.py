@@ -1,1 +1,1 @@
-"""Stratified and grouped assignment to splits and folds, and the leak audit."""
+"""Stratified grouped assignment of the images to splits and folds, and the leak audit."""

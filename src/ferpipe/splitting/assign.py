@@ -1,14 +1,15 @@
-"""The assignment of every image to train, val or test."""
+"""Assigning every image to train, val or test."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.core.paths import SPLITS
+from ferpipe.core.paths import SPLIT_COLUMNS, SPLITS
 from ferpipe.params.split import Split
 from ferpipe.splitting import stratify
 
@@ -21,90 +22,88 @@ def assign(
     Args:
         paths: `<label>/<file>` of each image.
         params: the section `split`.
-        repeats: path of each image that repeats an earlier one -> path of that one, as
-            `near_duplicates.repeats` gives them; they stay in one split.
+        repeats: `near_duplicates.repeats`; a repeat gets the split of its first image.
 
     Returns:
-        The table of split.csv, in the order of `paths`.
+        The columns of split.csv, one row per image in the order of `paths`.
 
     Raises:
-        PipelineError: a name does not state its group, or a class has too few images or groups.
+        PipelineError: a file name lacks its group, or a class has too few images or groups.
     """
-    table = pd.DataFrame({"path": paths, "label": [path.partition("/")[0] for path in paths]})
-    names = [subject_and_sequence(path, params.name_pattern) for path in paths]
-    table[["subject", "sequence"]] = pd.DataFrame(names, dtype="str")
+    names = [(path, path.split("/")[0], *_subject_and_sequence(path, params)) for path in paths]
+    table = pd.DataFrame(names, columns=list(SPLIT_COLUMNS)[:-1], dtype="str")
     groups = table["path" if params.group_by == "none" else params.group_by]
-    unknown = table.loc[groups == "", "path"]
-    if len(unknown):
+    unnamed = table["path"][groups == ""]
+    if len(unnamed):
         raise PipelineError(
-            f"split.group_by = {params.group_by!r}, but {len(unknown)} of {len(paths)} names do "
-            f"not state their {params.group_by}, such as {unknown.iloc[0]}; change "
-            "split.name_pattern, or set split.group_by to 'none'"
+            f"split.group_by = {params.group_by!r}, but {len(unnamed)} of {len(paths)} file names "
+            f"have no {params.group_by}, such as {unnamed.iloc[0]}; change split.name_pattern, or "
+            "set split.group_by to 'none'"
         )
-    grouped = pd.DataFrame(
-        {"label": table["label"], "group": stratify.join_repeats(groups, paths, repeats or {})}
-    )
-    _check_enough(grouped, params)
-    table["split"] = _splits(grouped, params)
+    table["group"] = stratify.join_repeats(groups, paths, repeats or {})
+    _check_enough(table, params)
+    if params.folds is None:
+        train = 1 - params.test_size - params.val_size
+        shares = {"train": train, "val": params.val_size, "test": params.test_size}
+        table["split"] = _assign_parts(table, shares, params)
+    else:
+        folds = dict.fromkeys(range(params.folds), 1 / params.folds)
+        rest = table[np.array(_assign_parts(table, folds, params)) != params.fold]
+        val = params.val_size / (1 - 1 / params.folds)
+        table["split"] = "test"
+        table.loc[rest.index, "split"] = _assign_parts(rest, {"train": 1 - val, "val": val}, params)
     _check_every_class(table, params)
-    return table
+    return table.drop(columns="group")
 
 
-def subject_and_sequence(path: str, pattern: str) -> tuple[str, str]:
-    """Read subject and sequence from the file name of `<label>/<file>`; "" if it has none."""
-    match = re.match(pattern, path.partition("/")[2])
+def count_images(table: pd.DataFrame) -> pd.DataFrame:
+    """Count the images of each class and split, as in split_counts.csv."""
+    counts = pd.crosstab(table["label"], table["split"]).reindex(columns=SPLITS, fill_value=0)
+    return counts.stack().rename_axis(["class", "split"]).reset_index(name="images")
+
+
+def _subject_and_sequence(path: str, params: Split) -> tuple[str, str]:
+    """Subject and sequence in a file name, "" where it has none."""
+    match = re.match(params.name_pattern, path.split("/", 1)[1])
     groups = match.groupdict(default="") if match else {}
     return groups.get("subject", ""), groups.get("sequence", "")
 
 
-def _splits(grouped: pd.DataFrame, params: Split) -> pd.Series:
-    """The split of each row of `grouped` (label, group)."""
-    if params.folds is None:
-        fractions = [1 - params.test_size - params.val_size, params.val_size, params.test_size]
-        return _parts(grouped, fractions, params).map(dict(enumerate(SPLITS)))
-    folds = _parts(grouped, [1 / params.folds] * params.folds, params)
-    val = params.val_size / (1 - 1 / params.folds)  # of the images outside the test fold
-    rest = _parts(grouped[folds != params.fold], [1 - val, val], params)
-    return rest.map(dict(enumerate(SPLITS))).reindex(grouped.index, fill_value="test")
-
-
-def _parts(grouped: pd.DataFrame, fractions: Sequence[float], params: Split) -> pd.Series:
-    """Stratified assignment to parts; those with a fraction of 0 stay empty."""
-    used = [part for part, fraction in enumerate(fractions) if fraction > 0]
-    fractions = [fractions[part] for part in used]
+def _assign_parts(
+    table: pd.DataFrame, shares: Mapping[Hashable, float], params: Split
+) -> list[Hashable]:
+    """Stratified assignment of the groups to parts; a part whose share is 0 stays empty."""
+    shares = {part: share for part, share in shares.items() if share > 0}
+    parts, fractions = list(shares), list(shares.values())
     if params.group_by == "none":
-        # A group is a single image, or all images that repeat it.
-        images = grouped.drop_duplicates("group")
-        parts = stratify.assign_images(images["label"].tolist(), fractions, params.seed)
-        assigned = grouped["group"].map(dict(zip(images["group"], parts, strict=True)))
-    else:
-        labels, groups = grouped["label"].tolist(), grouped["group"].tolist()
-        parts = stratify.assign_groups(labels, groups, fractions, params.seed)
-        assigned = pd.Series(parts, index=grouped.index)
-    return assigned.map(dict(enumerate(used)))
+        images = table.drop_duplicates("group")  # repeats follow the first image
+        indices = stratify.assign_images(images["label"], fractions, params.seed)
+        index_of = dict(zip(images["group"], indices, strict=True))
+        return [parts[index_of[group]] for group in table["group"]]
+    indices = stratify.assign_groups(table["label"], table["group"], fractions, params.seed)
+    return [parts[index] for index in indices]
 
 
-def _check_enough(grouped: pd.DataFrame, params: Split) -> None:
-    """Refuse fewer images or groups of a class than there are parts."""
+def _check_enough(table: pd.DataFrame, params: Split) -> None:
+    """Raise if a class has fewer images or groups than there are parts."""
     unit = "images" if params.group_by == "none" else f"{params.group_by}s"
-    parts = (params.folds or 2) + (params.val_size > 0)
+    needed = (params.folds or 2) + (params.val_size > 0)
     purpose = f"{params.folds} folds" if params.folds else "a test share"
     purpose += " and a val share" if params.val_size > 0 else ""
-    for label, count in grouped.groupby("label")["group"].nunique().items():
-        if count < parts:
+    for label, count in table.groupby("label")["group"].nunique().items():
+        if count < needed:
             raise PipelineError(
-                f"class {label} has {count} {unit}, {parts} or more are needed for {purpose}; "
+                f"class {label} has {count} {unit}, {needed} or more are needed for {purpose}; "
                 "add images, or lower split.folds or split.val_size"
             )
 
 
 def _check_every_class(table: pd.DataFrame, params: Split) -> None:
-    """Refuse a split that lacks a class."""
-    counts = pd.crosstab(table["split"], table["label"])
-    for name in SPLITS if params.val_size > 0 else ("train", "test"):
-        for label, total in counts.sum().items():
-            if name not in counts.index or not counts.loc[name, label]:
-                raise PipelineError(
-                    f"{name} got no image of class {label} ({total} images); try another "
-                    "split.seed, or larger split.test_size and split.val_size"
-                )
+    """Raise if a split lacks a class."""
+    for label, split, count in count_images(table).itertuples(index=False):
+        if count == 0 and (split != "val" or params.val_size > 0):
+            total = (table["label"] == label).sum()
+            raise PipelineError(
+                f"{split} has no image of class {label} ({total} images); try another split.seed, "
+                "or larger split.test_size and split.val_size"
+            )

@@ -1,4 +1,8 @@
-"""The leak audit: what training and the held-out images have in common."""
+"""The leak audit: subjects, sequences and near-duplicates that training and held-out images share.
+
+Held out are val and test. Val is compared with train, test with train and val: val selects the
+epoch, and a solved head is refit on train + val.
+"""
 
 from __future__ import annotations
 
@@ -6,104 +10,88 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from ferpipe.core import paths
-from ferpipe.splitting.near_duplicates import TRAINING
+from ferpipe.core.paths import CLOSEST_PAIRS, CLOSEST_PAIRS_COLUMNS, SPLITS
+from ferpipe.splitting.near_duplicates import COMPARED_WITH
 
-# A larger fraction of held-out images with relatives in training is worth a warning.
-DOUBTFUL_LEAK = 0.01
+# Warn if a larger share of the held-out images has something in common with training.
+MAX_SHARED = 0.01
 
 
-def summary(
-    table: pd.DataFrame, pairs: pd.DataFrame, repeats: Mapping[str, str]
-) -> dict[str, object]:
-    """Summarise a split.
+def summary(table: pd.DataFrame, pairs: pd.DataFrame, repeated: int) -> dict[str, object]:
+    """The content of split_audit.json: counts, and shares (0..1) of the held-out images.
 
-    Held out are val and test. For test, val counts as training too: it selects the epoch, and a
-    solved head is refit on it.
-
-    Args:
-        table: as in split.csv.
-        pairs: as `near_duplicates.closest` gives them.
-        repeats: the images that repeat an earlier one.
-
-    Returns:
-        The content of data/split_audit.json: images of each split; fractions (0..1) of held-out
-        images with their subject, their sequence or a near-duplicate in training, None where names
-        do not state it; the number of repeated images; whether test also selects the epoch.
+    `table` has the rows of split.csv, `pairs` those of `near_duplicates.closest`.
     """
-    sizes = table["split"].value_counts()
+    sizes = table["split"].value_counts().reindex(SPLITS, fill_value=0).to_dict()
     return {
-        **{name: int(sizes.get(name, 0)) for name in paths.SPLITS},
+        **sizes,
         "classes": table["label"].nunique(),
-        "repeated_images": len(repeats),
-        "held_out_sharing_subject": shared_fraction(table, "subject"),
-        "held_out_sharing_sequence": shared_fraction(table, "sequence"),
+        "repeated_images": repeated,
+        "held_out_sharing_subject": share(table, "subject"),
+        "held_out_sharing_sequence": share(table, "sequence"),
         "held_out_near_duplicates": float(pairs["near_duplicate"].mean()),
-        "selected_on_test": "val" not in sizes,
+        "selected_on_test": sizes["val"] == 0,
     }
 
 
-def shared_fraction(table: pd.DataFrame, key: str) -> float | None:
-    """The fraction of held-out images whose subject or sequence (`key`) is in training too."""
+def share(table: pd.DataFrame, key: str) -> float | None:
+    """Share (0..1) of held-out images whose subject or sequence training contains too.
+
+    None if a file name lacks the key ("subject" or "sequence").
+    """
     if (table[key] == "").any():
         return None
-    shared = [
-        table.loc[table["split"] == name, key].isin(table.loc[table["split"].isin(earlier), key])
-        for name, earlier in TRAINING.items()
-    ]
-    return float(pd.concat(shared).mean())
+    shared = pd.concat(
+        table[key][table["split"] == split].isin(table[key][table["split"].isin(others)])
+        for split, others in COMPARED_WITH.items()
+    )
+    return float(shared.mean())
 
 
 def lines(facts: Mapping[str, object], group_by: str) -> list[str]:
-    """What the stage prints of a summary; `group_by` is `split.group_by`."""
-    sizes = ", ".join(f"{name} {facts[name]}" for name in paths.SPLITS)
-    text = [f"{sizes} images, grouped by {group_by}"]
+    """The lines that the stage prints, from `summary` and `split.group_by`."""
+    sizes = ", ".join(f"{split} {facts[split]}" for split in SPLITS)
+    result = [f"{sizes} images, grouped by {group_by}"]
     if facts["repeated_images"]:
-        text.append(
+        result.append(
             f"{facts['repeated_images']} images repeat another one exactly; each is in its split"
         )
-    fractions = {
+    shares = {
         "share their subject with training": facts["held_out_sharing_subject"],
         "share their sequence with training": facts["held_out_sharing_sequence"],
         "have a near-duplicate in training": facts["held_out_near_duplicates"],
     }
-    known = {what: fraction for what, fraction in fractions.items() if fraction is not None}
-    text += [f"{fraction:.1%} of the held-out images {what}" for what, fraction in known.items()]
-    text.append(f"the closest pairs are in {paths.CLOSEST_PAIRS}")
-    if max(known.values()) > DOUBTFUL_LEAK:
-        text.append(
-            "WARNING: held-out images have relatives in training, so accuracy on them says little "
-            "about people never seen"
+    known = {what: share for what, share in shares.items() if share is not None}
+    result += [f"{share:.1%} of the held-out images {what}" for what, share in known.items()]
+    result.append(f"the closest pairs are in {CLOSEST_PAIRS}")
+    if max(known.values()) > MAX_SHARED:
+        result.append(
+            "WARNING: training contains people or near-duplicates of the held-out images, so "
+            "accuracy on them overestimates accuracy on new people"
         )
     if facts["selected_on_test"]:
-        text.append(
+        result.append(
             "WARNING: val_size is 0, so test also selects the epoch; its metrics are optimistic"
         )
-    return text
+    return result
 
 
-def pair_table(pairs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """The table of closest_pairs.csv.
+def closest_pairs(pairs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of closest_pairs.csv, from those of `near_duplicates.closest` and of split.csv.
 
-    Args:
-        pairs: as `near_duplicates.closest` gives them.
-        table: as in split.csv.
-
-    Returns:
-        A row a pair; `shared` is what the names state: sequence, subject, neither or unknown.
+    `shared` is what the file names have in common: sequence, subject or neither; unknown if one of
+    them names no subject.
     """
-    held_out = table.iloc[pairs["image"]].reset_index(drop=True)
-    closest = table.iloc[pairs["closest"]].reset_index(drop=True)
-    known = (held_out["subject"] != "") & (closest["subject"] != "")
-    shared = known.map({True: "neither", False: "unknown"})
+    image = table.iloc[pairs["image"]].reset_index(drop=True)
+    other = table.iloc[pairs["closest"]].reset_index(drop=True)
+    both_named = (image["subject"] != "") & (other["subject"] != "")
+    shared = both_named.map({True: "neither", False: "unknown"})
     for key in ("subject", "sequence"):
-        same = (held_out[key] != "") & (held_out[key] == closest[key])
-        shared = shared.mask(same, key)
-    columns = ["path", "label", "split"]
-    return held_out[columns].assign(
-        **{f"closest_{name}": closest[name] for name in columns},
-        similarity=[f"{similarity:.4f}" for similarity in pairs["similarity"]],
-        mirrored=pairs["mirrored"].reset_index(drop=True),
-        near_duplicate=pairs["near_duplicate"].reset_index(drop=True),
+        shared = shared.mask((image[key] != "") & (image[key] == other[key]), key)
+    result = image.join(other.add_prefix("closest_")).assign(
+        similarity=[f"{value:.4f}" for value in pairs["similarity"]],
+        mirrored=pairs["mirrored"].array,
+        near_duplicate=pairs["near_duplicate"].array,
         shared=shared,
     )
+    return result[list(CLOSEST_PAIRS_COLUMNS)]

@@ -17,11 +17,11 @@ from ferpipe.splitting.assign_folds import assign_folds
 
 @exits_cleanly("cv_folds")
 def main() -> None:
-    """Read index, images and params, write `data/cv/folds/seed-<seed>.csv`."""
+    """Read index, images and params; write `data/cv/folds/seed-<seed>.csv`."""
     seeds = read_section(paths.PARAMS, "cv", CrossValidation).seeds
     params = read_section(paths.PARAMS, "split", Split)
     images = read_index(paths.INDEX)["path"].tolist()
-    digests = near_duplicates.fingerprints(paths.IMAGES, images).digests
+    digests, _ = near_duplicates.fingerprints(paths.IMAGES, images)
     repeats = near_duplicates.repeats(images, digests)
     with files.scratch(paths.CV_FOLDS) as temporary:
         folder = temporary / paths.CV_FOLDS.name

@@ -1,8 +1,6 @@
-"""Stage `split`: assign the images to train, val and test, and audit the assignment for leaks."""
+"""Stage `split`: assign the images to train, val (selects the epoch) and test."""
 
 from __future__ import annotations
-
-import pandas as pd
 
 from ferpipe.core import files, paths
 from ferpipe.core.errors import exits_cleanly
@@ -11,28 +9,25 @@ from ferpipe.data.index import read_index
 from ferpipe.params.reader import read_section
 from ferpipe.params.split import Split
 from ferpipe.splitting import audit, near_duplicates
-from ferpipe.splitting.assign import assign
+from ferpipe.splitting.assign import assign, count_images
 
-LISTED = 100  # pairs in closest_pairs.csv
+LISTED = 100  # rows of closest_pairs.csv
 
 
 @exits_cleanly("split")
 def main() -> None:
-    """Read index, images and params; write split.csv, counts, audit and closest pairs."""
+    """Read index, images and params; write split.csv, image counts and the leak audit."""
     params = read_section(paths.PARAMS, "split", Split)
     images = read_index(paths.INDEX)["path"].tolist()
-    fingerprints = near_duplicates.fingerprints(paths.IMAGES, images)
-    repeats = near_duplicates.repeats(images, fingerprints.digests)
+    digests, thumbnails = near_duplicates.fingerprints(paths.IMAGES, images)
+    repeats = near_duplicates.repeats(images, digests)
     table = assign(images, params, repeats)
-    pairs = near_duplicates.closest(fingerprints.thumbnails, table["split"])
-    facts = audit.summary(table, pairs, repeats)
-
-    counts = pd.crosstab(table["label"], table["split"]).reindex(columns=paths.SPLITS, fill_value=0)
-    counts = counts.stack().rename("images").rename_axis(["class", "split"]).reset_index()
+    pairs = near_duplicates.closest(thumbnails, table["split"])
+    facts = audit.summary(table, pairs, len(repeats))
     write_table(paths.SPLIT, table)
+    write_table(paths.REPORTS / "split_counts.csv", count_images(table))
+    write_table(paths.CLOSEST_PAIRS, audit.closest_pairs(pairs[:LISTED], table))
     files.write_json(paths.SPLIT_AUDIT, facts)
     files.write_json(paths.SPLIT_METRICS, {"near_duplicates": facts["held_out_near_duplicates"]})
-    write_table(paths.REPORTS / "split_counts.csv", counts)
-    write_table(paths.CLOSEST_PAIRS, audit.pair_table(pairs.head(LISTED), table))
     for line in audit.lines(facts, params.group_by):
         print(f"split: {line}")

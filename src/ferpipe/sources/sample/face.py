@@ -8,21 +8,7 @@ import numpy as np
 
 from ferpipe.sources.sample.face_parts import brow, cheek, eye, forehead, mouth, nose
 from ferpipe.sources.sample.person import Person, Shots
-from ferpipe.sources.sample.raster import (
-    DEEP,
-    FULL,
-    LEFT,
-    OCTAGON,
-    RIGHT,
-    Sketch,
-    darker,
-    lighter,
-    mirrored,
-    on_side,
-)
-
-# The action units (FACS numbers) that change the picture.
-ACTION_UNITS = (1, 2, 4, 5, 6, 7, 9, 10, 12, 14, 15, 16, 17, 20, 23, 24, 25, 26)
+from ferpipe.sources.sample.raster import SIDES, Sketch, darker, lighter, mirrored, octagon, on_side
 
 
 def draw(person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> np.ndarray:
@@ -31,8 +17,7 @@ def draw(person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> np.
     Args:
         person: the face at rest.
         shots: pose and light of each frame.
-        actions: FACS number -> int (frames, 2), intensity on the viewer's left and right, 0..100;
-            units that are not listed are at rest.
+        actions: FACS number -> int (frames, 2), intensity on the viewer's left and right, 0..100.
 
     Returns:
         uint8 (frames, 48, 48).
@@ -41,7 +26,7 @@ def draw(person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> np.
     _background(face)
     _head(face)
     nose(face)
-    for side in (LEFT, RIGHT):
+    for side in SIDES:
         cheek(face, side)
         eye(face, side)
         brow(face, side)
@@ -54,9 +39,8 @@ def draw(person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> np.
 
 
 def _background(face: Sketch) -> None:
-    """Backdrop, clothes, neck and the hair behind the head."""
+    """Clothes, neck and the hair behind the head."""
     person = face.person
-    face.pixels += person.backdrop * DEEP
     wide = person.head_width
     if person.hair_style in ("long", "bob"):
         end = 2700 if person.hair_style == "long" else 1300
@@ -74,7 +58,7 @@ def _head(face: Sketch) -> None:
     """The head, its ears and its volume."""
     person, shots = face.person, face.shots
     skin, wide = person.skin, person.head_width
-    for side in (LEFT, RIGHT):
+    for side in SIDES:
         ear = [(-60, -650), (170, -700), (230, -350), (120, 100), (-60, 250)]
         face.fill(on_side(side, [(wide + x, y) for x, y in ear]), darker(skin, 16), depth=-60)
     drop = face.act(26, 0, 260)
@@ -85,23 +69,22 @@ def _head(face: Sketch) -> None:
     outline = face.shape(mirrored([*half, (0, chin)]), depth=0)
     face.paint(outline, skin)
     # Darker to the rim and lighter towards the lamp, so that the disc looks like a ball.
-    around = face.pixels.copy()
+    before = face.pixels.copy()
     face.blob((0, -100), (wide * 5 // 4, 3000), lighter(skin, 20), 60, depth=0)
     lamp = (shots.light_x * 9, shots.light_y * 9 - 300)
     face.blob(lamp, (1500, 1900), lighter(skin, 45), shots.light // 2, depth=60)
     dark = darker(skin, 45)
-    for side in (LEFT, RIGHT):
+    for side in SIDES:
         face.blob((side * wide, 700), (900, 2600), dark, 35, depth=0)
         face.blob((side * person.eye_distance, person.eye_height - 130), (720, 560), dark, 38)
     face.blob((0, person.mouth_height + 560 + drop), (600, 230), dark, 35)
-    around[outline.box] += (face.pixels - around)[outline.box] * outline.cover // FULL
-    face.pixels = around
+    face.restore_outside(outline, before)
     if person.beard:
         top = person.mouth_height + 330 + drop
         beard = [(0, top), (480, top - 80), (wide * 70 // 100, 950), (wide * 90 // 100, 100)]
         beard += [(wide * 11 // 10, 500), (wide * 11 // 10, chin), (0, chin + 300)]
-        covered = face.shape(mirrored(beard), depth=30).within(outline)
-        face.paint(covered, person.hair, person.beard)
+        covered = face.shape(mirrored(beard), depth=30)
+        face.paint(np.minimum(covered, outline), person.hair, person.beard)
 
 
 def _hair(face: Sketch) -> None:
@@ -133,10 +116,9 @@ def _glasses(face: Sketch) -> None:
     """Two round rims with arms and a bridge."""
     person = face.person
     y = person.eye_height + 30
-    for side in (LEFT, RIGHT):
-        ring = [(a * 640 // 128, b * 560 // 128) for a, b in (*OCTAGON, OCTAGON[0])]
-        ring = [(person.eye_distance + 30 + a, y + b) for a, b in ring]
-        face.stroke(on_side(side, ring), [35] * len(ring), person.glasses, 75, depth=115)
+    for side in SIDES:
+        ring = octagon(person.eye_distance + 30, y, 640, 560)
+        face.stroke(on_side(side, [*ring, ring[0]]), [35] * 9, person.glasses, 75, depth=115)
         arm = [(person.eye_distance + 660, y - 60), (person.head_width, y - 100)]
         face.stroke(on_side(side, arm), (35, 35), person.glasses, 70, depth=50)
     gap = person.eye_distance - 620

@@ -4,17 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ferpipe.sources.sample.raster import (
-    LEFT,
-    OCTAGON,
-    RIGHT,
-    Number,
-    Point,
-    Sketch,
-    darker,
-    lighter,
-    on_side,
-)
+from ferpipe.sources.sample.raster import SIDES, Point, Sketch, darker, lighter, octagon, on_side
 
 
 def nose(face: Sketch) -> None:
@@ -28,7 +18,7 @@ def nose(face: Sketch) -> None:
     face.blob((0, tip - 60), (260, 240), lighter(skin, 45), 60, depth=190)
     dark = darker(skin, 55)
     face.blob((0, tip + 200), (wide + 200, 170), dark, 55, depth=150)
-    for side in (LEFT, RIGHT):
+    for side in SIDES:
         wing = [(wide - 40, tip - 200), (wide, tip), (wide - 130, tip + 110)]
         face.stroke(on_side(side, wing), (25, 45, 30), dark, 75, depth=150)
         nostril = [(70, tip + 110), (150, tip + 60), (230, tip + 120)]
@@ -85,9 +75,8 @@ def eye(face: Sketch, side: int) -> None:
     ball_x, ball_y = side * (x - 20), y - 40
     rounds = ((0, 0, 215, person.iris), (0, 0, 107, 10), (-70, -80, 54, 255))
     for right, down, radius, tone in rounds:
-        disc = [(a * radius // 128, b * radius // 128) for a, b in OCTAGON]
-        disc = face.shape([(ball_x + right + a, ball_y + down + b) for a, b in disc])
-        face.paint(disc.within(opening), tone)
+        disc = face.shape(octagon(ball_x + right, ball_y + down, radius, radius))
+        face.paint(np.minimum(disc, opening), tone)
     _lids(face, side, above, below)
 
 
@@ -137,7 +126,7 @@ def forehead(face: Sketch) -> None:
         y = top - 470 - row * 260
         line = [(-650, y + 60), (-300, y), (0, y + 40), (300, y), (650, y + 60)]
         face.stroke(line, (10, 30, 35, 30, 10), dark, raised * 6 // 10)
-    for side in (LEFT, RIGHT):
+    for side in SIDES:
         furrow = [(120, top - 120), (90, top + 110), (130, top + 330)]
         face.stroke(on_side(side, furrow), (25, 60, 25), dark, face.act(4, side, 95))
 
@@ -157,7 +146,7 @@ def mouth(face: Sketch) -> None:
     person = face.person
     skin = person.skin
     act = face.act
-    (left_x, left_y), (right_x, right_y) = _corner(face, LEFT), _corner(face, RIGHT)
+    (left_x, left_y), (right_x, right_y) = (_corner(face, side) for side in SIDES)
     middle = (right_x - left_x) // 2
     raised = act(10, 0, 230) + act(9, 0, 110)
     shut = person.mouth_height + act(12, 0, 90) - act(17, 0, 100) - act(15, 0, 40)
@@ -168,7 +157,7 @@ def mouth(face: Sketch) -> None:
     above = person.lip_thickness * np.maximum(thin, 12) // 100
     under = above * 13 // 10 + act(17, 0, 50)
 
-    def line(height: Number, bow: int) -> list[Point]:
+    def line(height: np.ndarray, bow: int) -> list[Point]:
         """From corner to corner through the height of the middle; `bow` is how square it is."""
         points = [(-left_x, left_y)]
         points += [((middle - left_x) // 2, (left_y * (100 - bow) + height * bow) // 100)]
@@ -186,7 +175,7 @@ def mouth(face: Sketch) -> None:
     face.paint(opening, 28)
     show = act(12, 0, 260) + act(20, 0, 240) + act(10, 0, 220) + act(9, 0, 120) + act(16, 0, 60)
     teeth = face.shape([*line(upper, 75), *reversed(line(upper + show, 75)[1:-1])])
-    face.paint(teeth.within(opening), 235, 90)
+    face.paint(np.minimum(teeth, opening), 235, 90)
     shadow = darker(skin, 75)
     face.stroke(line(upper, 75), (50, 55, 45, 55, 50), shadow, 90)
     face.stroke(low, (50, 30, 30, 30, 50), shadow, 70)

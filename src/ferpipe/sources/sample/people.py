@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ferpipe.sources.sample.face import ACTION_UNITS, draw
+from ferpipe.sources.sample.face import draw
 from ferpipe.sources.sample.person import SHOTS, Shots, draw_person
 from ferpipe.sources.sample.raster import SIDE
 
@@ -28,8 +28,8 @@ PROTOTYPES: dict[str, dict[int, int]] = {
     "sadness": {1: 100, 4: 60, 15: 85, 17: 60},
     "surprise": {1: 90, 2: 100, 5: 70, 25: 50, 26: 100},
 }
+ACTION_UNITS = sorted(set().union(*PROTOTYPES.values()))
 ONE_SIDED = ("contempt",)
-
 GRAIN = 5  # amplitude of the film grain, in tones
 
 
@@ -39,44 +39,38 @@ def draw_subject(seed: int, subject: int) -> np.ndarray:
     Returns:
         uint8 (7, 3, 48, 48): classes in the order of `PROTOTYPES`, frames by growing intensity.
     """
-    whole = _draws(seed, subject)
     shots: dict[str, list[int]] = {name: [] for name in SHOTS}
-    actions = np.zeros((len(PROTOTYPES), FRAMES, len(ACTION_UNITS), 2), np.int64)
-    grain = np.zeros((len(PROTOTYPES), FRAMES, SIDE, SIDE), np.int64)
-    for row, label in enumerate(PROTOTYPES):
+    actions, grain = [], []
+    whole = _draws(seed, subject)
+    for label in PROTOTYPES:
         sequence = _draws(seed, subject, label)
-        actions[row] = _intensities(label, sequence)
+        actions.append(_intensities(label, sequence))
         for frame in range(FRAMES):
             moment = _draws(seed, subject, label, frame)
             for name, (span, reach, jitter) in SHOTS.items():
                 value = whole(name, *span) + sequence(name, -reach, reach)
                 shots[name].append(value + moment(name, -jitter, jitter))
-            grain[row, frame] = _noise(seed, subject, label, frame)
-    by_unit = np.moveaxis(actions, 2, 0).reshape(len(ACTION_UNITS), -1, 2)
-    faces = draw(
-        draw_person(whole),
-        Shots(**{name: np.array(values) for name, values in shots.items()}),
-        dict(zip(ACTION_UNITS, by_unit, strict=True)),
-    )
-    return (faces.reshape(grain.shape) + grain).clip(0, 255).astype(np.uint8)
+            grain.append(_noise(seed, subject, label, frame))
+    by_unit = dict(zip(ACTION_UNITS, np.concatenate(actions, axis=1), strict=True))
+    faces = draw(draw_person(whole), Shots(*map(np.array, shots.values())), by_unit)
+    faces = (faces + np.stack(grain)).clip(0, 255).astype(np.uint8)
+    return faces.reshape(len(PROTOTYPES), FRAMES, SIDE, SIDE)
 
 
 def file_names(seed: int, subject: int) -> list[list[str]]:
     """File names as in CK+, `S001_003_00000012.png`: subject, sequence, frame.
 
     Returns:
-        For each class in the order of `PROTOTYPES`, the names of its frames. The order of the
-        sequences differs between subjects, so that it does not give away the class.
+        The names of the frames of each class. Sequences are numbered in an order that differs
+        between subjects, so that the number does not give away the class.
     """
-    ranks = {label: _draws(seed, subject, label)("rank", 0, 2**32) for label in PROTOTYPES}
-    order = sorted(ranks, key=lambda label: (ranks[label], label))
+    draws = {label: _draws(seed, subject, label) for label in PROTOTYPES}
+    order = sorted(PROTOTYPES, key=lambda label: (draws[label]("rank", 0, 2**32), label))
     names = []
     for label in PROTOTYPES:
-        number = order.index(label) + 1
-        first = _draws(seed, subject, label)("first_frame", 8, 40)
-        names.append(
-            [f"S{subject:03}_{number:03}_{first + frame:08}.png" for frame in range(FRAMES)]
-        )
+        sequence = f"S{subject:03}_{order.index(label) + 1:03}"
+        first = draws[label]("first_frame", 8, 40)
+        names.append([f"{sequence}_{first + frame:08}.png" for frame in range(FRAMES)])
     return names
 
 
@@ -102,16 +96,15 @@ def _noise(*key: object) -> np.ndarray:
 
 
 def _intensities(label: str, sequence: Callable[[str, int, int], int]) -> np.ndarray:
-    """Intensities of a sequence: int64 (frames, len(ACTION_UNITS), 2 sides), 0..100."""
+    """Intensities of a sequence: int64 (len(ACTION_UNITS), frames, 2 sides), 0..100."""
     strength = sequence("strength", 85, 100)
-    growth = sequence("growth", 6, 12)
+    percent = 100 - sequence("growth", 6, 12) * np.arange(FRAMES)[::-1]
     weak_side = sequence("weak_side", 0, 1)
     weak_percent = 0 if label in ONE_SIDED else sequence("weak_percent", 80, 100)
-    result = np.zeros((FRAMES, len(ACTION_UNITS), 2), np.int64)
+    result = np.zeros((len(ACTION_UNITS), FRAMES, 2), np.int64)
     for unit, peak in PROTOTYPES[label].items():
+        action = result[ACTION_UNITS.index(unit)]
         top = peak * strength * sequence(f"unit {unit}", 80, 100) // 10_000
-        for frame in range(FRAMES):
-            now = top * (100 - growth * (FRAMES - 1 - frame)) // 100
-            result[frame, ACTION_UNITS.index(unit)] = now
-            result[frame, ACTION_UNITS.index(unit), weak_side] = now * weak_percent // 100
+        action[:] = (top * percent // 100)[:, None]
+        action[:, weak_side] = action[:, weak_side] * weak_percent // 100
     return result

@@ -7,37 +7,19 @@ from collections.abc import Callable
 
 SHORT_HAIR = ("short", "crew", "fringe", "parted", "curly", "receding", "bald")
 LONG_HAIR = ("long", "long", "bob", "bob", "curly")
-# Trait -> lowest and highest value. Lengths are hundredths of a pixel, tones 0..255; `jaw_percent`
+# Trait -> lowest and highest value. Tones are 0..255, lengths hundredths of a pixel; `jaw_percent`
 # is of the head, `*_darkness` and `age` are percent.
-TRAITS = {
-    "skin": (125, 200),
-    "hair": (12, 70),
-    "backdrop": (30, 215),
-    "clothes": (20, 220),
-    "head_width": (1480, 1820),
-    "jaw_percent": (62, 88),
-    "chin": (1980, 2280),
-    "hair_volume": (60, 420),
-    "hairline": (-1800, -1520),
-    "parting": (-200, 200),
-    "eye_distance": (770, 940),
-    "eye_height": (-400, -240),
-    "eye_width": (390, 470),
-    "eye_open": (220, 290),
-    "eye_slant": (-60, 110),
-    "iris": (20, 110),
-    "brow_height": (520, 650),
-    "brow_thickness": (80, 145),
-    "brow_arch": (60, 200),
-    "brow_darkness": (20, 60),
-    "nose_length": (430, 640),
-    "nose_width": (300, 420),
-    "mouth_height": (1150, 1290),
-    "mouth_width": (620, 740),
-    "lip_thickness": (110, 230),
-    "lip_darkness": (22, 48),
-    "age": (0, 100),
-}
+TONES = {"skin": (125, 200), "hair": (12, 70), "backdrop": (30, 215), "clothes": (20, 220)}
+HEAD = {"head_width": (1480, 1820), "jaw_percent": (62, 88), "chin": (1980, 2280), "age": (0, 100)}
+HAIR = {"hair_volume": (60, 420), "hairline": (-1800, -1520), "parting": (-200, 200)}
+EYES = {"eye_distance": (770, 940), "eye_height": (-400, -240), "eye_width": (390, 470)}
+EYES |= {"eye_open": (220, 290), "eye_slant": (-60, 110), "iris": (20, 110)}
+BROWS = {"brow_height": (520, 650), "brow_arch": (60, 200)}
+BROWS |= {"brow_thickness": (80, 145), "brow_darkness": (20, 60)}
+NOSE = {"nose_length": (430, 640), "nose_width": (300, 420)}
+MOUTH = {"mouth_height": (1150, 1290), "mouth_width": (620, 740)}
+MOUTH |= {"lip_thickness": (110, 230), "lip_darkness": (22, 48)}
+TRAITS = TONES | HEAD | HAIR | EYES | BROWS | NOSE | MOUTH
 # Of `beard` (its opacity in percent) and `glasses` (their tone) 0 is none.
 Person = namedtuple("Person", [*TRAITS, "hair_style", "beard", "glasses"])
 
@@ -66,7 +48,7 @@ def draw_person(between: Callable[[str, int, int], int]) -> Person:
     def sometimes(name: str, one_in: int, low: int, high: int) -> int:
         return 0 if between(f"has {name}", 1, one_in) > 1 else between(name, low, high)
 
-    traits = {name: between(name, low, high) for name, (low, high) in TRAITS.items()}
+    traits = {name: between(name, *span) for name, span in TRAITS.items()}
     traits["hair"] = sometimes("fair hair", 4, 90, 165) or traits["hair"]
     short = between("short hair", 0, 1) == 1
     styles = SHORT_HAIR if short else LONG_HAIR
