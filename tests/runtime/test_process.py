@@ -1,4 +1,4 @@
-"""How a stage lives and ends: `src/stage.py` as DVC runs it, in a folder of its own."""
+"""The process of a stage: `src/stage.py` as DVC runs it, in a folder of its own."""
 
 import json
 import os
@@ -14,26 +14,22 @@ import pytest
 from ferpipe.runtime import run_log
 
 if sys.platform != "linux":
-    pytest.skip("what ends with its parent is Linux' own", allow_module_level=True)
+    pytest.skip("only Linux ends a process with its parent", allow_module_level=True)
 
-# A stage that says that it has begun, and then works until it is told to stop.
+# A stage that runs until it is stopped.
 SLOW = """
 import time
 from pathlib import Path
 from ferpipe.core import files
-from ferpipe.core.errors import exits_cleanly
 
-@exits_cleanly("split")
 def main():
     with files.replacing(Path("half.txt")) as file, files.scratch(Path("folder")):
         file.write(b"half")
         file.flush()
         Path("begun").touch()
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            time.sleep(0.01)
+        time.sleep(60)
 """
-# Moments at which a stage may be told to stop, and an exception would be lost or do harm.
+# Moments at which an exception would be lost or do harm.
 BEGUN = """
 import time
 from pathlib import Path
@@ -89,15 +85,19 @@ class Stage:
         )
 
     def end(self):
-        """Wait for its end; its exit code, and what it said on stdout and stderr."""
-        said = self.process.communicate(timeout=30)
-        return self.process.returncode, *said
+        """Wait; return exit code, stdout and stderr."""
+        output = self.process.communicate(timeout=30)
+        return self.process.returncode, *output
+
+    def stop(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+        return self.end()
 
 
 def until(happens, seconds=20):
     end = time.monotonic() + seconds
     while not happens():
-        assert time.monotonic() < end, "it did not come about"
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.01)
 
 
@@ -119,8 +119,7 @@ def started(folder, *prefix, **environment):
 def test_a_signalled_stage_ends_in_one_line_and_leaves_nothing(checkout, files_under, number, line):
     folder = checkout(SLOW)
     stage = started(folder)
-    stage.process.send_signal(number)
-    assert stage.end() == (128 + number, "", line)
+    assert stage.stop(number) == (128 + number, "", line)
     assert [name for name in files_under(folder) if "half" in name or ".partial" in name] == []
 
 
@@ -128,25 +127,22 @@ def test_two_signals_at_once_are_one(checkout, files_under):
     folder = checkout(SLOW)
     stage = started(folder)
     for _ in range(3):
-        stage.process.send_signal(signal.SIGTERM)
-    assert stage.end() == (143, "", "split: stopped by SIGTERM\n")
+        assert stage.stop() == (143, "", "split: stopped by SIGTERM\n")
     assert not [name for name in files_under(folder) if ".partial" in name]
 
 
-def test_a_stage_can_be_stopped_before_it_listens(checkout):
+def test_a_stage_can_be_stopped_before_it_handles_signals(checkout):
     folder = checkout("def main():\n    pass")
     # In the place of the library's, whose import takes a few milliseconds.
     (folder / "src" / "signal.py").write_text(BEGUN + "begin()")
     stage = started(folder)
-    stage.process.send_signal(signal.SIGINT)
-    assert stage.end() == (130, "", "split: interrupted\n")
+    assert stage.stop(signal.SIGINT) == (130, "", "split: interrupted\n")
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_a_stage_can_be_stopped(checkout, moment):
     stage = started(checkout(BEGUN + MOMENTS[moment]))
-    stage.process.send_signal(signal.SIGTERM)
-    assert stage.end() == (143, "", "split: stopped by SIGTERM\n")
+    assert stage.stop() == (143, "", "split: stopped by SIGTERM\n")
 
 
 AT_EXIT = """
@@ -170,8 +166,7 @@ def test_exit_functions_run_and_nothing_else_delays_the_end(checkout):
 
 def test_what_a_stopped_stage_has_said_is_not_lost(checkout):
     stage = started(checkout(BEGUN + "def main():\n    print('said')\n    begin()"))
-    stage.process.send_signal(signal.SIGTERM)
-    assert stage.end() == (143, "said\n", "split: stopped by SIGTERM\n")
+    assert stage.stop() == (143, "said\n", "split: stopped by SIGTERM\n")
 
 
 def test_a_signal_that_is_ignored_from_outside_stays_ignored(checkout):
@@ -180,11 +175,10 @@ def test_a_signal_that_is_ignored_from_outside_stays_ignored(checkout):
     stage.process.send_signal(signal.SIGHUP)
     time.sleep(0.3)
     assert stage.process.poll() is None
-    stage.process.terminate()
-    assert stage.end()[0] == 143
+    assert stage.stop()[0] == 143
 
 
-def test_a_stage_ends_when_what_started_it_is_killed(checkout):
+def test_a_stage_ends_when_its_parent_is_killed(checkout):
     folder = checkout(SLOW)
     parent = subprocess.Popen(["sh", "-c", f"{sys.executable} src/stage.py split & wait"])
     until((folder / "begun").exists)
@@ -195,7 +189,7 @@ def test_a_stage_ends_when_what_started_it_is_killed(checkout):
     assert not (folder / "half.txt").exists()
 
 
-def test_a_stage_whose_dvc_is_gone_before_it_listens_does_not_begin(checkout):
+def test_a_stage_whose_dvc_has_ended_does_not_run(checkout):
     folder = checkout(SLOW)
     # A session of its own has no DVC in it.
     stage = Stage("setsid", DVC_STAGE="split")
@@ -209,13 +203,11 @@ def test_a_stage_waits_for_another_one_of_its_name(checkout):
     second = Stage()
     time.sleep(1.5)
     (folder / "begun").unlink()
-    first.process.terminate()
-    first.end()
+    first.stop()
     until((folder / "begun").exists)
-    second.process.terminate()
-    code, said, _ = second.end()
+    code, output, _ = second.stop()
     assert code == 143
-    assert f"waiting for process {first.process.pid}, which runs this stage" in said
+    assert f"waiting for process {first.process.pid}, which runs this stage" in output
 
 
 def test_a_stage_does_not_wait_for_ever(checkout):
@@ -231,23 +223,21 @@ def test_a_stage_does_not_wait_for_ever(checkout):
         f"split: error: process {pid} still runs this stage in this checkout; wait until it has "
         f"ended, or end it with `kill {pid}`\n",
     )
-    first.process.terminate()
-    first.end()
+    first.stop()
 
 
-def test_what_a_killed_stage_left_is_gone_after_the_next_run(checkout, files_under):
+def test_the_next_run_removes_temporary_files_of_a_killed_stage(checkout, files_under):
     folder = checkout(SLOW)
     stage = started(folder)
     stage.process.kill()
     stage.end()
     assert [name for name in files_under(folder) if ".partial" in name]
     stage = started(folder)
-    stage.process.terminate()
-    stage.end()
+    stage.stop()
     assert not list(folder.rglob("*.partial"))
 
 
-def test_every_run_is_noted_with_its_time_and_end(checkout):
+def test_every_run_is_logged_with_its_duration_and_outcome(checkout):
     folder = checkout("def main():\n    pass\n")
     assert Stage().end()[0] == 0
     checkout(
@@ -258,8 +248,7 @@ def test_every_run_is_noted_with_its_time_and_end(checkout):
     checkout("def main():\n    1 / 0\n")
     assert Stage().end()[0] == 1
     stage = started(checkout(SLOW))
-    stage.process.terminate()
-    stage.end()
+    stage.stop()
     noted = [json.loads(line) for line in (folder / run_log.RUNS).read_text().splitlines()]
     assert [run["outcome"] for run in noted] == ["done", "failed", "failed", "stopped"]
     assert {run["stage"] for run in noted} == {"split"}
@@ -267,7 +256,7 @@ def test_every_run_is_noted_with_its_time_and_end(checkout):
     assert noted[0]["machine"]["cores"] == len(os.sched_getaffinity(0))
 
 
-def test_a_list_that_cannot_be_written_fails_no_stage(checkout):
+def test_a_log_that_cannot_be_written_fails_no_stage(checkout):
     folder = checkout("def main():\n    pass\n")
     (folder / run_log.RUNS).mkdir(parents=True)
     assert Stage().end() == (0, "", "")

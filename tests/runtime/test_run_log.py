@@ -7,8 +7,8 @@ from ferpipe.runtime import run_log
 
 
 @pytest.fixture
-def noted(tmp_path, monkeypatch):
-    """Three runs in a folder of their own, a torn line between them."""
+def runs(tmp_path, monkeypatch):
+    """Three runs, and an incomplete line between them."""
     monkeypatch.chdir(tmp_path)
     now = time.time()
     run_log.note("split", now - 2, 0)
@@ -19,17 +19,17 @@ def noted(tmp_path, monkeypatch):
     return run_log.read()
 
 
-def test_runs_are_read_in_their_order_and_a_torn_line_is_left_out(noted):
-    assert [(run.stage, run.outcome) for run in noted] == [
+def test_runs_are_read_in_order_without_incomplete_lines(runs):
+    assert [(run.stage, run.outcome) for run in runs] == [
         ("split", "done"),
         ("train", "failed"),
         ("fold-1-3", "stopped"),
     ]
-    assert noted[1].seconds == pytest.approx(75, abs=5)
+    assert runs[1].seconds == pytest.approx(75, abs=5)
 
 
-def test_the_table_has_a_line_a_run_in_straight_columns(noted):
-    head, *lines = run_log.table(noted).splitlines()
+def test_the_table_has_a_line_per_run_in_columns(runs):
+    head, *lines = run_log.table(runs).splitlines()
     assert head.split() == ["started", "(UTC)", "stage", "seconds", "outcome", "machine"]
     assert [line.split()[2:5:2] for line in lines] == [
         ["split", "done"],
@@ -41,5 +41,5 @@ def test_the_table_has_a_line_a_run_in_straight_columns(noted):
     assert all(f"{machine.cores()} x " in line for line in lines)
 
 
-def test_where_nothing_ran_there_is_nothing_to_read(tmp_path):
+def test_without_a_log_there_are_no_runs(tmp_path):
     assert run_log.read(tmp_path / "runs.jsonl") == []
