@@ -28,7 +28,7 @@ def test_a_block_that_raises_leaves_the_old_target_and_nothing_else(tmp_path, er
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_what_a_killed_process_left_beside_a_target_goes_with_the_next_writing(tmp_path):
+def test_writing_removes_temporary_files_of_killed_processes(tmp_path):
     target = tmp_path / "it[1].txt"
     (tmp_path / ".it[1].txt.abc.partial").write_bytes(b"half")
     (tmp_path / ".it[1].txt.def.partial").mkdir()
@@ -41,7 +41,7 @@ def test_what_a_killed_process_left_beside_a_target_goes_with_the_next_writing(t
 
 
 @pytest.mark.parametrize("error", [None, ValueError, KeyboardInterrupt])
-def test_a_scratch_folder_lies_beside_its_target_and_goes(tmp_path, error):
+def test_a_scratch_folder_is_beside_its_target_and_removed(tmp_path, error):
     target = tmp_path / "made" / "records"
     with pytest.raises(error) if error else nullcontext(), files.scratch(target) as folder:
         assert folder.parent == target.parent
@@ -52,11 +52,11 @@ def test_a_scratch_folder_lies_beside_its_target_and_goes(tmp_path, error):
     assert list(target.parent.iterdir()) == []
 
 
-def test_a_process_that_ends_at_once_removes_what_is_half_written(tmp_path):
+def test_tidy_removes_open_temporary_files(tmp_path):
     with files.replacing(tmp_path / "whole.txt") as file:
         file.write(b"whole")
     with (
-        pytest.raises(FileNotFoundError),  # in a process that goes on, and should not
+        pytest.raises(FileNotFoundError),  # from the move over the target
         files.replacing(tmp_path / "it.txt"),
         files.scratch(tmp_path / "records") as folder,
     ):
@@ -67,11 +67,14 @@ def test_a_process_that_ends_at_once_removes_what_is_half_written(tmp_path):
     assert list(tmp_path.iterdir()) == [tmp_path / "whole.txt"]
 
 
-def limited(code, tmp_path, run_python):
-    """Run code under a limit of 1000 bytes a file."""
-    begin = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))"
-    imports = "from pathlib import Path; from ferpipe.core import files"
-    return run_python("-c", f"{begin}; {imports}\nwhere = Path({str(tmp_path)!r})\n{code}")
+# Files of at most 1000 bytes.
+LIMITED = """
+import resource
+from pathlib import Path
+from ferpipe.core import files
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+where = Path({!r})
+"""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has no such limit")
@@ -82,8 +85,8 @@ def limited(code, tmp_path, run_python):
         "with files.scratch(where / 'it.bin') as folder: (folder / 'a').write_bytes(bytes(2000))",
     ],
 )
-def test_what_does_not_fit_is_named_and_nothing_of_it_stays(tmp_path, run_python, code):
-    done = limited(code, tmp_path, run_python)
+def test_a_file_that_does_not_fit_is_named_and_removed(tmp_path, run_python, code):
+    done = run_python("-c", LIMITED.format(str(tmp_path)) + code)
     assert done.stderr.splitlines()[-1] == (
         f"OSError: [Errno 27] File too large: '{tmp_path / 'it.bin'}'"
     )
@@ -142,12 +145,6 @@ def test_floats_have_six_significant_digits(tmp_path, value, written):
     assert files.read_json(tmp_path / "it.json") == {"a": written, "b": {"c": [written]}}
 
 
-def test_a_difference_in_the_last_bits_makes_no_difference_in_a_file(tmp_path):
-    for name, value in (("a", 0.1 + 0.2 + 0.3), ("b", 0.3 + 0.2 + 0.1)):
-        files.write_json(tmp_path / f"{name}.json", {"value": value})
-    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
-
-
 def test_json_holds_no_nan(tmp_path):
     with pytest.raises(ValueError, match="not JSON compliant"):
         files.write_json(tmp_path / "it.json", {"a": float("nan")})
@@ -163,7 +160,7 @@ def test_json_holds_no_nan(tmp_path):
         (b"[1]", "it.json is not a JSON object; run `dvc repro --force`"),
     ],
 )
-def test_json_that_cannot_be_read_is_told_with_the_remedy(tmp_path, data, message):
+def test_the_error_about_unreadable_json_names_the_remedy(tmp_path, data, message):
     if data is not None:
         (tmp_path / "it.json").write_bytes(data)
     with pytest.raises(PipelineError, match=message):

@@ -1,4 +1,4 @@
-"""How a stage lives and ends: `src/stage.py` as DVC runs it, in a folder of its own."""
+"""Signals, the lock and the log of a stage: `src/stage.py` as DVC runs it, in a small checkout."""
 
 import json
 import os
@@ -14,27 +14,23 @@ import pytest
 from ferpipe.runtime import run_log
 
 if sys.platform != "linux":
-    pytest.skip("what ends with its parent is Linux' own", allow_module_level=True)
+    pytest.skip("only Linux ends a process with its parent", allow_module_level=True)
 
-# A stage that says that it has begun, and then works until it is told to stop.
+# A stage that writes a file named `begun`, and then works until it is stopped.
 SLOW = """
 import time
 from pathlib import Path
 from ferpipe.core import files
-from ferpipe.core.errors import exits_cleanly
 
-@exits_cleanly("split")
 def main():
     with files.replacing(Path("half.txt")) as file, files.scratch(Path("folder")):
         file.write(b"half")
         file.flush()
         Path("begun").touch()
-        end = time.monotonic() + 60
-        while time.monotonic() < end:
-            time.sleep(0.01)
+        time.sleep(60)
 """
-# Moments at which a stage may be told to stop, and an exception would be lost or do harm.
-BEGUN = """
+BEGIN = """
+import os
 import time
 from pathlib import Path
 
@@ -42,14 +38,15 @@ def begin():
     Path("begun").touch()
     time.sleep(20)
 """
-MOMENTS = {
+# Situations in which an exception raised by a signal handler would be lost or do harm.
+SITUATIONS = {
     "in a finaliser": "class Slow:\n    def __del__(self): begin()\ndef main(): Slow()",
     "in an import": "begin()\ndef main(): pass",
-    "where everything is caught": (
+    "where all exceptions are caught": (
         "def main():\n    try: begin()\n    except BaseException: time.sleep(20)"
     ),
-    "with stderr elsewhere": (
-        "import os\ndef main():\n    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)\n    begin()"
+    "with stderr redirected": (
+        "def main():\n    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)\n    begin()"
     ),
 }
 
@@ -59,10 +56,9 @@ def checkout(root, tmp_path, monkeypatch):
     """A checkout with the runner and one stage, `split`, whose code the test gives."""
     folder = tmp_path / "checkout"
     package = folder / "src" / "ferpipe"
-    package.mkdir(parents=True)
-    shutil.copy(root / "src" / "stage.py", folder / "src")
     for name in ("core", "runtime"):
         shutil.copytree(root / "src" / "ferpipe" / name, package / name)
+    shutil.copy(root / "src" / "stage.py", folder / "src")
     shutil.copy(root / "src" / "ferpipe" / "__init__.py", package)
     (package / "stages").mkdir()
     monkeypatch.chdir(folder)
@@ -74,38 +70,43 @@ def checkout(root, tmp_path, monkeypatch):
     return write
 
 
-class Stage:
-    """A running stage."""
-
-    def __init__(self, *prefix, **environment):
-        self.process = subprocess.Popen(
-            [*prefix, sys.executable, "src/stage.py", "split"],
-            env={**os.environ, **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            # In the background of a script it is ignored, and what it starts inherits that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
-
-    def end(self):
-        """Wait for its end; its exit code, and what it said on stdout and stderr."""
-        said = self.process.communicate(timeout=30)
-        return self.process.returncode, *said
+def start(*prefix, **environment):
+    """Start the stage."""
+    return subprocess.Popen(
+        [*prefix, sys.executable, "src/stage.py", "split"],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Background jobs of a script ignore SIGINT, and their children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
-def until(happens, seconds=20):
+def start_working(*prefix, **environment):
+    """Start the stage, and wait until it works."""
+    Path("begun").unlink(missing_ok=True)
+    process = start(*prefix, **environment)
+    wait_until(Path("begun").exists)
+    return process
+
+
+def result(process):
+    """Wait for a stage's end; its exit code, stdout and stderr."""
+    stdout, stderr = process.communicate(timeout=30)
+    return process.returncode, stdout, stderr
+
+
+def stop(process, number=signal.SIGTERM):
+    process.send_signal(number)
+    return result(process)
+
+
+def wait_until(condition, seconds=20):
     end = time.monotonic() + seconds
-    while not happens():
-        assert time.monotonic() < end, "it did not come about"
+    while not condition():
+        assert time.monotonic() < end, "timed out"
         time.sleep(0.01)
-
-
-def started(folder, *prefix, **environment):
-    (folder / "begun").unlink(missing_ok=True)
-    stage = Stage(*prefix, **environment)
-    until((folder / "begun").exists)
-    return stage
 
 
 @pytest.mark.parametrize(
@@ -116,158 +117,127 @@ def started(folder, *prefix, **environment):
         (signal.SIGHUP, "split: stopped by SIGHUP\n"),
     ],
 )
-def test_a_signalled_stage_ends_in_one_line_and_leaves_nothing(checkout, files_under, number, line):
+@pytest.mark.parametrize("times", [1, 3])
+def test_a_signalled_stage_exits_with_one_line_and_no_files(
+    checkout, files_under, number, line, times
+):
     folder = checkout(SLOW)
-    stage = started(folder)
-    stage.process.send_signal(number)
-    assert stage.end() == (128 + number, "", line)
+    process = start_working()
+    for _ in range(times - 1):
+        process.send_signal(number)
+    assert stop(process, number) == (128 + number, "", line)
     assert [name for name in files_under(folder) if "half" in name or ".partial" in name] == []
 
 
-def test_two_signals_at_once_are_one(checkout, files_under):
-    folder = checkout(SLOW)
-    stage = started(folder)
-    for _ in range(3):
-        stage.process.send_signal(signal.SIGTERM)
-    assert stage.end() == (143, "", "split: stopped by SIGTERM\n")
-    assert not [name for name in files_under(folder) if ".partial" in name]
-
-
-def test_a_stage_can_be_stopped_before_it_listens(checkout):
+def test_a_stage_can_be_stopped_while_python_imports_signal(checkout):
     folder = checkout("def main():\n    pass")
-    # In the place of the library's, whose import takes a few milliseconds.
-    (folder / "src" / "signal.py").write_text(BEGUN + "begin()")
-    stage = started(folder)
-    stage.process.send_signal(signal.SIGINT)
-    assert stage.end() == (130, "", "split: interrupted\n")
+    # Shadows the module of the standard library, whose import takes a few milliseconds.
+    (folder / "src" / "signal.py").write_text(BEGIN + "begin()")
+    assert stop(start_working(), signal.SIGINT) == (130, "", "split: interrupted\n")
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_a_stage_can_be_stopped(checkout, moment):
-    stage = started(checkout(BEGUN + MOMENTS[moment]))
-    stage.process.send_signal(signal.SIGTERM)
-    assert stage.end() == (143, "", "split: stopped by SIGTERM\n")
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_a_stage_can_be_stopped(checkout, situation):
+    checkout(BEGIN + SITUATIONS[situation])
+    assert stop(start_working()) == (143, "", "split: stopped by SIGTERM\n")
 
 
-AT_EXIT = """
-import atexit, sys, threading, time
-from pathlib import Path
-
-def main():
-    atexit.register(Path("late").touch)
-    print("x" * 100_000)
-    threading.Thread(target=lambda: (time.sleep(2), Path("later").touch())).start()
-"""
-
-
-def test_exit_functions_run_and_nothing_else_delays_the_end(checkout):
-    """Coverage and profilers write in exit functions; in a later delay a signal would kill."""
-    folder = checkout(AT_EXIT)
-    assert Stage().end() == (0, "x" * 100_000 + "\n", "")
-    assert (folder / "late").exists()
-    assert not (folder / "later").exists()
+def test_exit_handlers_run_and_nothing_else_delays_the_end(checkout):
+    """Coverage and profilers write in exit handlers; a signal in a later delay prints no line."""
+    folder = checkout(
+        "import atexit, threading, time\nfrom pathlib import Path\n\n"
+        "def main():\n"
+        "    atexit.register(Path('exit_handler').touch)\n"
+        "    print('x' * 100_000)\n"
+        "    threading.Thread(target=lambda: (time.sleep(2), Path('thread').touch())).start()\n"
+    )
+    assert result(start()) == (0, "x" * 100_000 + "\n", "")
+    assert (folder / "exit_handler").exists()
+    assert not (folder / "thread").exists()
 
 
-def test_what_a_stopped_stage_has_said_is_not_lost(checkout):
-    stage = started(checkout(BEGUN + "def main():\n    print('said')\n    begin()"))
-    stage.process.send_signal(signal.SIGTERM)
-    assert stage.end() == (143, "said\n", "split: stopped by SIGTERM\n")
+def test_the_output_of_a_stopped_stage_is_flushed(checkout):
+    checkout(BEGIN + "def main():\n    print('text')\n    begin()")
+    assert stop(start_working()) == (143, "text\n", "split: stopped by SIGTERM\n")
 
 
-def test_a_signal_that_is_ignored_from_outside_stays_ignored(checkout):
-    folder = checkout(SLOW)
-    stage = started(folder, "nohup")
-    stage.process.send_signal(signal.SIGHUP)
+def test_an_ignored_signal_stays_ignored(checkout):
+    checkout(SLOW)
+    process = start_working("nohup")
+    process.send_signal(signal.SIGHUP)
     time.sleep(0.3)
-    assert stage.process.poll() is None
-    stage.process.terminate()
-    assert stage.end()[0] == 143
+    assert process.poll() is None
+    assert stop(process)[0] == 143
 
 
-def test_a_stage_ends_when_what_started_it_is_killed(checkout):
+def test_a_stage_ends_when_its_parent_is_killed(checkout):
     folder = checkout(SLOW)
     parent = subprocess.Popen(["sh", "-c", f"{sys.executable} src/stage.py split & wait"])
-    until((folder / "begun").exists)
+    wait_until((folder / "begun").exists)
     pid = int((folder / ".ferpipe/locks/split.pid").read_text())
     parent.kill()
     parent.wait()
-    until(lambda: not Path(f"/proc/{pid}").exists(), seconds=10)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), seconds=10)
     assert not (folder / "half.txt").exists()
 
 
-def test_a_stage_whose_dvc_is_gone_before_it_listens_does_not_begin(checkout):
+def test_a_stage_whose_dvc_has_already_ended_does_not_begin(checkout):
     folder = checkout(SLOW)
-    # A session of its own has no DVC in it.
-    stage = Stage("setsid", DVC_STAGE="split")
-    assert stage.end() == (143, "", "split: stopped by SIGTERM\n")
+    # There is no DVC in its new session.
+    process = start("setsid", DVC_STAGE="split")
+    assert result(process) == (143, "", "split: stopped by SIGTERM\n")
     assert not (folder / "begun").exists()
 
 
-def test_a_stage_waits_for_another_one_of_its_name(checkout):
+def test_a_stage_waits_for_another_process_that_runs_it(checkout):
     folder = checkout(SLOW)
-    first = started(folder)
-    second = Stage()
+    first = start_working()
+    second = start()
     time.sleep(1.5)
     (folder / "begun").unlink()
-    first.process.terminate()
-    first.end()
-    until((folder / "begun").exists)
-    second.process.terminate()
-    code, said, _ = second.end()
+    stop(first)
+    wait_until((folder / "begun").exists)
+    code, stdout, _ = stop(second)
     assert code == 143
-    assert f"waiting for process {first.process.pid}, which runs this stage" in said
+    assert f"waiting for process {first.pid}, which runs this stage" in stdout
 
 
-def test_a_stage_does_not_wait_for_ever(checkout):
+def test_a_stage_does_not_wait_forever(checkout):
     folder = checkout(SLOW)
-    process = folder / "src/ferpipe/runtime/process.py"
-    process.write_text(process.read_text().replace("WAIT = 60.0", "WAIT = 1.2"))
-    first = started(folder)
-    second = Stage()
-    pid = first.process.pid
-    assert second.end() == (
+    module = folder / "src/ferpipe/runtime/process.py"
+    module.write_text(module.read_text().replace("WAIT = 60.0", "WAIT = 1.2"))
+    first = start_working()
+    code, _, stderr = result(start())
+    assert (code, stderr) == (
         1,
-        f"split: waiting for process {pid}, which runs this stage\n",
-        f"split: error: process {pid} still runs this stage in this checkout; wait until it has "
-        f"ended, or end it with `kill {pid}`\n",
+        f"split: error: process {first.pid} still runs this stage in this checkout; wait until it "
+        f"has ended, or end it with `kill {first.pid}`\n",
     )
-    first.process.terminate()
-    first.end()
+    stop(first)
 
 
-def test_what_a_killed_stage_left_is_gone_after_the_next_run(checkout, files_under):
+def test_a_killed_stage_frees_its_lock_and_the_next_run_removes_its_files(checkout):
     folder = checkout(SLOW)
-    stage = started(folder)
-    stage.process.kill()
-    stage.end()
-    assert [name for name in files_under(folder) if ".partial" in name]
-    stage = started(folder)
-    stage.process.terminate()
-    stage.end()
+    stop(start_working(), signal.SIGKILL)
+    assert list(folder.rglob("*.partial"))
+    assert stop(start_working())[1] == ""
     assert not list(folder.rglob("*.partial"))
 
 
-def test_every_run_is_noted_with_its_time_and_end(checkout):
-    folder = checkout("def main():\n    pass\n")
-    assert Stage().end()[0] == 0
-    checkout(
-        "from ferpipe.core.errors import PipelineError\n"
-        "def main():\n    raise PipelineError('no')\n"
-    )
-    assert Stage().end()[0] == 1
-    checkout("def main():\n    1 / 0\n")
-    assert Stage().end()[0] == 1
-    stage = started(checkout(SLOW))
-    stage.process.terminate()
-    stage.end()
-    noted = [json.loads(line) for line in (folder / run_log.RUNS).read_text().splitlines()]
-    assert [run["outcome"] for run in noted] == ["done", "failed", "failed", "stopped"]
-    assert {run["stage"] for run in noted} == {"split"}
-    assert all(0 <= run["seconds"] < 30 for run in noted)
-    assert noted[0]["machine"]["cores"] == len(os.sched_getaffinity(0))
+def test_each_run_is_logged_with_its_time_and_outcome(checkout):
+    for code in ("pass", "raise OSError('no')", "1 / 0"):
+        checkout(f"def main():\n    {code}\n")
+        result(start())
+    folder = checkout(SLOW)
+    stop(start_working())
+    runs = [json.loads(line) for line in (folder / run_log.RUNS).read_text().splitlines()]
+    assert [run["outcome"] for run in runs] == ["done", "failed", "failed", "stopped"]
+    assert {run["stage"] for run in runs} == {"split"}
+    assert all(0 <= run["seconds"] < 30 for run in runs)
+    assert runs[0]["machine"]["cores"] == len(os.sched_getaffinity(0))
 
 
-def test_a_list_that_cannot_be_written_fails_no_stage(checkout):
+def test_a_log_that_cannot_be_written_fails_no_stage(checkout):
     folder = checkout("def main():\n    pass\n")
     (folder / run_log.RUNS).mkdir(parents=True)
-    assert Stage().end() == (0, "", "")
+    assert result(start()) == (0, "", "")

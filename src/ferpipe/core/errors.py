@@ -13,6 +13,10 @@ from typing import NoReturn
 
 # A full disk, a quota, a limit on file sizes.
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+NOT_INSTALLED = (
+    "the package {} is not installed for this Python; activate the environment "
+    "(`source .venv/bin/activate`), or make it with `make venv`"
+)
 
 
 class PipelineError(Exception):
@@ -40,9 +44,11 @@ def exits_cleanly(name: str) -> Callable[[Callable[..., None]], Callable[..., No
             except ModuleNotFoundError as error:
                 if (error.name or "ferpipe").partition(".")[0] == "ferpipe":
                     raise  # a defect of ours
-                _end(name, error, _not_installed(error.name))
+                _end(name, error, NOT_INSTALLED.format(error.name))
             except (PipelineError, OSError) as error:
-                _end(name, error, f"{one_line(error)}{_remedy(error)}")
+                full = getattr(error, "errno", None) in NO_SPACE
+                remedy = "; free some space or raise the limit, then run it again" if full else ""
+                _end(name, error, f"{one_line(error)}{remedy}")
             except KeyboardInterrupt:
                 print(f"{name}: interrupted", file=sys.stderr)
                 sys.exit(128 + signal.SIGINT)
@@ -61,17 +67,3 @@ def _end(name: str, error: BaseException, message: str) -> NoReturn:
         traceback.print_exception(error)
     print(f"{name}: error: {message}", file=sys.stderr)
     sys.exit(1)
-
-
-def _not_installed(package: str | None) -> str:
-    return (
-        f"the package {package} is not installed for this Python; activate the environment "
-        "(`source .venv/bin/activate`), or make it with `make venv`"
-    )
-
-
-def _remedy(error: BaseException) -> str:
-    """What to do if a disk, a quota or a limit is full."""
-    if isinstance(error, OSError) and error.errno in NO_SPACE:
-        return "; free some space or raise the limit, then run it again"
-    return ""

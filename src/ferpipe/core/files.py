@@ -86,7 +86,7 @@ def _remove(path: Path) -> None:
 
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
-    """Name `path` in errors of a full disk; they name no file or the temporary one."""
+    """Name `path` in errors of a full disk, which name no file or the temporary one."""
     try:
         yield
     except OSError as error:

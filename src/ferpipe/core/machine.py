@@ -17,17 +17,18 @@ def cores() -> int:
 
 def processor() -> str:
     """The name of the processor."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
 
 
 def instruction_sets() -> str:
     """The processor's instruction sets; libraries choose their arithmetic and rounding by them."""
+    return " ".join(sorted(_cpuinfo("flags", "Features").split())) or platform.machine()
+
+
+def _cpuinfo(*names: str) -> str:
+    """The first value of one of these names in Linux's /proc/cpuinfo, otherwise empty."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith(("flags", "Features")):
-                return " ".join(sorted(line.partition(":")[2].split()))
-    return platform.machine()
+            if line.startswith(names):
+                return line.partition(":")[2].strip()
+    return ""

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from ferpipe.params.reader import Section, Sha256
+from ferpipe.params.reader import Fraction, Section, Seed, Sha256
+
+Count = Annotated[int, Field(ge=1)]
 
 
 class Kaggle(Section):
@@ -14,7 +16,7 @@ class Kaggle(Section):
 
     dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_.-]+$")]
     """owner/name, as in the URL of the data set"""
-    version: Annotated[int, Field(ge=1)] | None
+    version: Count | None
     """version of the data set on Kaggle; null: the newest"""
 
 
@@ -30,27 +32,27 @@ class Sample(Section):
 
     subjects: Annotated[int, Field(ge=2, le=999)]
     """number of people; each shows seven expressions in three consecutive frames"""
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    seed: Seed
     """random seed of the drawn faces"""
 
 
 class Limits(Section):
     """Upper limits for a downloaded or local zip or folder; only images count towards sizes."""
 
-    files: Annotated[int, Field(ge=1)]
+    files: Count
     """number of files"""
-    file_mb: Annotated[int, Field(ge=1)]
+    file_mb: Count
     """size of one image in MB (10^6 bytes), uncompressed"""
-    total_mb: Annotated[int, Field(ge=1)]
+    total_mb: Count
     """size of all images in MB (10^6 bytes), uncompressed"""
-    ratio: Annotated[int, Field(ge=1)]
+    ratio: Count
     """uncompressed size of all images divided by the size of the zip"""
 
 
 class Expect(Section):
     """Checks of the content of the archive."""
 
-    class_counts: dict[str, Annotated[int, Field(ge=1)]] | None
+    class_counts: dict[str, Count] | None
     """number of images per class; null: no check"""
     digest: Sha256 | None
     """SHA-256 of paths and image hashes, as printed by `download`; null: no check"""
@@ -63,7 +65,7 @@ class Download(Section):
     """sample (faces drawn by this package), kaggle, or local (your own images)"""
     root: str | None
     """folder in the archive that contains the class folders; null: find it"""
-    max_bad_fraction: Annotated[float, Field(ge=0, lt=1)]
+    max_bad_fraction: Fraction
     """fraction of images that may be skipped as unusable; above it: an error"""
     limits: Limits
     """upper limits for a downloaded or local zip or folder"""

@@ -19,19 +19,12 @@ class Experiment(Section):
     """All sections of params.yaml. Only tools read it whole: a stage reads its own sections."""
 
     download: Download
-    """the images of the experiment"""
     split: Split
-    """how images are split into train, val and test"""
     preprocess: Preprocess
-    """size and format of the cached images"""
     train: Train
-    """the network and its training"""
     evaluate: Evaluate
-    """how results are reported"""
     cv: CrossValidation
-    """cross-validation (`make cv`)"""
     run: Run
-    """settings that cannot change an output"""
 
 
 def read_experiment(path: Path) -> Experiment:

@@ -23,8 +23,9 @@ class Section(BaseModel):
     )
 
 
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
 SectionType = TypeVar("SectionType", bound=Section)
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ferpipe.params.reader import Section
+from ferpipe.params.reader import Fraction, Section, Seed
 
 NAME_GROUPS = ("subject", "sequence")
 
@@ -15,11 +15,11 @@ NAME_GROUPS = ("subject", "sequence")
 class Split(Section):
     """How images are split into train, val (selects the epoch) and test."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    seed: Seed
     """random seed of the split"""
     test_size: Annotated[float, Field(gt=0, lt=1)]
     """fraction of images in the test split; ignored when folds is set"""
-    val_size: Annotated[float, Field(ge=0, lt=1)]
+    val_size: Fraction
     """fraction of images in the validation split; 0: the epoch is selected on test"""
     group_by: Literal["none", "sequence", "subject"]
     """images that stay in one split: none (no groups), sequence or subject"""
@@ -34,11 +34,10 @@ class Split(Section):
     @classmethod
     def _compiles(cls, pattern: str) -> str:
         try:
-            found = re.compile(pattern).groupindex
+            groups = re.compile(pattern).groupindex
         except re.error as error:
             raise ValueError(f"is not a regular expression: {error}") from None
-        unknown = sorted(set(found) - set(NAME_GROUPS))
-        if unknown:
+        if unknown := sorted(set(groups) - set(NAME_GROUPS)):
             raise ValueError(f"has the group `{unknown[0]}`; known: {', '.join(NAME_GROUPS)}")
         return pattern
 

@@ -6,9 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ferpipe.params.reader import Section, Sha256
-
-Fraction = Annotated[float, Field(ge=0, lt=1)]
+from ferpipe.params.reader import Fraction, Section, Seed, Sha256
 
 BACKBONES = (
     "compact",
@@ -100,7 +98,7 @@ class Train(Section):
     """compute precision; weights are always float32"""
     deterministic: bool
     """identical bytes on the same kind of processor, with any number of cores"""
-    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    seed: Seed
     """random seed of initial weights, image order, augmentation and dropout"""
 
     @model_validator(mode="after")
@@ -125,10 +123,10 @@ class Train(Section):
                 f"warmup_epochs = {self.warmup_epochs} is more than epochs = {self.epochs}; "
                 "lower it too"
             )
-        if self.input_size < LEAST_INPUT.get(self.backbone, 32):
+        least = LEAST_INPUT.get(self.backbone, 32)
+        if self.input_size < least:
             raise ValueError(
-                f"input_size = {self.input_size}: {self.backbone} takes "
-                f"{LEAST_INPUT.get(self.backbone, 32)} pixels or more; raise input_size, the "
-                "model resizes the cached images itself"
+                f"input_size = {self.input_size}: {self.backbone} takes {least} pixels or more; "
+                "raise input_size, the model resizes the cached images itself"
             )
         return self

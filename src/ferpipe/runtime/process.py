@@ -82,23 +82,14 @@ def listen(stage: str, label: str, started: float) -> Stop:
     during its import or a trace, ends in a SystemError or a segmentation fault (2 of 200 stops with
     TensorFlow 2.21).
 
-    Args:
-        stage: begins the message.
-        label: of the run in the run log.
-        started: seconds since the epoch.
-
     Returns:
         The handler; it takes the signal's number.
     """
     # File descriptor 2 is redirected while TensorFlow is imported.
     stderr = os.dup(2)
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [getattr(signal, name, 0) for name in ("SIGINT", "SIGTERM", "SIGHUP")]
     # A signal that is ignored stays so: nohup, or a background job of a script.
-    numbers = [
-        number
-        for number in (getattr(signal, name) for name in names)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    ]
+    numbers = [n for n in numbers if n and signal.getsignal(n) is not signal.SIG_IGN]
 
     def stop(number: int, _: FrameType | None = None) -> None:
         try:
@@ -163,9 +154,11 @@ def alone(label: str) -> Iterator[None]:
                 f"process {pid} still runs this stage in this checkout; wait until it has ended, "
                 f"or end it with `kill {pid}`"
             ) from None
-    with lock:
-        holder.write_text(str(os.getpid()))
+    holder.write_text(str(os.getpid()))
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def _read(holder: Path) -> str:

@@ -66,12 +66,10 @@ def table(runs: list[Run]) -> str:
 
     rows = []
     for run in runs:
-        gpus = run.machine.get("gpus") or []
-        machine = ", ".join([f"{run.machine.get('cores')} x {run.machine.get('processor')}", *gpus])
+        machine = f"{run.machine.get('cores')} x {run.machine.get('processor')}"
+        machine = ", ".join([machine, *run.machine.get("gpus", ())])
         started = run.started[:19].replace("T", " ")
         rows.append((started, run.stage, f"{run.seconds:.1f}", run.outcome, machine))
     headers = ("started (UTC)", "stage", "seconds", "outcome", "machine")
-    return tabulate(
-        rows, headers, tablefmt="plain", disable_numparse=True,
-        colalign=("left", "left", "right", "left", "left"),
-    )  # fmt: skip
+    alignment = ("left", "left", "right", "left", "left")
+    return tabulate(rows, headers, "plain", disable_numparse=True, colalign=alignment)

@@ -41,7 +41,6 @@ class Clone:
         self, root: Path, path: Path, preset: str | None, umask: int, **changes: str
     ) -> None:
         self.path, self._umask = path, umask
-        self._log = path.with_name(f"{path.name}.log")
         nothing = path.with_name("no-configuration")
         self._environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith(("DVC_", "GIT_"))},
@@ -67,23 +66,16 @@ class Clone:
         print(f"{time.monotonic() - begun:.0f} s", flush=True)
 
     def _run(self, *command: str, where: Path | None = None, **variables: str) -> None:
-        with self._log.open("w+", encoding="utf-8", errors="replace") as log:
-            done = subprocess.run(
-                command,
-                cwd=where or self.path,
-                env={**self._environment, **variables},
-                umask=self._umask,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                check=False,
+        done = subprocess.run(
+            command, cwd=where or self.path, env=self._environment | variables, umask=self._umask,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            encoding="utf-8", errors="replace", check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            print("", *done.stdout.splitlines()[-20:], sep="\n", file=sys.stderr)
+            raise PipelineError(
+                f"{' '.join(command[-2:])} failed in {self.path}; its last lines are above"
             )
-            if done.returncode != 0:
-                log.seek(0)
-                print("\n" + "".join(log.readlines()[-20:]), file=sys.stderr)
-                raise PipelineError(
-                    f"{' '.join(command[-2:])} failed in {self.path}; its last lines are above"
-                )
 
 
 def _copy_data(root: Path, clone: Path) -> None:
