@@ -114,7 +114,7 @@ def test_other_images_of_the_same_names_cannot_be_compared(repo, compare):
     [
         ("nosuch", "there is no revision or experiment 'nosuch'; `git log` and `dvc exp show` "),
         ("empty", "empty has no reports/predictions.csv: the pipeline had not run there\n"),
-        ("gone", "gone made reports/predictions.csv, but neither DVC's cache nor a remote holds "),
+        ("gone", "reports/predictions.csv of gone is neither in DVC's cache nor in a remote any "),
         (None, "workspace has no reports/predictions.csv; run `dvc repro`, which makes it\n"),
     ],
 )
@@ -131,5 +131,5 @@ def test_a_folder_without_git_and_dvc_is_one_line(tmp_path):
     alone = Checkout(tmp_path)
     alone.environment["PYTHONPATH"] = str(ROOT / "src")
     output = alone.ferpipe("compare", check=False)
-    message = "revisions need a repository of Git and DVC, which this is not"
+    message = "this is not a repository of Git and DVC; clone the project"
     assert (alone.code, output) == (1, f"ferpipe: error: {message}\n")

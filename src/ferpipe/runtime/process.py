@@ -18,7 +18,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 from ferpipe.core import files, muted, paths
 from ferpipe.core.errors import PipelineError, exits_cleanly
@@ -91,7 +90,7 @@ def listen(stage: str, label: str, started: float) -> Stop:
     # A signal that is ignored stays so: nohup, or a background job of a script.
     numbers = [n for n in numbers if n and signal.getsignal(n) is not signal.SIG_IGN]
 
-    def stop(number: int, _: FrameType | None = None) -> None:
+    def stop(number: int, _: object = None) -> None:
         try:
             for each in numbers:
                 signal.signal(each, signal.SIG_IGN)

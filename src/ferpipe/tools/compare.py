@@ -65,9 +65,7 @@ def read(names: Sequence[str]) -> list[Revision]:
             f"there is no revision or experiment {name!r}; `git log` and `dvc exp show` list them"
         ) from None
     except (NotDvcRepoError, NoSCMError):
-        raise PipelineError(
-            "revisions need a repository of Git and DVC, which this is not"
-        ) from None
+        raise PipelineError("this is not a repository of Git and DVC; clone the project") from None
     except DvcException as error:
         raise PipelineError(f"DVC cannot read {name!r}: {one_line(error)}") from None
     return revisions
@@ -106,8 +104,8 @@ def _read_text(name: str, fs: object | None, path: Path) -> str:
         return fs.read_text(output, encoding="utf-8")
     except FileNotFoundError:
         raise PipelineError(
-            f"{name} made {path}, but neither DVC's cache nor a remote holds it any more; check it "
-            "out and run `dvc repro`"
+            f"{path} of {name} is neither in DVC's cache nor in a remote any more; check it out "
+            "and run `dvc repro`"
         ) from None
 
 
@@ -127,13 +125,7 @@ def differing_tests(old: Revision, new: Revision) -> str | None:
 
 
 def report(old: Revision, new: Revision, confidence: float) -> str:
-    """Describe the difference of two revisions, with the verdict last.
-
-    Args:
-        old: the first.
-        new: the second.
-        confidence: 1 - the significance level.
-    """
+    """Describe the difference of two revisions, with the verdict last; see `verdict`."""
     lines = [
         f"{revision.name}: {revision.images['right'].sum()} of {len(revision.images)} test images "
         f"right{', optimistic: selected on test' if revision.selected_on_test else ''}"
@@ -172,12 +164,10 @@ def _per_class(images: pd.DataFrame, old: str, new: str) -> str:
 
 
 def verdict(changes: pd.DataFrame, confidence: float) -> str:
-    """State whether a difference is significant.
+    """State whether a difference is significant at the level 1 - `confidence`.
 
-    Args:
-        changes: a row per image that only one revision classifies correctly: `change` is 1 for the
-            new one, -1 for the old one. People are tested if every `subject` is known (not "").
-        confidence: 1 - the significance level.
+    `changes` has a row per image that only one revision classifies correctly: `change` is 1 for the
+    new one, -1 for the old one. People are tested if every `subject` is known (not "").
     """
     if changes.empty:
         return "Both get the same images right: there is no difference."
