@@ -17,34 +17,18 @@ from ferpipe.report.provenance import Provenance
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that is shown.
+    """Everything that is shown; tables and JSON objects as in the files of the same names."""
 
-    Args:
-        result: predictions on test.
-        images: uint8 (n, side, side, 1 or 3), the test images.
-        confidence: level of all intervals, such as 0.95.
-        metrics: as in reports/evaluation.json, before rounding.
-        per_class: as in reports/per_class.csv.
-        baselines: as in reports/baselines.csv, the network first.
-        calibration: without temperature, then with it; one entry if there is no temperature.
-        curves: ROC and precision-recall of each class.
-        audit: as in data/split_audit.json.
-        training: as in models/training.json.
-        history: as in reports/history.csv.
-        closest_pairs: as in reports/closest_pairs.csv.
-        provenance: data, params, digests and versions.
-    """
-
-    result: Result
-    images: np.ndarray
-    confidence: float
-    metrics: Mapping[str, object]
+    result: Result  # predictions on test
+    images: np.ndarray  # uint8 (n, side, side, 1 or 3), the test images
+    confidence: float  # level of all intervals
+    metrics: Mapping[str, object]  # of evaluation.json, before rounding
     per_class: pd.DataFrame
-    baselines: pd.DataFrame
-    calibration: Sequence[Calibration]
+    baselines: pd.DataFrame  # the network first
+    calibration: Sequence[Calibration]  # without temperature and with it; one if there is none
     curves: Sequence[Curves]
-    audit: Mapping[str, object]
-    training: Mapping[str, object]
+    audit: Mapping[str, object]  # of split_audit.json
+    training: Mapping[str, object]  # of training.json
     history: pd.DataFrame
     closest_pairs: pd.DataFrame
     provenance: Provenance

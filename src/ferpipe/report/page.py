@@ -42,15 +42,12 @@ def page(
     figures: Mapping[str, Figure],
     heat_maps: Mapping[tuple[int, int], np.ndarray],
 ) -> str:
-    """Write the report.
+    """Write the report as HTML; the same findings give the same text.
 
     Args:
         findings: what it shows.
         figures: as `figures.draw` gives them; they are changed.
         heat_maps: uint8 (side, side) for each pair of `explained`.
-
-    Returns:
-        HTML; the same findings give the same text.
     """
     result = findings.result
     upright = len(result.classes) > FLAT_CLASSES or max(map(len, result.classes)) > FLAT_LETTERS
@@ -74,12 +71,7 @@ def page(
 
 
 def environment(*, html: bool, mask: Callable[[str], str] | None = None) -> jinja2.Environment:
-    """Templates, with every value in them escaped.
-
-    Args:
-        html: whether values are escaped for HTML.
-        mask: escapes text in another way, after control characters.
-    """
+    """Templates that escape every value, for HTML or, after control characters, by `mask`."""
 
     def printable_text(value: object) -> object:
         if not isinstance(value, str) or hasattr(value, "__html__"):

@@ -23,25 +23,15 @@ STAGES = ("split", "preprocess", "train", "evaluate")
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a result was made from.
-
-    Args:
-        data: the description of the data set.
-        images: class -> number of images in all splits.
-        subjects: number of people; None if some file name does not state the person.
-        sequences: class -> number of recordings; None if some name does not state the recording.
-        params: section -> key, such as `augment.flip`, -> value; without paths of images.
-        digests: file -> SHA-256.
-        versions: package -> version.
-    """
+    """What a result was made from."""
 
     data: KnownData
-    images: dict[str, int]
-    subjects: int | None
-    sequences: dict[str, int] | None
-    params: dict[str, dict[str, object]]
-    digests: dict[str, str]
-    versions: dict[str, str]
+    images: dict[str, int]  # of each class, in all splits
+    subjects: int | None  # number of people; None if some file name does not state the person
+    sequences: dict[str, int] | None  # recordings of each class; None if a name states none
+    params: dict[str, dict[str, object]]  # section -> key, such as `augment.flip` -> value
+    digests: dict[str, str]  # file -> SHA-256
+    versions: dict[str, str]  # package -> version
 
 
 def read() -> Provenance:

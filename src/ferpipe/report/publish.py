@@ -23,13 +23,7 @@ MODEL_CARD = paths.REPORTS / "model_card.md"
 
 
 def publish(findings: Findings, model: keras.Model, dpi: int) -> None:
-    """Write everything.
-
-    Args:
-        findings: what to write.
-        model: for the heat maps.
-        dpi: dots per inch of the PNG figures.
-    """
+    """Write everything; the model is for the heat maps, dpi for the PNG figures."""
     write_tables(findings)
     figures = drawings.draw(findings)
     for name, figure in figures.items():

@@ -78,14 +78,9 @@ def write_png(figure: Figure, path: Path, dpi: int) -> None:
 
 
 def panels_as_svg(figure: Figure, name: str) -> list[str]:
-    """Each panel of a figure as inline SVG, without the titles and the legend around it.
+    """Each panel as an `<svg>` element with CSS variables as colours, without titles and legend.
 
-    Args:
-        figure: the figure; it is changed.
-        name: keeps the ids within apart from those of other figures in the same page.
-
-    Returns:
-        One `<svg>` element a panel, whose colours are CSS variables.
+    The figure is changed. `name` keeps its ids apart from those of other figures in the page.
     """
     for artist in (figure._suptitle, *figure.legends):
         if artist is not None:
@@ -121,16 +116,7 @@ def _inline(text: str) -> str:
 def grid(
     count: int, width: float, height: float, *, columns: int, title: str, lines: int = 1
 ) -> tuple[Figure, list[Axes]]:
-    """Make a figure of equal panels.
-
-    Args:
-        count: number of panels.
-        width: of a panel, in inches.
-        height: of a panel, in inches.
-        columns: panels in a row, at most.
-        title: above all of them; wrapped.
-        lines: lines of text above a panel.
-    """
+    """Make a figure of `count` equal panels of this size in inches, each below `lines` of text."""
     columns = min(columns, count)
     rows = -(-count // columns)
     across, down = width + 0.75, height + 0.55 + 0.17 * lines
