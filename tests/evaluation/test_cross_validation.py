@@ -137,6 +137,5 @@ def test_a_person_or_image_is_one_trial_with_all_its_seeds(over, network, baseli
         metrics.Confusions(np.reshape(right, (-1, 1, 1)), over, seeds=2)
         for right in (network, baseline)
     )
-    test = significance.compare(first, second)
-    assert test.p_value == pytest.approx(p_value)
-    assert test.method == f"exact sign-flip test over {len(network)} {over}"
+    expected = (pytest.approx(p_value), f"exact sign-flip test over {len(network)} {over}")
+    assert significance.compare(first, second) == expected

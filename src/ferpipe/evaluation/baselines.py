@@ -29,16 +29,16 @@ class Predictions:
 def predict(
     learned: Sequence[records.Dataset], test: records.Dataset
 ) -> tuple[Predictions, Predictions]:
-    """Fit HOG with kernel ridge and the majority class on the splits `learned`; predict test.
+    """Fit HOG with kernel ridge, on a subsample of many images, and the majority class.
 
-    HOG learns from a subsample of many images; of several largest classes the first is predicted.
+    `learned` are the splits to learn from. Of several largest classes the first is predicted.
     """
     images = np.concatenate([split.images for split in learned if split.paths])
     labels = np.concatenate([split.labels for split in learned if split.paths])
     majority = np.full(len(test.paths), np.bincount(labels).argmax())
     subsample = hog.subsample(len(labels))
-    classify = hog.fit(hog.features(images[subsample]), labels[subsample])
-    predicted = classify(hog.features(test.images))
+    predict_classes = hog.fit(hog.features(images[subsample]), labels[subsample])
+    predicted = predict_classes(hog.features(test.images))
     return (
         Predictions("HOG + kernel ridge", predicted, len(subsample), "none"),
         Predictions("majority class", majority, len(labels), "none"),
@@ -63,6 +63,7 @@ def compare(
     totals = np.stack([one.total for one in counted])
     accuracy_intervals = [one.accuracy_interval(confidence) for one in counted]
     tests = [significance.compare(counted[0], one) for one in counted[1:]]
+    p_values, methods = zip(*tests, strict=True)
     return pd.DataFrame(
         {
             "classifier": classifiers["classifier"],
@@ -70,8 +71,8 @@ def compare(
             **intervals.table(accuracy_intervals, "accuracy"),
             "macro_f1": metrics.macro_f1(totals),
             "images": len(labels),
-            "p_value": [None, *(test.p_value for test in tests)],
-            "paired_test": [None, *(test.method for test in tests)],
+            "p_value": [None, *p_values],
+            "paired_test": [None, *methods],
             "learned_from": classifiers["learned_from"].astype("Int64"),
             "selected_on": classifiers["selected_on"],
         }
@@ -80,8 +81,7 @@ def compare(
 
 def comparison(row: Mapping[str, object]) -> str:
     """The paired test of network and baseline in words, from a row of baselines.csv."""
-    test = significance.PairedTest(row["p_value"], row["paired_test"])
-    return f"network against {row['classifier']}: {test}"
+    return f"network against {row['classifier']}: p = {row['p_value']:.2g}, {row['paired_test']}"
 
 
 def lines(table: pd.DataFrame) -> list[str]:

@@ -85,7 +85,7 @@ def summarise(
     `val_accuracy` is None where there is no val, or where the network has learned from it. Where a
     subject is not known, `people` and the bounds of macro-F1 are None.
     """
-    test = significance.compare(network.confusions, baseline.confusions)
+    p_value, method = significance.compare(network.confusions, baseline.confusions)
     return {
         "accuracy": network.accuracy,
         **network.confusions.accuracy_interval(confidence).columns("accuracy"),
@@ -98,8 +98,8 @@ def summarise(
         "baseline_accuracy": baseline.accuracy,
         "baseline_fold_sd": baseline.fold_sd,
         "baseline_macro_f1": baseline.macro_f1,
-        "baseline_p_value": test.p_value,
-        "baseline_test": test.method,
+        "baseline_p_value": p_value,
+        "baseline_test": method,
         "images": int(network.confusions.support.sum()),
         "folds": folds.FOLDS,
         "seeds": len(network.by_seed),

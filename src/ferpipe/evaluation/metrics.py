@@ -11,11 +11,6 @@ import pandas as pd
 from ferpipe.evaluation import intervals
 
 
-def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Count int (classes, classes): rows the actual class, columns the predicted one."""
-    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, -1)
-
-
 def confusion_table(counts: np.ndarray, classes: Sequence[str], selected_on: str) -> pd.DataFrame:
     """The table confusion.csv; the share is of the actual class, 0..1."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -87,7 +82,7 @@ class Confusions:
         return self.total.sum(axis=1) // self.seeds
 
     def accuracy_interval(self, confidence: float) -> intervals.Interval:
-        """Over people, each with all its images and seeds, or Wilson's over images."""
+        """The interval over people, each with all its images and seeds, or over images."""
         hits = np.trace(self.counts, axis1=1, axis2=2)[:, np.newaxis]
         images = self.counts.sum(axis=(1, 2))[:, np.newaxis]
         return intervals.of_shares(hits, images, self.over, confidence, self.seeds)[0]
