@@ -65,7 +65,7 @@ class Confusions:
         subjects: Sequence[str],
         images: Sequence[object] | None = None,
     ) -> Confusions:
-        """Count predictions, with the subject and the image of each (n); None: each of another."""
+        """Count predictions with the subject and image of each; None: each is of another image."""
         images = range(len(labels)) if images is None else images
         shape = (classes, classes)
         counts, over = intervals.count_by_person(subjects, images, shape, labels, predicted)

@@ -14,10 +14,7 @@ from ferpipe.model import losses
 
 # What `dvc metrics show` prints, so that all metric files together fit a terminal of 160 columns;
 # the rest is in evaluation.json.
-METRICS = (
-    *("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss"),
-    "baseline_accuracy",
-)
+METRICS = "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "baseline_accuracy"
 
 
 @dataclass(frozen=True)
@@ -54,10 +51,7 @@ class Result:
 
 
 def headline_metrics(result: Result, confidence: float) -> dict[str, object]:
-    """The headline metrics by name, with intervals of accuracy and macro-F1.
-
-    Where a subject is not known, `people` and the bounds of macro-F1 are None.
-    """
+    """The headline metrics by name; `people` is None where a subject is not known."""
     labels, predicted, confusions = result.labels, result.predicted, result.confusions
     return {
         "accuracy": float(metrics.accuracy(confusions.total)),

@@ -42,24 +42,17 @@ def text(
     """The lines that the stage prints of summary.json and per_class.csv."""
     flag = "; optimistic: selected on test" if summary["selected_on_test"] else ""
     basis = intervals.basis(summary["interval"], summary["people"])
+    percent = recalls.select_dtypes("float").map("{:.1%}".format)
     columns = {
         "recall of": recalls["class"],
         "images": recalls["support"],
         "people": recalls["people"].astype(object).fillna("-"),
-        "network": recalls["recall"].map("{:.1%}".format),
-        "interval": [
-            f"{low:.1%} to {high:.1%}"
-            for low, high in zip(recalls["recall_low"], recalls["recall_high"], strict=True)
-        ],
-        "baseline": recalls["baseline_recall"].map("{:.1%}".format),
+        "network": percent["recall"],
+        "interval": percent["recall_low"] + " to " + percent["recall_high"],
+        "baseline": percent["baseline_recall"],
     }
-    table = tabulate(
-        columns,
-        headers="keys",
-        tablefmt="plain",
-        colalign=("left", *["right"] * 5),
-        disable_numparse=True,
-    )
+    right = ["right"] * 5
+    table = tabulate(columns, "keys", "plain", colalign=("left", *right), disable_numparse=True)
     return [
         f"{summary['images']} images, grouped by {group_by}; folds: {summary['folds']}, "
         f"seeds: {summary['seeds']}{flag}",
