@@ -4,7 +4,7 @@ from networks import bars
 
 from ferpipe.data import records
 from ferpipe.evaluation import baselines, hog, metrics, significance
-from ferpipe.evaluation.baselines import Predictions
+from ferpipe.evaluation.result import Result
 
 TRAIN, VAL, TEST = bars(50, seed=1), bars(30, seed=2), bars(31, seed=3)
 
@@ -33,14 +33,10 @@ def test_hog_learns_from_a_subsample_of_too_many_images(monkeypatch):
 
 def compare(labels, network, other, subjects):
     """The table of a network of three classes and of one baseline."""
-    return baselines.compare(
-        Predictions("network", np.array(network), None, "val"),
-        [Predictions("majority class", np.array(other), 4, "none")],
-        labels=np.array(labels),
-        subjects=subjects,
-        classes=3,
-        confidence=0.95,
-    )
+    paths = [f"{number}.png" for number in range(len(labels))]
+    result = Result(["a", "b", "c"], paths, np.array(labels), np.eye(3)[network], False, subjects)
+    other = baselines.Predictions("majority class", np.array(other), 4, "none")
+    return baselines.compare(result, [other], 0.95)
 
 
 def test_a_row_has_the_metrics_of_its_classifier():

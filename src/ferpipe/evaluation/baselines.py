@@ -14,6 +14,7 @@ import pandas as pd
 
 from ferpipe.data import records
 from ferpipe.evaluation import hog, intervals, metrics, significance
+from ferpipe.evaluation.result import Result
 
 
 @dataclass(frozen=True)
@@ -45,21 +46,11 @@ def predict(
     )
 
 
-def compare(
-    network: Predictions,
-    predictions: Sequence[Predictions],
-    *,
-    labels: np.ndarray,
-    subjects: Sequence[str],
-    classes: int,
-    confidence: float,
-) -> pd.DataFrame:
+def compare(result: Result, predictions: Sequence[Predictions], confidence: float) -> pd.DataFrame:
     """The table baselines.csv: the network, then its baselines, each tested against the network."""
+    network = Predictions("network", result.predicted, None, result.selected_on)
     classifiers = pd.DataFrame([network, *predictions])
-    counted = [
-        metrics.Confusions.count(labels, predicted, classes, subjects)
-        for predicted in classifiers["predicted"]
-    ]
+    counted = [result.count(predicted) for predicted in classifiers["predicted"]]
     totals = np.stack([one.total for one in counted])
     accuracy_intervals = [one.accuracy_interval(confidence) for one in counted]
     tests = [significance.compare(counted[0], one) for one in counted[1:]]
@@ -70,7 +61,7 @@ def compare(
             "accuracy": metrics.accuracy(totals),
             **intervals.table(accuracy_intervals, "accuracy"),
             "macro_f1": metrics.macro_f1(totals),
-            "images": len(labels),
+            "images": len(result.labels),
             "p_value": [None, *p_values],
             "paired_test": [None, *methods],
             "learned_from": classifiers["learned_from"].astype("Int64"),

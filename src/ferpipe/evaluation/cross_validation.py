@@ -34,10 +34,7 @@ class Scores:
 
 
 def score(
-    predictions: pd.DataFrame,
-    paths: Sequence[str],
-    classes: Sequence[str],
-    subjects: Sequence[str],
+    predictions: pd.DataFrame, paths: Sequence[str], classes: Sequence[str], subjects: Sequence[str]
 ) -> Scores:
     """Score predictions on test: a table of seed, fold, path, actual and predicted.
 
@@ -108,11 +105,7 @@ def summarise(
 
 
 def per_class(
-    network: Scores,
-    baseline: Scores,
-    classes: Sequence[str],
-    selected_on: str,
-    confidence: float,
+    network: Scores, baseline: Scores, classes: Sequence[str], selected_on: str, confidence: float
 ) -> pd.DataFrame:
     """The table per_class.csv of the cross-validation, with the recalls of the baseline."""
     table = network.confusions.per_class(classes, selected_on, confidence)

@@ -94,23 +94,19 @@ class Confusions:
         interval = intervals.bootstrap(self.counts, macro_f1, confidence)
         return {"macro_f1_low": interval.low, "macro_f1_high": interval.high}
 
-    def recall_intervals(self, confidence: float) -> list[intervals.Interval]:
-        """The interval of the recall of each class, as `accuracy_interval`."""
-        hits = np.diagonal(self.counts, axis1=1, axis2=2)
-        images = self.counts.sum(axis=2)
-        return intervals.of_shares(hits, images, self.over, confidence, self.seeds)
-
     def per_class(
         self, classes: Sequence[str], selected_on: str, confidence: float
     ) -> pd.DataFrame:
         """The table per_class.csv: precision, recall with its interval, and F1, each 0..1."""
         precision, recall, f1 = precision_recall_f1(self.total)
+        hits, images = np.diagonal(self.counts, axis1=1, axis2=2), self.counts.sum(axis=2)
+        recalls = intervals.of_shares(hits, images, self.over, confidence, self.seeds)
         return pd.DataFrame(
             {
                 "class": classes,
                 "precision": precision,
                 "recall": recall,
-                **intervals.table(self.recall_intervals(confidence), "recall"),
+                **intervals.table(recalls, "recall"),
                 "f1": f1,
                 "support": self.support,
                 "selected_on": selected_on,

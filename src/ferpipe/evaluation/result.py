@@ -38,11 +38,14 @@ class Result:
         """Int (n,), the most probable class of each image."""
         return self.probabilities.argmax(axis=1)
 
+    def count(self, predicted: np.ndarray) -> metrics.Confusions:
+        """The confusion matrix of each person, from predicted class indices (n)."""
+        return metrics.Confusions.count(self.labels, predicted, len(self.classes), self.subjects)
+
     @property
     def confusions(self) -> metrics.Confusions:
-        """The confusion matrix of each person."""
-        classes = len(self.classes)
-        return metrics.Confusions.count(self.labels, self.predicted, classes, self.subjects)
+        """The confusion matrix of each person by this model."""
+        return self.count(self.predicted)
 
     @property
     def confusion(self) -> np.ndarray:
