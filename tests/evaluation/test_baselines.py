@@ -1,8 +1,9 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from networks import bars
 
-from ferpipe.data import records
 from ferpipe.evaluation import baselines, hog, metrics, significance
 from ferpipe.evaluation.result import Result
 
@@ -16,12 +17,10 @@ def test_hog_learns_from_train_and_val_together():
 
 
 def test_the_majority_is_that_of_what_was_learned_from_and_not_of_test():
-    labels = np.array([2] * 20 + [1] * 30, np.int32)
-    train = records.Dataset(TRAIN.images, labels, TRAIN.paths)
-    no_val = records.Dataset(VAL.images[:0], VAL.labels[:0], [])
-    assert (baselines.predict([train, no_val], TEST)[1].predicted == 1).all()
-    val = records.Dataset(VAL.images, np.full(30, 2, np.int32), VAL.paths)
-    _, majority = baselines.predict([train, val], TEST)
+    train = replace(TRAIN, labels=np.array([2] * 20 + [1] * 30, np.int32))
+    _, majority = baselines.predict([train, VAL.take(np.arange(0))], TEST)
+    assert majority.predicted.tolist() == [1] * 31
+    _, majority = baselines.predict([train, replace(VAL, labels=np.full(30, 2, np.int32))], TEST)
     assert majority.predicted.tolist() == [2] * 31
     assert majority.learned_from == 80
 
@@ -79,6 +78,4 @@ def test_the_printed_lines_are_aligned_and_end_with_the_tests():
     assert first.endswith("%, bootstrap over subjects, 10 people), macro-F1 0.967")
     assert second.startswith("majority class   33.3%  (")
     assert second.endswith("%, Wilson over subjects, 10 people), macro-F1 0.167")
-    assert test == (
-        "network against majority class: p = 0.002, exact sign-flip test over 10 people"
-    )
+    assert test == "network against majority class: p = 0.002, exact sign-flip test over 10 people"

@@ -30,12 +30,6 @@ def test_the_error_is_the_mean_distance_of_confidence_and_accuracy():
     assert measured.log_loss == losses.log_loss(*two_classes(confidences, right))
 
 
-def test_calibrated_probabilities_have_almost_no_error():
-    rng = np.random.default_rng(0)
-    confidences = rng.uniform(0.5, 1, 40_000)
-    assert measure(confidences, rng.random(40_000) < confidences).error < 0.01
-
-
 def test_every_image_is_in_a_bin_also_at_the_ends():
     uniform = calibration.calibration(np.array([0]), np.full((1, 15), 1 / 15), 0.95).bins
     assert uniform[["bin_low", "images"]].values.tolist() == [[0, 1]]
