@@ -1,10 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from networks import bars
 
-from ferpipe.data import records
 from ferpipe.evaluation import baselines, hog, metrics, significance
-from ferpipe.evaluation.baselines import Predictions
+from ferpipe.evaluation.result import Result
 
 TRAIN, VAL, TEST = bars(50, seed=1), bars(30, seed=2), bars(31, seed=3)
 
@@ -16,12 +17,10 @@ def test_hog_learns_from_train_and_val_together():
 
 
 def test_the_majority_is_that_of_what_was_learned_from_and_not_of_test():
-    labels = np.array([2] * 20 + [1] * 30, np.int32)
-    train = records.Dataset(TRAIN.images, labels, TRAIN.paths)
-    no_val = records.Dataset(VAL.images[:0], VAL.labels[:0], [])
-    assert (baselines.predict([train, no_val], TEST)[1].predicted == 1).all()
-    val = records.Dataset(VAL.images, np.full(30, 2, np.int32), VAL.paths)
-    _, majority = baselines.predict([train, val], TEST)
+    train = replace(TRAIN, labels=np.array([2] * 20 + [1] * 30, np.int32))
+    _, majority = baselines.predict([train, VAL.take(np.arange(0))], TEST)
+    assert majority.predicted.tolist() == [1] * 31
+    _, majority = baselines.predict([train, replace(VAL, labels=np.full(30, 2, np.int32))], TEST)
     assert majority.predicted.tolist() == [2] * 31
     assert majority.learned_from == 80
 
@@ -33,14 +32,10 @@ def test_hog_learns_from_a_subsample_of_too_many_images(monkeypatch):
 
 def compare(labels, network, other, subjects):
     """The table of a network of three classes and of one baseline."""
-    return baselines.compare(
-        Predictions("network", np.array(network), None, "val"),
-        [Predictions("majority class", np.array(other), 4, "none")],
-        labels=np.array(labels),
-        subjects=subjects,
-        classes=3,
-        confidence=0.95,
-    )
+    paths = [f"{number}.png" for number in range(len(labels))]
+    result = Result(["a", "b", "c"], paths, np.array(labels), np.eye(3)[network], False, subjects)
+    other = baselines.Predictions("majority class", np.array(other), 4, "none")
+    return baselines.compare(result, [other], 0.95)
 
 
 def test_a_row_has_the_metrics_of_its_classifier():
@@ -83,6 +78,4 @@ def test_the_printed_lines_are_aligned_and_end_with_the_tests():
     assert first.endswith("%, bootstrap over subjects, 10 people), macro-F1 0.967")
     assert second.startswith("majority class   33.3%  (")
     assert second.endswith("%, Wilson over subjects, 10 people), macro-F1 0.167")
-    assert test == (
-        "network against majority class: p = 0.002, exact sign-flip test over 10 people"
-    )
+    assert test == "network against majority class: p = 0.002, exact sign-flip test over 10 people"

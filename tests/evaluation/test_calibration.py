@@ -30,12 +30,6 @@ def test_the_error_is_the_mean_distance_of_confidence_and_accuracy():
     assert measured.log_loss == losses.log_loss(*two_classes(confidences, right))
 
 
-def test_calibrated_probabilities_have_almost_no_error():
-    rng = np.random.default_rng(0)
-    confidences = rng.uniform(0.5, 1, 40_000)
-    assert measure(confidences, rng.random(40_000) < confidences).error < 0.01
-
-
 def test_every_image_is_in_a_bin_also_at_the_ends():
     uniform = calibration.calibration(np.array([0]), np.full((1, 15), 1 / 15), 0.95).bins
     assert uniform[["bin_low", "images"]].values.tolist() == [[0, 1]]
@@ -58,18 +52,20 @@ def test_where_people_are_known_the_interval_of_a_bin_is_over_those_with_images_
     assert second[INTERVAL].tolist() == [over.low, over.high, "bootstrap over subjects", 20]
 
 
-@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+@pytest.mark.parametrize("temperature", [0.5, 2.5])
 def test_a_temperature_can_be_undone(temperature):
-    logits = np.random.default_rng(0).normal(size=(20, 5)) * 3
-    undone = calibration.uncalibrated(losses.softmax(logits / temperature), temperature)
-    assert undone == pytest.approx(losses.softmax(logits))
+    logits, labels = np.random.default_rng(0).normal(size=(20, 5)) * 3, np.arange(20) % 5
+    probabilities = losses.softmax(logits / temperature)
+    before, _ = calibration.before_and_after(labels, probabilities, temperature, 0.95)
+    plain = calibration.calibration(labels, losses.softmax(logits), 0.95)
+    pd.testing.assert_frame_equal(before.bins, plain.bins)
+    assert before.log_loss == pytest.approx(plain.log_loss)
 
 
 def test_metrics_and_table_have_before_and_after_or_without_a_temperature_only_before():
     logits = np.random.default_rng(1).normal(size=(200, 3)) * 8
     labels = np.random.default_rng(2).integers(0, 3, 200)
     before, after = calibration.before_and_after(labels, losses.softmax(logits / 4), 4.0, 0.95)
-    assert before.log_loss == pytest.approx(losses.log_loss(labels, losses.softmax(logits)), 1e-3)
     assert before.error > after.error
     assert calibration.calibration_metrics([before, after]) == {
         "ece": after.error,

@@ -119,9 +119,9 @@ def test_where_subjects_are_known_the_intervals_are_over_them_however_many_seeds
         "baseline_recall,baseline_recall_low,baseline_recall_high,baseline_interval"
     )
     assert table["people"].tolist() == [8, 8]
-    expected = intervals.table(baseline.confusions.recall_intervals(0.95), "recall")
-    for name in ("recall_low", "recall_high", "interval"):
-        assert table[f"baseline_{name}"].tolist() == expected[name].tolist()
+    of_baseline = baseline.confusions.per_class(["x", "y"], "val", 0.95)
+    for name in ("recall", "recall_low", "recall_high", "interval"):
+        assert table[f"baseline_{name}"].tolist() == of_baseline[name].tolist()
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,5 @@ def test_a_person_or_image_is_one_trial_with_all_its_seeds(over, network, baseli
         metrics.Confusions(np.reshape(right, (-1, 1, 1)), over, seeds=2)
         for right in (network, baseline)
     )
-    test = significance.compare(first, second)
-    assert test.p_value == pytest.approx(p_value)
-    assert test.method == f"exact sign-flip test over {len(network)} {over}"
+    expected = (pytest.approx(p_value), f"exact sign-flip test over {len(network)} {over}")
+    assert significance.compare(first, second) == expected

@@ -2,7 +2,6 @@ import itertools
 
 import numpy as np
 import pytest
-from scipy.stats import binomtest
 
 from ferpipe.evaluation import significance
 
@@ -10,15 +9,13 @@ from ferpipe.evaluation import significance
 def test_mcnemar_is_the_binomial_test_of_the_images_that_changed_sides():
     # 10 against 2: 2 * (1 + 12 + 66) / 2**12.
     assert significance.mcnemar(2, 10) == pytest.approx(2 * 79 / 4096)
-    assert significance.mcnemar(10, 2) == significance.mcnemar(2, 10)
-    assert significance.mcnemar(0, 0) == 1.0
-    assert significance.mcnemar(5, 5) == 1.0
 
 
-@pytest.mark.parametrize(("lost", "won"), [(0, 5), (2, 10), (7, 7), (100, 60), (1, 0)])
+@pytest.mark.parametrize(("lost", "won"), [(0, 0), (0, 5), (2, 10), (7, 7), (100, 60), (1, 0)])
 def test_with_one_image_a_person_the_test_over_people_is_mcnemars(lost, won):
-    p_value = significance.sign_flip([1] * won + [-1] * lost)
-    assert p_value == pytest.approx(binomtest(won, lost + won).pvalue)
+    p_value = significance.sign_flip([1] * won + [-1] * lost + [0, 0])
+    assert p_value == pytest.approx(significance.mcnemar(lost, won))
+    assert p_value == pytest.approx(significance.mcnemar(won, lost))
 
 
 def test_the_test_over_people_counts_all_signs():
@@ -29,8 +26,3 @@ def test_the_test_over_people_counts_all_signs():
     ]
     expected = np.mean([each >= sum(balances) for each in sums])
     assert significance.sign_flip(balances) == pytest.approx(expected)
-
-
-def test_without_people_there_is_no_difference():
-    assert significance.sign_flip([]) == 1.0
-    assert significance.sign_flip([0, 0]) == 1.0

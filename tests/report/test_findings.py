@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 from example_findings import findings
 
 
@@ -26,6 +27,19 @@ def test_mistakes_and_hits_are_sorted_by_confidence():
     assert shown.mistakes.tolist() == [3, 4, 2]
     # There is no correct image of the second class.
     assert shown.hits.tolist() == [1, 5]
+
+
+@pytest.mark.parametrize(
+    ("selected_on_test", "flag"), [(False, ""), (True, ", optimistic: selected on test")]
+)
+def test_the_headline_has_the_interval_and_the_split_that_selected(selected_on_test, flag):
+    shown = findings(people=7, selected_on_test=selected_on_test)
+    low, high = shown.metrics["accuracy_low"], shown.metrics["accuracy_high"]
+    start = f"{shown.metrics['accuracy']:.1%} of 90 test images right (95% interval {low:.1%} to "
+    basis = f"{high:.1%}, bootstrap over subjects, 7 people"
+    assert shown.headline == f"{start}{basis}; few people, may be too narrow){flag}"
+    many = replace(shown, metrics=shown.metrics | {"people": 30})
+    assert many.headline.endswith(f"bootstrap over subjects, 30 people){flag}")
 
 
 def test_confusions_are_sorted_by_count():

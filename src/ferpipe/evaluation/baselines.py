@@ -14,6 +14,7 @@ import pandas as pd
 
 from ferpipe.data import records
 from ferpipe.evaluation import hog, intervals, metrics, significance
+from ferpipe.evaluation.result import Result
 
 
 @dataclass(frozen=True)
@@ -29,49 +30,40 @@ class Predictions:
 def predict(
     learned: Sequence[records.Dataset], test: records.Dataset
 ) -> tuple[Predictions, Predictions]:
-    """Fit HOG with kernel ridge and the majority class on the splits `learned`; predict test.
+    """Fit HOG with kernel ridge, on a subsample of many images, and the majority class.
 
-    HOG learns from a subsample of many images; of several largest classes the first is predicted.
+    `learned` are the splits to learn from. Of several largest classes the first is predicted.
     """
     images = np.concatenate([split.images for split in learned if split.paths])
     labels = np.concatenate([split.labels for split in learned if split.paths])
     majority = np.full(len(test.paths), np.bincount(labels).argmax())
     subsample = hog.subsample(len(labels))
-    classify = hog.fit(hog.features(images[subsample]), labels[subsample])
-    predicted = classify(hog.features(test.images))
+    predict_classes = hog.fit(hog.features(images[subsample]), labels[subsample])
+    predicted = predict_classes(hog.features(test.images))
     return (
         Predictions("HOG + kernel ridge", predicted, len(subsample), "none"),
         Predictions("majority class", majority, len(labels), "none"),
     )
 
 
-def compare(
-    network: Predictions,
-    predictions: Sequence[Predictions],
-    *,
-    labels: np.ndarray,
-    subjects: Sequence[str],
-    classes: int,
-    confidence: float,
-) -> pd.DataFrame:
+def compare(result: Result, predictions: Sequence[Predictions], confidence: float) -> pd.DataFrame:
     """The table baselines.csv: the network, then its baselines, each tested against the network."""
+    network = Predictions("network", result.predicted, None, result.selected_on)
     classifiers = pd.DataFrame([network, *predictions])
-    counted = [
-        metrics.Confusions.count(labels, predicted, classes, subjects)
-        for predicted in classifiers["predicted"]
-    ]
+    counted = [result.count(predicted) for predicted in classifiers["predicted"]]
     totals = np.stack([one.total for one in counted])
     accuracy_intervals = [one.accuracy_interval(confidence) for one in counted]
     tests = [significance.compare(counted[0], one) for one in counted[1:]]
+    p_values, methods = zip(*tests, strict=True)
     return pd.DataFrame(
         {
             "classifier": classifiers["classifier"],
             "accuracy": metrics.accuracy(totals),
             **intervals.table(accuracy_intervals, "accuracy"),
             "macro_f1": metrics.macro_f1(totals),
-            "images": len(labels),
-            "p_value": [None, *(test.p_value for test in tests)],
-            "paired_test": [None, *(test.method for test in tests)],
+            "images": len(result.labels),
+            "p_value": [None, *p_values],
+            "paired_test": [None, *methods],
             "learned_from": classifiers["learned_from"].astype("Int64"),
             "selected_on": classifiers["selected_on"],
         }
@@ -80,8 +72,7 @@ def compare(
 
 def comparison(row: Mapping[str, object]) -> str:
     """The paired test of network and baseline in words, from a row of baselines.csv."""
-    test = significance.PairedTest(row["p_value"], row["paired_test"])
-    return f"network against {row['classifier']}: {test}"
+    return f"network against {row['classifier']}: p = {row['p_value']:.2g}, {row['paired_test']}"
 
 
 def lines(table: pd.DataFrame) -> list[str]:

@@ -25,14 +25,6 @@ class Calibration:
     bins: pd.DataFrame  # with images: confidence above bin_low, up to bin_high
 
 
-def uncalibrated(probabilities: np.ndarray, temperature: float) -> np.ndarray:
-    """Undo a temperature: softmax(logits / T) becomes softmax(logits)."""
-    if temperature == 1.0:
-        return probabilities
-    smallest = np.finfo(np.float32).tiny  # the model's probabilities are float32, some of them 0
-    return softmax(temperature * np.log(np.maximum(probabilities, smallest)))
-
-
 def calibration(
     labels: np.ndarray,
     probabilities: np.ndarray,
@@ -40,13 +32,11 @@ def calibration(
     temperature: float = 1.0,
     subjects: Sequence[str] = (),
 ) -> Calibration:
-    """Measure calibration in 15 bins of equal width.
+    """Measure calibration of probabilities, float (n, classes), in 15 bins of equal width.
 
     The expected calibration error is the mean distance of confidence and accuracy, weighted by the
     images of a bin (Guo et al. 2017, https://arxiv.org/abs/1706.04599). It is biased upwards for
     few images: even perfect probabilities do not give 0.
-
-    `probabilities` are float (n, classes), at `temperature`.
     """
     confidences = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
@@ -64,8 +54,7 @@ def calibration(
         {
             "bin_low": edges[means.index],
             "bin_high": edges[means.index + 1],
-            "confidence": means["confidence"].to_numpy(),
-            "accuracy": means["accuracy"].to_numpy(),
+            **means.reset_index(drop=True),
             **intervals.table(accuracy_intervals, "accuracy"),
             "images": images.size().to_numpy(),
         }
@@ -87,11 +76,14 @@ def before_and_after(
     subjects: Sequence[str] = (),
 ) -> list[Calibration]:
     """Calibration without and with the model's temperature; only the first where that is 1."""
-    before = uncalibrated(probabilities, temperature)
-    measured = [calibration(labels, before, confidence, subjects=subjects)]
-    if temperature != 1.0:
-        measured.append(calibration(labels, probabilities, confidence, temperature, subjects))
-    return measured
+    if temperature == 1.0:
+        return [calibration(labels, probabilities, confidence, subjects=subjects)]
+    smallest = np.finfo(np.float32).tiny  # the model's probabilities are float32, some of them 0
+    before = softmax(temperature * np.log(np.maximum(probabilities, smallest)))
+    return [
+        calibration(labels, before, confidence, subjects=subjects),
+        calibration(labels, probabilities, confidence, temperature, subjects),
+    ]
 
 
 def calibration_metrics(measured: Sequence[Calibration]) -> dict[str, object]:

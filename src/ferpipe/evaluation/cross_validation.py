@@ -34,14 +34,11 @@ class Scores:
 
 
 def score(
-    predictions: pd.DataFrame,
-    paths: Sequence[str],
-    classes: Sequence[str],
-    subjects: Sequence[str],
+    predictions: pd.DataFrame, paths: Sequence[str], classes: Sequence[str], subjects: Sequence[str]
 ) -> Scores:
-    """Score a table of predictions on test: seed, fold, path, actual and predicted.
+    """Score predictions on test: a table of seed, fold, path, actual and predicted.
 
-    `paths` and `subjects` are those of every image, an empty subject one that is not known.
+    `paths` and `subjects` are those of every image.
 
     Raises:
         PipelineError: a seed does not predict each image once.
@@ -56,19 +53,20 @@ def score(
                 "run `dvc repro --force cv/dvc.yaml`"
             )
     rows = predictions.assign(right=predictions["actual"] == predictions["predicted"])
-    by_fold = rows.groupby(["seed", "fold"])["right"].mean()
     subject_of = dict(zip(paths, subjects, strict=True))
     class_index = {name: index for index, name in enumerate(classes)}
+    confusions = metrics.Confusions.count(
+        predictions["actual"].map(class_index),
+        predictions["predicted"].map(class_index),
+        len(classes),
+        subjects=predictions["path"].map(subject_of),
+        images=predictions["path"],
+    )
+    by_fold = rows.groupby(["seed", "fold"])["right"].mean()
     return Scores(
         by_seed=rows.groupby("seed")["right"].mean().to_dict(),
         fold_sd=by_fold.groupby("seed").agg(stdev).mean(),
-        confusions=metrics.Confusions.count(
-            predictions["actual"].map(class_index),
-            predictions["predicted"].map(class_index),
-            len(classes),
-            subjects=predictions["path"].map(subject_of),
-            images=predictions["path"],
-        ),
+        confusions=confusions,
     )
 
 
@@ -80,12 +78,11 @@ def summarise(
     *,
     selected_on_test: bool,
 ) -> dict[str, object]:
-    """The headline metrics by name.
+    """The headline metrics by name; `people` is None where a subject is not known.
 
-    `val_accuracy` is None where there is no val, or where the network has learned from it. Where a
-    subject is not known, `people` and the bounds of macro-F1 are None.
+    `val_accuracy` is None where there is no val, or where the network has learned from it.
     """
-    test = significance.compare(network.confusions, baseline.confusions)
+    p_value, method = significance.compare(network.confusions, baseline.confusions)
     return {
         "accuracy": network.accuracy,
         **network.confusions.accuracy_interval(confidence).columns("accuracy"),
@@ -98,8 +95,8 @@ def summarise(
         "baseline_accuracy": baseline.accuracy,
         "baseline_fold_sd": baseline.fold_sd,
         "baseline_macro_f1": baseline.macro_f1,
-        "baseline_p_value": test.p_value,
-        "baseline_test": test.method,
+        "baseline_p_value": p_value,
+        "baseline_test": method,
         "images": int(network.confusions.support.sum()),
         "folds": folds.FOLDS,
         "seeds": len(network.by_seed),
@@ -108,11 +105,7 @@ def summarise(
 
 
 def per_class(
-    network: Scores,
-    baseline: Scores,
-    classes: Sequence[str],
-    selected_on: str,
-    confidence: float,
+    network: Scores, baseline: Scores, classes: Sequence[str], selected_on: str, confidence: float
 ) -> pd.DataFrame:
     """The table per_class.csv of the cross-validation, with the recalls of the baseline."""
     table = network.confusions.per_class(classes, selected_on, confidence)

@@ -61,19 +61,17 @@ def _thinned(points: np.ndarray) -> np.ndarray:
 
 def roc_table(curves: Sequence[Curves], selected_on: str) -> pd.DataFrame:
     """The table roc.csv, class after class."""
-    return pd.DataFrame(
-        [(curve.name, x, y, curve.auc, selected_on) for curve in curves for x, y in curve.roc],
-        columns=["class", "false_positive_rate", "true_positive_rate", "auc", "selected_on"],
-    )
+    rows = [(curve.name, *point, curve.auc) for curve in curves for point in curve.roc]
+    columns = ["class", "false_positive_rate", "true_positive_rate", "auc"]
+    return pd.DataFrame(rows, columns=columns).assign(selected_on=selected_on)
 
 
 def precision_recall_table(curves: Sequence[Curves], selected_on: str) -> pd.DataFrame:
     """The table precision_recall.csv, class after class."""
-    return pd.DataFrame(
-        [
-            (curve.name, x, y, curve.average_precision, selected_on)
-            for curve in curves
-            for x, y in curve.precision_recall
-        ],
-        columns=["class", "recall", "precision", "average_precision", "selected_on"],
-    )
+    rows = [
+        (curve.name, *point, curve.average_precision)
+        for curve in curves
+        for point in curve.precision_recall
+    ]
+    columns = ["class", "recall", "precision", "average_precision"]
+    return pd.DataFrame(rows, columns=columns).assign(selected_on=selected_on)

@@ -49,12 +49,10 @@ def heat_maps(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np
 def _position_weights(
     kernel: np.ndarray, cells: tuple[int, ...], positions: tuple[int, int]
 ) -> np.ndarray:
-    """The gradient of the logits at each position: (height, width, channels, classes).
+    """The gradient of the logits at each position of the map: (height, width, channels, classes).
 
-    Args:
-        kernel: (channels, classes) of a head that averages the map, or (cells * channels, classes).
-        cells: (rows, columns, channels) of the head's input before it is flattened.
-        positions: height and width of the map; each cell averages the same number of them.
+    `kernel` is (channels, classes) of a head that averages the map, or (cells * channels, classes);
+    `cells` are rows, columns and channels of its input; each averages equally many `positions`.
     """
     rows, columns, channels = cells
     if len(kernel) == channels:

@@ -46,7 +46,10 @@ def features(pictures: np.ndarray) -> np.ndarray:
 
 
 def _features(pictures: np.ndarray) -> np.ndarray:
-    gray = np.stack([_gray(picture) for picture in pictures]).astype(np.float64)
+    if pictures.shape[3] == 1:
+        pictures = pictures[..., 0]
+    scaled = [images.square(Image.fromarray(picture), SIDE, "grayscale") for picture in pictures]
+    gray = np.stack(scaled)[..., 0].astype(np.float64)
     dy, dx = np.zeros_like(gray), np.zeros_like(gray)
     dy[:, 1:-1] = gray[:, 2:] - gray[:, :-2]
     dx[:, :, 1:-1] = gray[:, :, 2:] - gray[:, :, :-2]
@@ -68,12 +71,6 @@ def _features(pictures: np.ndarray) -> np.ndarray:
     blocks = np.lib.stride_tricks.sliding_window_view(histograms, (2, 2), axis=(1, 2))
     blocks = np.moveaxis(blocks, 3, -1).reshape(len(gray), (cells - 1) ** 2, -1)
     return _normalised(np.minimum(_normalised(blocks), CLIP)).reshape(len(gray), -1)
-
-
-def _gray(picture: np.ndarray) -> np.ndarray:
-    """A uint8 (side, side, 1 or 3) picture as uint8 (SIDE, SIDE)."""
-    image = Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture)
-    return images.square(image, SIDE, "grayscale")[:, :, 0]
 
 
 def _normalised(blocks: np.ndarray) -> np.ndarray:

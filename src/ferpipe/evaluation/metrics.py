@@ -11,11 +11,6 @@ import pandas as pd
 from ferpipe.evaluation import intervals
 
 
-def confusion(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
-    """Count int (classes, classes): rows the actual class, columns the predicted one."""
-    return np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, -1)
-
-
 def confusion_table(counts: np.ndarray, classes: Sequence[str], selected_on: str) -> pd.DataFrame:
     """The table confusion.csv; the share is of the actual class, 0..1."""
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -70,7 +65,7 @@ class Confusions:
         subjects: Sequence[str],
         images: Sequence[object] | None = None,
     ) -> Confusions:
-        """Count predictions, with the subject and the image of each (n); None: each of another."""
+        """Count predictions with the subject and image of each; None: each is of another image."""
         images = range(len(labels)) if images is None else images
         shape = (classes, classes)
         counts, over = intervals.count_by_person(subjects, images, shape, labels, predicted)
@@ -87,7 +82,7 @@ class Confusions:
         return self.total.sum(axis=1) // self.seeds
 
     def accuracy_interval(self, confidence: float) -> intervals.Interval:
-        """Over people, each with all its images and seeds, or Wilson's over images."""
+        """The interval over people, each with all its images and seeds, or over images."""
         hits = np.trace(self.counts, axis1=1, axis2=2)[:, np.newaxis]
         images = self.counts.sum(axis=(1, 2))[:, np.newaxis]
         return intervals.of_shares(hits, images, self.over, confidence, self.seeds)[0]
@@ -99,23 +94,19 @@ class Confusions:
         interval = intervals.bootstrap(self.counts, macro_f1, confidence)
         return {"macro_f1_low": interval.low, "macro_f1_high": interval.high}
 
-    def recall_intervals(self, confidence: float) -> list[intervals.Interval]:
-        """The interval of the recall of each class, as `accuracy_interval`."""
-        hits = np.diagonal(self.counts, axis1=1, axis2=2)
-        images = self.counts.sum(axis=2)
-        return intervals.of_shares(hits, images, self.over, confidence, self.seeds)
-
     def per_class(
         self, classes: Sequence[str], selected_on: str, confidence: float
     ) -> pd.DataFrame:
         """The table per_class.csv: precision, recall with its interval, and F1, each 0..1."""
         precision, recall, f1 = precision_recall_f1(self.total)
+        hits, images = np.diagonal(self.counts, axis1=1, axis2=2), self.counts.sum(axis=2)
+        recalls = intervals.of_shares(hits, images, self.over, confidence, self.seeds)
         return pd.DataFrame(
             {
                 "class": classes,
                 "precision": precision,
                 "recall": recall,
-                **intervals.table(self.recall_intervals(confidence), "recall"),
+                **intervals.table(recalls, "recall"),
                 "f1": f1,
                 "support": self.support,
                 "selected_on": selected_on,

@@ -38,11 +38,8 @@ def bca(
     The level is raised for few people as in Hesterberg 2015,
     https://doi.org/10.1080/00031305.2015.1089789, section 5.3.
 
-    Args:
-        draws: the statistic of each draw.
-        value: the statistic of all people.
-        left_out: the statistic without each person in turn; they must not all be equal.
-        confidence: the level asked for.
+    `draws` are the statistic of each draw, `value` is that of all people, and `left_out` are those
+    without each person in turn; they must not all be equal.
     """
     draws = np.sort(draws)
     people, normal = len(left_out), NormalDist()

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from sklearn.metrics import balanced_accuracy_score, matthews_corrcoef
 
-from ferpipe.evaluation import intervals, metrics
+from ferpipe.evaluation import metrics
 from ferpipe.model import losses
 
 # What `dvc metrics show` prints, so that all metric files together fit a terminal of 160 columns;
 # the rest is in evaluation.json.
-METRICS = (
-    *("accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss"),
-    "baseline_accuracy",
-)
+METRICS = "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "log_loss", "baseline_accuracy"
 
 
 @dataclass(frozen=True)
@@ -41,30 +38,30 @@ class Result:
         """Int (n,), the most probable class of each image."""
         return self.probabilities.argmax(axis=1)
 
-    @property
-    def confusion(self) -> np.ndarray:
-        """Int (classes, classes), rows the actual class, columns the predicted one."""
-        return metrics.confusion(self.labels, self.predicted, len(self.classes))
+    def count(self, predicted: np.ndarray) -> metrics.Confusions:
+        """The confusion matrix of each person, from predicted class indices (n)."""
+        return metrics.Confusions.count(self.labels, predicted, len(self.classes), self.subjects)
 
     @property
     def confusions(self) -> metrics.Confusions:
-        """The confusion matrix of each person."""
-        classes = len(self.classes)
-        return metrics.Confusions.count(self.labels, self.predicted, classes, self.subjects)
+        """The confusion matrix of each person by this model."""
+        return self.count(self.predicted)
+
+    @property
+    def confusion(self) -> np.ndarray:
+        """Int (classes, classes), rows the actual class, columns the predicted one."""
+        return self.confusions.total
 
 
 def headline_metrics(result: Result, confidence: float) -> dict[str, object]:
-    """The headline metrics by name, with intervals of accuracy and macro-F1.
-
-    Where a subject is not known, `people` and the bounds of macro-F1 are None.
-    """
-    labels, predicted = result.labels, result.predicted
+    """The headline metrics by name; `people` is None where a subject is not known."""
+    labels, predicted, confusions = result.labels, result.predicted, result.confusions
     return {
-        "accuracy": float(metrics.accuracy(result.confusion)),
-        **result.confusions.accuracy_interval(confidence).columns("accuracy"),
+        "accuracy": float(metrics.accuracy(confusions.total)),
+        **confusions.accuracy_interval(confidence).columns("accuracy"),
         "balanced_accuracy": float(balanced_accuracy_score(labels, predicted)),
-        "macro_f1": float(metrics.macro_f1(result.confusion)),
-        **result.confusions.macro_f1_bounds(confidence),
+        "macro_f1": float(metrics.macro_f1(confusions.total)),
+        **confusions.macro_f1_bounds(confidence),
         "mcc": float(matthews_corrcoef(labels, predicted)),
         "log_loss": losses.log_loss(labels, result.probabilities),
         "images": len(labels),
@@ -75,15 +72,3 @@ def headline_metrics(result: Result, confidence: float) -> dict[str, object]:
 def per_class(result: Result, confidence: float) -> pd.DataFrame:
     """The table per_class.csv."""
     return result.confusions.per_class(result.classes, result.selected_on, confidence)
-
-
-def headline(test_metrics: Mapping[str, object], confidence: float) -> str:
-    """Accuracy with its interval and protocol, in a line."""
-    flag = ", optimistic: selected on test" if test_metrics["selected_on_test"] else ""
-    people = test_metrics["people"]
-    basis = intervals.basis(test_metrics["interval"], people) + intervals.caution(people)
-    return (
-        f"{test_metrics['accuracy']:.1%} of {test_metrics['images']} test images right "
-        f"({confidence:.0%} interval {test_metrics['accuracy_low']:.1%} to "
-        f"{test_metrics['accuracy_high']:.1%}, {basis}){flag}"
-    )

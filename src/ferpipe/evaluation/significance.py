@@ -2,23 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 
 from ferpipe.evaluation.metrics import Confusions
-
-
-@dataclass(frozen=True)
-class PairedTest:
-    """The two-sided p-value of a paired test, its name and over how many people or images."""
-
-    p_value: float
-    method: str
-
-    def __str__(self) -> str:
-        return f"p = {self.p_value:.2g}, {self.method}"
 
 
 def mcnemar(lost: int, won: int) -> float:
@@ -31,14 +19,13 @@ def mcnemar(lost: int, won: int) -> float:
     return float(binomtest(won, lost + won).pvalue) if lost + won else 1.0
 
 
-def sign_flip(balances: Iterable[int]) -> float:
+def sign_flip(balances: Sequence[int]) -> float:
     """The exact two-sided p-value of McNemar's test with people in place of images.
 
     Images of one person are right or wrong together, so each person is one trial: for equally good
     classifiers a balance, images won minus images lost, is as likely as its opposite. (Fisher's
     randomisation test, "The Design of Experiments", 1935, section 21.)
     """
-    balances = list(balances)
     reach = sum(map(abs, balances))
     # The probability of each sum from -reach to reach, one person after the other.
     chances = np.zeros(2 * reach + 1)
@@ -49,11 +36,11 @@ def sign_flip(balances: Iterable[int]) -> float:
     return min(1.0, float(chances[extreme].sum()))
 
 
-def compare(first: Confusions, second: Confusions) -> PairedTest:
-    """The sign-flip test over people; over images, predicted once each, McNemar's."""
+def compare(first: Confusions, second: Confusions) -> tuple[float, str]:
+    """The p-value and name of the sign-flip test over people; over images, of McNemar's."""
     balances = np.trace(first.counts - second.counts, axis1=1, axis2=2)
     if first.over == "images" and first.seeds == 1:
         p_value = mcnemar(int((balances < 0).sum()), int((balances > 0).sum()))
-        return PairedTest(p_value, f"McNemar's exact test over {len(balances):,} images")
+        return p_value, f"McNemar's exact test over {len(balances):,} images"
     method = f"exact sign-flip test over {len(balances):,} {first.over}"
-    return PairedTest(sign_flip(balances.tolist()), method)
+    return sign_flip(balances.tolist()), method

@@ -11,7 +11,7 @@ import pandas as pd
 from ferpipe.evaluation import intervals
 from ferpipe.evaluation.calibration import Calibration
 from ferpipe.evaluation.curves import Curves
-from ferpipe.evaluation.result import Result, headline
+from ferpipe.evaluation.result import Result
 from ferpipe.report.provenance import Provenance
 
 
@@ -36,7 +36,11 @@ class Findings:
     @property
     def headline(self) -> str:
         """Accuracy with its interval and protocol, in one line."""
-        return headline(self.metrics, self.confidence)
+        flag = ", optimistic: selected on test" if self.result.selected_on_test else ""
+        return (
+            f"{self.metrics['accuracy']:.1%} of {self.metrics['images']} test images right "
+            f"({self.confidence:.0%} interval {self.interval}){flag}"
+        )
 
     @property
     def interval(self) -> str:

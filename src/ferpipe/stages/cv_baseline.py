@@ -24,18 +24,16 @@ def predict(
     Val is learned from as well, because the baseline selects nothing on it.
     """
     names, features, parts = np.array(classes), hog.features(dataset.images), []
-    for seed, table in fold_tables.items():
-        for fold, splits in enumerate(table.splits):
-            test = np.flatnonzero(np.array(splits) == "test")
-            training = np.flatnonzero(np.array(splits) != "test")
+    image_paths, actual = np.array(dataset.paths), names[dataset.labels]
+    for seed, fold_table in fold_tables.items():
+        for fold, splits in enumerate(fold_table.splits):
+            test = np.array(splits) == "test"
+            training = np.flatnonzero(~test)
             training = training[hog.subsample(len(training))]
             classify = hog.fit(features[training], dataset.labels[training])
-            part = {
-                "path": np.array(dataset.paths)[test],
-                "actual": names[dataset.labels[test]],
-                "predicted": names[classify(features[test])],
-            }
-            parts.append(pd.DataFrame({"seed": seed, "fold": fold, **part}))
+            table = {"seed": seed, "fold": fold, "path": image_paths[test]}
+            table |= {"actual": actual[test], "predicted": names[classify(features[test])]}
+            parts.append(pd.DataFrame(table))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -14,7 +14,6 @@ from ferpipe.core.errors import exits_cleanly
 from ferpipe.data import folds
 from ferpipe.evaluation import intervals, metrics
 from ferpipe.evaluation.cross_validation import per_class, score, summarise
-from ferpipe.evaluation.significance import PairedTest
 from ferpipe.params.cv import CrossValidation
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.preprocess import Preprocess
@@ -43,25 +42,17 @@ def text(
     """The lines that the stage prints of summary.json and per_class.csv."""
     flag = "; optimistic: selected on test" if summary["selected_on_test"] else ""
     basis = intervals.basis(summary["interval"], summary["people"])
-    test = PairedTest(summary["baseline_p_value"], summary["baseline_test"])
+    percent = recalls.select_dtypes("float").map("{:.1%}".format)
     columns = {
         "recall of": recalls["class"],
         "images": recalls["support"],
         "people": recalls["people"].astype(object).fillna("-"),
-        "network": recalls["recall"].map("{:.1%}".format),
-        "interval": [
-            f"{low:.1%} to {high:.1%}"
-            for low, high in zip(recalls["recall_low"], recalls["recall_high"], strict=True)
-        ],
-        "baseline": recalls["baseline_recall"].map("{:.1%}".format),
+        "network": percent["recall"],
+        "interval": percent["recall_low"] + " to " + percent["recall_high"],
+        "baseline": percent["baseline_recall"],
     }
-    table = tabulate(
-        columns,
-        headers="keys",
-        tablefmt="plain",
-        colalign=("left", *["right"] * 5),
-        disable_numparse=True,
-    )
+    right = ["right"] * 5
+    table = tabulate(columns, "keys", "plain", colalign=("left", *right), disable_numparse=True)
     return [
         f"{summary['images']} images, grouped by {group_by}; folds: {summary['folds']}, "
         f"seeds: {summary['seeds']}{flag}",
@@ -71,7 +62,8 @@ def text(
         f"{summary['fold_sd']:.1%}), macro-F1 {summary['macro_f1']:.3f}",
         f"baseline  {summary['baseline_accuracy']:6.1%}  (SD of folds "
         f"{summary['baseline_fold_sd']:.1%}), macro-F1 {summary['baseline_macro_f1']:.3f}",
-        f"network against baseline, all seeds together: {test}",
+        f"network against baseline, all seeds together: p = {summary['baseline_p_value']:.2g}, "
+        f"{summary['baseline_test']}",
         "",
         *table.splitlines(),
         intervals.note(zip(recalls["interval"], recalls["people"], strict=True)),

@@ -64,14 +64,7 @@ def main() -> None:
     calibrations = calibration.before_and_after(
         test.labels, result.probabilities, training["temperature"], params.confidence, subjects
     )
-    compared = baselines.compare(
-        baselines.Predictions("network", result.predicted, None, result.selected_on),
-        baselines.predict([train, val], test),
-        labels=test.labels,
-        subjects=subjects,
-        classes=len(schema.classes),
-        confidence=params.confidence,
-    )
+    compared = baselines.compare(result, baselines.predict([train, val], test), params.confidence)
     _, hog, majority = compared.to_dict("records")
     findings = Findings(
         result=result,
