@@ -137,7 +137,7 @@ def test_imagenet_weights_that_cannot_be_fetched_end_in_one_line(tmp_path, monke
     # A proxy that refuses: the download fails at once, on any machine.
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     monkeypatch.setattr(keras.src.utils.file_utils.config, "keras_home", lambda: str(tmp_path))
-    with pytest.raises(PipelineError, match=r"\.h5 cannot be fetched.*put that file into"):
+    with pytest.raises(PipelineError, match=r"URL fetch failure on https.*\.h5.*put the file into"):
         backbones.build("MobileNet", 224, 3, "imagenet")
 
 

@@ -15,9 +15,12 @@ from ferpipe.model.backend import keras
 # Mean and standard deviation of ImageNet's RGB channels, for values 0..255.
 MEAN = (123.675, 116.28, 103.53)
 STD = (58.395, 57.12, 57.375)
-# The mean that "caffe" subtracts, in BGR order.
-CAFFE_MEAN = (103.939, 116.779, 123.68)
-
+# Factor and offset of each channel by convention; "caffe" is in BGR order.
+SCALES = {
+    "caffe": (1.0, [-103.939, -116.779, -123.68]),
+    "tf": (1 / 127.5, -1.0),
+    "torch": ([1 / std for std in STD], [-mean / std for mean, std in zip(MEAN, STD, strict=True)]),
+}
 WEIGHTS_TIMEOUT_SECONDS = 60
 
 
@@ -68,10 +71,8 @@ def build(name: str, input_size: int, channels: int, weights: str) -> keras.Mode
     """Build a backbone, without classifier and named "backbone".
 
     `weights` is "none", "imagenet", or a file: a model of this pipeline (`.keras`), whose backbone
-    is loaded, or weights saved by Keras (`.h5`). Only compact takes other than 3 `channels`.
-
-    Raises:
-        PipelineError: the weights cannot be fetched or do not fit.
+    is loaded, or weights saved by Keras (`.h5`). Only compact takes other than 3 `channels`. Raises
+    PipelineError if the weights cannot be fetched or do not fit.
     """
     if name == "compact":
         backbone = compact((input_size, input_size, channels))
@@ -123,29 +124,24 @@ def _from_applications(name: str, input_size: int, weights: str) -> keras.Model:
             weights="imagenet" if weights == "imagenet" else None,
             input_shape=(input_size, input_size, 3),
         )
-        # Not every constructor has the argument `name`.
-        return keras.Model(network.input, network.output, name="backbone")
-    except ValueError as error:
-        raise PipelineError(f"{name} cannot be built: {one_line(error)}") from None
     except Exception as error:
-        # Keras raises a bare Exception when the download fails; anything else is a defect.
-        if "URL fetch failure" not in str(error):
+        # Keras raises a bare Exception if a download fails, a ValueError if it is incomplete.
+        failed = isinstance(error, ValueError) or "URL fetch failure" in str(error)
+        if weights != "imagenet" or not failed:
             raise
-        url = re.search(r"https?://\S+", str(error))
-        file = url.group(0).rstrip(":") if url else "the weights file"
         raise PipelineError(
-            f"train.weights = 'imagenet': {file} cannot be fetched; on a machine without internet "
-            "put that file into ~/.keras/models, or use train.weights: none"
+            f"train.weights = 'imagenet': {one_line(error)}; on a machine without internet put "
+            "the file into ~/.keras/models, or use train.weights: none"
         ) from None
     finally:
         socket.setdefaulttimeout(timeout)
+    # Not every constructor has the argument `name`.
+    return keras.Model(network.input, network.output, name="backbone")
 
 
 def _zero_residual_branches(backbone: keras.Model, family: Backbone) -> None:
-    """Initialise residual branches to zero (Goyal et al. 2017, section 5.1).
-
-    https://arxiv.org/abs/1706.02677: a deep network starts like a shallow one.
-    """
+    # A deep network starts like a shallow one (Goyal et al. 2017, section 5.1,
+    # https://arxiv.org/abs/1706.02677).
     for layer in backbone.layers:
         if family.zero_gamma and re.search(family.zero_gamma, layer.name):
             layer.gamma.assign(layer.gamma * 0.0)
@@ -206,11 +202,7 @@ def set_trainable(backbone: keras.Model, trainable: bool, frozen_batchnorm: bool
 
 
 def check_weights_file(path: str, sha256: str) -> None:
-    """Check a weights file against `train.weights_sha256`.
-
-    Raises:
-        PipelineError: the file is missing or has another hash.
-    """
+    """Raise PipelineError if a weights file is missing or has another hash."""
     try:
         with Path(path).open("rb") as file:
             actual = hashlib.file_digest(file, "sha256").hexdigest()
@@ -218,6 +210,5 @@ def check_weights_file(path: str, sha256: str) -> None:
         raise PipelineError(f"train.weights = {path!r}: there is no such file") from None
     if actual != sha256:
         raise PipelineError(
-            f"train.weights = {path!r} has the SHA-256 {actual}, not train.weights_sha256 "
-            f"({sha256})"
+            f"train.weights = {path!r} has the SHA-256 {actual}, not train.weights_sha256"
         )

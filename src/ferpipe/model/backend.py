@@ -46,8 +46,6 @@ with nullcontext() if "TF_CPP_MIN_LOG_LEVEL" in os.environ else muted():
 keras.config.set_image_data_format("channels_last")
 keras.config.set_floatx("float32")
 
-__all__ = ["GPUS", "NAME", "is_out_of_memory", "keras", "prepare"]
-
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether the device ran out of memory."""
@@ -58,13 +56,10 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def prepare(seed: int = 0, precision: str = "float32", deterministic: bool = True) -> None:
-    """Set the global seed, dtype policy and determinism of the process.
+    """Set the global seed, dtype policy (such as "mixed_bfloat16") and determinism of the process.
 
-    Args:
-        seed: seed of initial weights and of every other global random generator.
-        precision: a Keras dtype policy, such as "mixed_bfloat16".
-        deterministic: restrict TensorFlow to deterministic kernels and to THREADS threads per
-            operation; JAX is always deterministic.
+    `deterministic` restricts TensorFlow to deterministic kernels and to THREADS threads per
+    operation; JAX is always deterministic.
     """
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)

@@ -8,11 +8,7 @@ name = "tensorflow"
 
 
 def choose(backend: str) -> None:
-    """Set the backend that Keras will use: `train.backend`, "tensorflow" or "jax".
-
-    Raises:
-        RuntimeError: Keras has been imported with the other one.
-    """
+    """Set `train.backend`, "tensorflow" or "jax"; RuntimeError if Keras already has the other."""
     global name
     if backend != name and "ferpipe.model.backend" in sys.modules:
         raise RuntimeError(f"Keras already computes with {name}, too late for {backend}")

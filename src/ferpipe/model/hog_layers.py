@@ -19,6 +19,7 @@ CLIP = 0.2
 MIN_GRADIENT = 0.01
 SQUARINGS = 3  # of the cosine to a bin's direction: a bin 30 degrees away gets a share of 0.27
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow's gray
+FIXED = {"use_bias": False, "trainable": False, "dtype": "float32"}
 
 
 def histograms(x: keras.KerasTensor) -> keras.KerasTensor:
@@ -35,8 +36,9 @@ def histograms(x: keras.KerasTensor) -> keras.KerasTensor:
     layers = keras.layers
     if x.shape[1] != SIDE:
         x = layers.Resizing(SIDE, SIDE, dtype="float32", name="gradient_resize")(x)
-    directions = layers.Conv2D(BINS, 3, **_options("directions"))
-    x = _with_kernel(directions, x, _derivatives(x.shape[-1]))
+    directions, channels = layers.Conv2D(BINS, 3, name="gradient_directions", **FIXED), x.shape[-1]
+    x = directions(x)
+    directions.set_weights([_derivatives(channels)])
     x = layers.ReLU(threshold=MIN_GRADIENT, dtype="float32", name="gradient_rising")(x)
     share = layers.UnitNormalization(dtype="float32", name="gradient_cosines")(x)
     for i in range(SQUARINGS):
@@ -44,8 +46,9 @@ def histograms(x: keras.KerasTensor) -> keras.KerasTensor:
     x = layers.Multiply(dtype="float32", name="gradient_shares")([x, share])
     x = layers.ZeroPadding2D(1, dtype="float32", name="gradient_border")(x)
     # Bilinear: each pixel counts for its four nearest cells, more for the nearer ones.
-    cells = layers.DepthwiseConv2D(2 * CELL, strides=CELL, padding="same", **_options("cells"))
-    x = _with_kernel(cells, x, _tent(2 * CELL))
+    cells = layers.DepthwiseConv2D(2 * CELL, CELL, "same", name="gradient_cells", **FIXED)
+    x = cells(x)
+    cells.set_weights([_tent(2 * CELL)])
     corners = [
         layers.Cropping2D(((top, 1 - top), (left, 1 - left)), name=f"gradient_corner{top}{left}")(x)
         for top in (0, 1)
@@ -55,17 +58,6 @@ def histograms(x: keras.KerasTensor) -> keras.KerasTensor:
     x = layers.UnitNormalization(dtype="float32", name="gradient_contrast")(x)
     x = layers.ReLU(CLIP, dtype="float32", name="gradient_clip")(x)
     return layers.UnitNormalization(dtype="float32", name="gradient_unit")(x)
-
-
-def _options(name: str) -> dict[str, object]:
-    name = f"gradient_{name}"
-    return {"use_bias": False, "trainable": False, "dtype": "float32", "name": name}
-
-
-def _with_kernel(layer: keras.Layer, x: keras.KerasTensor, kernel: np.ndarray) -> keras.KerasTensor:
-    x = layer(x)
-    layer.set_weights([kernel])
-    return x
 
 
 def _derivatives(channels: int) -> np.ndarray:

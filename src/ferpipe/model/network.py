@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ferpipe.data import records
@@ -14,11 +15,7 @@ CELLS = 6
 
 
 def initial_model(params: Train, schema: records.Schema, images: int) -> keras.Model:
-    """Prepare the process and build the classifier for training on a number of images.
-
-    Raises:
-        PipelineError: the weights file is not the pinned one; see also `backbones.build`.
-    """
+    """Prepare the process and build the classifier for training on a number of images."""
     prepare(params.seed, params.precision, params.deterministic)
     if params.weights not in ("none", "imagenet"):
         backbones.check_weights_file(params.weights, params.weights_sha256 or "")
@@ -26,8 +23,7 @@ def initial_model(params: Train, schema: records.Schema, images: int) -> keras.M
     if params.head == "trained" and load_head(model, params.weights, schema.classes):
         print(f"train: {params.weights} has the same classes: its head is loaded too")
     if params.weights != "imagenet":  # those keep Keras' momentum, as in the published run
-        steps = -(-images // params.batch_size)
-        backbones.set_momentum(backbones.backbone_of(model), steps)
+        backbones.set_momentum(backbones.backbone_of(model), -(-images // params.batch_size))
     return model
 
 
@@ -38,27 +34,20 @@ def build_model(params: Train, image_size: int, channels: int, classes: int) -> 
         A model from float (n, image_size, image_size, channels), values 0..255, to float32
         logits (n, classes). Its backbone is the layer "backbone"; with a solved head it is inside
         the layer "features", which is also applied to the mirrored image if `mirror_average`.
-
-    Raises:
-        PipelineError: see `backbones.build`.
     """
     family = backbones.lookup(params.backbone)
-    backbone_channels = channels if params.backbone == "compact" else 3
-    backbone = backbones.build(
-        params.backbone, params.input_size, backbone_channels, params.weights
-    )
+    side, depth = params.input_size, channels if params.backbone == "compact" else 3
+    backbone = backbones.build(params.backbone, side, depth, params.weights)
 
-    image = keras.Input((image_size, image_size, channels), name="image")
-    x = image
-    if params.input_size != image_size:
-        side = params.input_size
+    x = image = keras.Input((image_size, image_size, channels), name="image")
+    if side != image_size:
         # float32 before the backbone: bfloat16 has 8 bits of mantissa, too few for pixel values.
         x = keras.layers.Resizing(side, side, dtype="float32", name="resize")(x)
-    if channels < backbone_channels:
+    if channels < depth:
         x = keras.layers.Concatenate(dtype="float32", name="gray_to_rgb")([x, x, x])
     x = scale(x, family.convention)
     if params.head == "solved":
-        features = keras.Model(image, _levels(backbone, family, x, image), name="features")
+        features = keras.Model(image, _levels(backbone, family.levels, x, image), name="features")
         x = features(image)
         if params.mirror_average:
             # The head is linear, so averaging the features averages the logits.
@@ -72,20 +61,17 @@ def build_model(params: Train, image_size: int, channels: int, classes: int) -> 
 
 
 def _levels(
-    backbone: keras.Model,
-    family: backbones.Backbone,
-    x: keras.KerasTensor,
-    image: keras.KerasTensor,
+    backbone: keras.Model, names: Sequence[str], x: keras.KerasTensor, image: keras.KerasTensor
 ) -> keras.KerasTensor:
     """The features of a solved head, (n, features): HOG and the backbone's levels."""
     layers = keras.layers
     parts = [layers.Flatten(dtype="float32", name="gradients")(hog_layers.histograms(image))]
-    if not family.levels:
+    if not names:
         parts.append(layers.GlobalAveragePooling2D(dtype="float32", name="means")(backbone(x)))
     else:
-        outputs = [backbone.get_layer(name).output for name in family.levels]
+        outputs = [backbone.get_layer(name).output for name in names]
         maps = keras.Model(backbone.input, outputs, name="backbone")(x)
-        for name, level in zip(family.levels, maps, strict=True):
+        for name, level in zip(names, maps, strict=True):
             size = max(1, level.shape[1] // CELLS)
             cells = layers.AveragePooling2D(size, dtype="float32", name=f"{name}_cells")(level)
             parts.append(layers.Flatten(dtype="float32", name=f"{name}_flat")(cells))
@@ -96,32 +82,26 @@ def load_head(model: keras.Model, weights: str, classes: list[str]) -> bool:
     """Load the head of a saved model if classes and shape are the same; return whether it was."""
     if not weights.endswith(".keras") or saving.classes(Path(weights)) != classes:
         return False
-    head = model.get_layer("logits")
-    shapes = [array.shape for array in head.get_weights()]
-    for layer in saving.load_vetted(Path(weights)).layers:
-        if layer.name == "logits" and [array.shape for array in layer.get_weights()] == shapes:
-            head.set_weights(layer.get_weights())
-            return True
-    return False
+    head = model.get_layer("logits").weights
+    saved = next((x for x in saving.load_vetted(Path(weights)).layers if x.name == "logits"), None)
+    if saved is None or [x.shape for x in saved.weights] != [x.shape for x in head]:
+        return False
+    model.get_layer("logits").set_weights(saved.get_weights())
+    return True
 
 
 def scale(x: keras.KerasTensor, convention: str) -> keras.KerasTensor:
     """Scale pixels 0..255 to a backbone's input range, see `backbones.Backbone`."""
-    match convention:
-        case "standardise":
-            # Normalising over all axes without learned parameters standardises each image.
-            return keras.layers.LayerNormalization(
-                axis=[1, 2, 3], center=False, scale=False, dtype="float32", name="standardise"
-            )(x)
-        case "caffe":
-            x, factor, offset = x[..., ::-1], 1.0, [-mean for mean in backbones.CAFFE_MEAN]
-        case "tf":
-            factor, offset = 1 / 127.5, -1.0
-        case "torch":
-            factor = [1 / std for std in backbones.STD]
-            offset = [-mean / std for mean, std in zip(backbones.MEAN, backbones.STD, strict=True)]
-        case _:
-            return x
+    if convention == "inside":
+        return x
+    if convention == "standardise":
+        # Normalising over all axes without learned parameters standardises each image.
+        return keras.layers.LayerNormalization(
+            axis=[1, 2, 3], center=False, scale=False, dtype="float32", name="standardise"
+        )(x)
+    if convention == "caffe":
+        x = x[..., ::-1]
+    factor, offset = backbones.SCALES[convention]
     return keras.layers.Rescaling(factor, offset, dtype="float32", name="scale")(x)
 
 

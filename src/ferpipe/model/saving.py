@@ -6,7 +6,6 @@ Keras writes differently in each run: dates and memory addresses (`shared_object
 
 from __future__ import annotations
 
-import io
 import json
 import struct
 import warnings
@@ -25,11 +24,9 @@ from ferpipe.model.backend import keras
 
 PARTS = ("config.json", "metadata.json", "model.weights.h5")
 # Layers of Keras that contain code, or that read files named in their config.
-UNSAFE_LAYERS = frozenset(
-    {
-        *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
-        *("StringLookup", "IntegerLookup", "IndexLookup", "TextVectorization"),
-    }
+UNSAFE_LAYERS = (
+    *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
+    *("StringLookup", "IntegerLookup", "IndexLookup", "TextVectorization"),
 )
 # Raised for a damaged file by the zip, JSON or HDF5 reader or by Keras.
 UNREADABLE = (
@@ -41,10 +38,10 @@ INCOMPLETE = r"A total of \d+ objects could not be loaded|Skipping (loading|nest
 
 
 def save(model: keras.Model, path: Path, classes: Sequence[str] = ()) -> None:
-    """Save a functional model byte-stably, without its optimizer.
+    """Save a functional model byte-stably, without its optimizer; class names into metadata.json.
 
     Its layer names must not depend on what was built before: call `backend.prepare` before building
-    it. The class names of its outputs are stored in metadata.json.
+    it.
     """
     # A model that was never compiled has no optimizer state and no compile config to save.
     bare = keras.Model(model.input, model.output, name=model.name)
@@ -53,31 +50,23 @@ def save(model: keras.Model, path: Path, classes: Sequence[str] = ()) -> None:
         bare.save(raw)
         with zipfile.ZipFile(raw) as zipped:
             parts = {name: zipped.read(name) for name in sorted(zipped.namelist())}
-    config, metadata = json.loads(parts["config.json"]), json.loads(parts["metadata.json"])
-    for item in _json_objects(config):
-        item.pop("shared_object_id", None)  # layers refer to each other by name
-    metadata.pop("date_saved", None)
+    metadata = _without(parts["metadata.json"], "date_saved")
     if classes:
         metadata["classes"] = list(classes)
-    parts["config.json"] = json.dumps(config, sort_keys=True).encode()
     parts["metadata.json"] = json.dumps(metadata, sort_keys=True).encode()
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as zipped:
+    # Layers refer to each other by name.
+    config = _without(parts["config.json"], "shared_object_id")
+    parts["config.json"] = json.dumps(config, sort_keys=True).encode()
+    with files.replacing(path) as file, zipfile.ZipFile(file, "w") as zipped:
         for name, data in parts.items():
             zipped.writestr(files.zip_entry(name), data)
-    files.write_bytes(path, buffer.getvalue())
 
 
-def _json_objects(value: Any) -> Iterator[dict]:
-    """Every object in a JSON value, at any depth."""
-    waiting = [value]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            yield value
-            value = list(value.values())
-        if isinstance(value, list):
-            waiting += value
+def _without(text: bytes, key: str) -> dict[str, Any]:
+    """Parse a JSON object, without a key at any depth."""
+    return json.loads(
+        text, object_hook=lambda item: {name: item[name] for name in item if name != key}
+    )
 
 
 @contextmanager
@@ -91,8 +80,7 @@ def complete_weights() -> Iterator[None]:
 def load_vetted(path: Path) -> keras.Model:
     """Load a `.keras` file from any source without executing code in it.
 
-    Raises:
-        One of UNREADABLE: the file is damaged, or contains what no model of this pipeline has.
+    Raises one of UNREADABLE if it is damaged, or contains what no model of this pipeline has.
     """
     _check_parts(path)
     with complete_weights():
@@ -106,13 +94,16 @@ def _check_parts(path: Path) -> None:
     with zipfile.ZipFile(path) as zipped:
         if sorted(zipped.namelist()) != sorted(PARTS):
             raise ValueError(f"it should hold {', '.join(PARTS)}")
-        config = json.loads(zipped.read("config.json"))
-    for item in _json_objects(config):
-        module, name = item.get("module"), item.get("class_name")
-        if module is not None and str(module).split(".")[0] != "keras":
-            raise ValueError(f"{module}.{name} is not a part of Keras")
-        if name in UNSAFE_LAYERS:
-            raise ValueError(f"a layer {name} may contain code or open files")
+        json.loads(zipped.read("config.json"), object_hook=_check_object)
+
+
+def _check_object(item: dict[str, Any]) -> dict[str, Any]:
+    module, name = item.get("module"), item.get("class_name")
+    if module is not None and str(module).split(".")[0] != "keras":
+        raise ValueError(f"{module}.{name} is not a part of Keras")
+    if name in UNSAFE_LAYERS:
+        raise ValueError(f"a layer {name} may contain code or open files")
+    return item
 
 
 def check_finite(model: keras.Model) -> None:
@@ -122,13 +113,10 @@ def check_finite(model: keras.Model) -> None:
 
 
 def load(path: Path, image_shape: tuple[int, ...], names: Sequence[str]) -> keras.Model:
-    """Load a saved model for prediction.
+    """Load a saved model for prediction; raises PipelineError if it is not one for these records.
 
-    Checks it against the records' image shape (side, side, channels) and class names, in the order
-    of the outputs. A file saved by Keras itself has no names, so only their number is checked.
-
-    Raises:
-        PipelineError: the file is missing, is not a model, or is a model for other records.
+    These have an image shape (side, side, channels) and class names, in the order of the outputs. A
+    file saved by Keras itself has no names, so only their number is checked.
     """
     if not path.is_file():
         raise PipelineError(f"{path} is missing; run `dvc repro`, which makes it")
