@@ -12,7 +12,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -41,14 +41,14 @@ PACKAGES = ("keras", "numpy", "scikit-learn", "scipy")
 ARRAYS = ("weights", "best_weights", "optimizer")
 
 
-@dataclass(frozen=True)
+@dataclass
 class State:
     """A training between two epochs."""
 
-    history: list[Epoch]  # of all phases
-    weights: Sequence[np.ndarray]  # of the classifier
-    best_weights: Sequence[np.ndarray]  # at the end of the best epoch
-    optimizer: Sequence[np.ndarray]  # its variables; empty after a solved head
+    history: list[Epoch] = field(default_factory=list)  # of all phases
+    weights: Sequence[np.ndarray] = ()  # of the classifier
+    best_weights: Sequence[np.ndarray] = ()  # at the end of the best epoch
+    optimizer: Sequence[np.ndarray] = ()  # its variables; empty after a solved head
 
 
 def key(params: Train, records: Path) -> str:
@@ -105,12 +105,10 @@ class Checkpoints:
         state = make_state()
         about = {"key": self.key, "history": [asdict(row) for row in state.history]}
         arrays = {
-            f"{kind}_{i:04d}": array
-            for kind in ARRAYS
-            for i, array in enumerate(getattr(state, kind))
+            f"{kind}_{i:04d}": a for kind in ARRAYS for i, a in enumerate(getattr(state, kind))
         }
         with files.replacing(self.folder / f"epoch-{len(state.history):05d}.npz") as file:
-            np.savez(file, about=np.frombuffer(json.dumps(about).encode(), np.uint8), **arrays)
+            np.savez(file, about=json.dumps(about), **arrays)
         for old in self._paths()[:-KEPT]:
             old.unlink(missing_ok=True)
         self._last = time.monotonic()
@@ -119,9 +117,9 @@ class Checkpoints:
 
     def prune(self) -> None:
         """Remove the checkpoints of all but the most recent unfinished trainings."""
-        others = [path for path in FOLDER.glob("*") if path != self.folder]
-        others.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-        for old in others[KEPT_RUNS - 1 :]:
+        others = (path for path in FOLDER.glob("*") if path != self.folder)
+        newest_first = sorted(others, key=lambda path: path.stat().st_mtime, reverse=True)
+        for old in newest_first[KEPT_RUNS - 1 :]:
             print(f"train: {old} is removed: a training that was stopped and not resumed")
             shutil.rmtree(old, ignore_errors=True)
 
@@ -134,7 +132,7 @@ class Checkpoints:
 
     def _read(self, path: Path) -> State:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
-            about = json.loads(saved["about"].tobytes())
+            about = json.loads(str(saved["about"]))
             if about["key"] != self.key:
                 raise ValueError("it belongs to another training")
             arrays = {

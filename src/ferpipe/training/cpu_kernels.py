@@ -7,8 +7,6 @@ kernels are large. docs/training.md has the gain from each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from ferpipe.model.backend import keras, tf
@@ -23,8 +21,7 @@ class Convolution(keras.layers.Conv2D):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Convolve float (n, height, width, channels)."""
-        kernel = tf.convert_to_tensor(self.kernel)
-        stride = self.strides[0]
+        kernel, stride = tf.convert_to_tensor(self.kernel), self.strides[0]
         if self.kernel_size == (1, 1):
             x = inputs[:, ::stride, ::stride] if stride > 1 else inputs
             y = tf.tensordot(x, kernel[0, 0], 1)
@@ -51,22 +48,15 @@ def _convolve_3x3(x: tf.Tensor, kernel: tf.Tensor) -> tuple[tf.Tensor, object]:
     y = tf.nn.conv2d(x, kernel, 1, "SAME")
 
     def gradient(dy: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        dx = tf.raw_ops.Conv2DBackpropInput(
-            input_sizes=tf.shape(x),
-            filter=kernel,
-            out_backprop=dy,
-            strides=[1, 1, 1, 1],
-            padding="SAME",
-        )
+        dx = tf.nn.conv2d_transpose(dy, kernel, tf.shape(x), 1, "SAME")
         height, width, channels = x.shape[1:]
-        # Each output pixel's nine neighbours, as indices into the padded map.
+        # Each output pixel's nine neighbours, as indices into the padded map; twice as fast as
+        # tf.image.extract_patches.
         row, column = np.mgrid[:height, :width].reshape(2, -1, 1)
         down, across = np.mgrid[:3, :3].reshape(2, 1, -1)
         indices = ((row + down) * (width + 2) + column + across).ravel()
-        padded = tf.reshape(
-            tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]]),
-            [-1, (height + 2) * (width + 2), channels],
-        )
+        padded = tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        padded = tf.reshape(padded, [-1, (height + 2) * (width + 2), channels])
         neighbours = tf.reshape(tf.gather(padded, indices, axis=1), [-1, 9 * channels])
         flat = tf.reshape(dy, [-1, dy.shape[-1]])
         return dx, tf.reshape(tf.matmul(neighbours, flat, transpose_a=True), kernel.shape)
@@ -81,14 +71,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
         """Normalise float (n, height, width, channels)."""
         del mask
         mean, variance = self.moving_mean.value, self.moving_variance.value
-        gamma = self.gamma.value if self.scale else tf.ones_like(mean)
-        beta = self.beta.value if self.center else tf.zeros_like(mean)
         update = bool(training and self.trainable)
         empty = tf.constant([], tf.float32)
         y, batch_mean, batch_variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
-            scale=gamma,
-            offset=beta,
+            scale=self.gamma.value if self.scale else tf.ones_like(mean),
+            offset=self.beta.value if self.center else tf.zeros_like(mean),
             mean=empty if update else mean,
             variance=empty if update else variance,
             epsilon=self.epsilon,
@@ -124,15 +112,12 @@ class AdamW(keras.optimizers.AdamW):
                 variable.value.assign(variable.value * keep)
 
     def _backend_update_step(
-        self,
-        grads: list[tf.Tensor],
-        trainable_variables: list[keras.Variable],
-        learning_rate: float,
+        self, grads: list[tf.Tensor], variables: list[keras.Variable], learning_rate: float
     ) -> None:
         step = tf.cast(self.iterations + 1, tf.float32)
         rate = tf.convert_to_tensor(learning_rate)
         powers = tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
-        for gradient, variable in zip(grads, trainable_variables, strict=True):
+        for gradient, variable in zip(grads, variables, strict=True):
             index = self._get_variable_index(variable)
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.value.handle,
@@ -168,7 +153,7 @@ def _can_normalise(layer: keras.Layer) -> bool:
 
 def use_faster(model: keras.Model) -> None:
     """Switch a model's layers to the kernels above."""
-    for layer in _layers(model):
+    for layer in model._flatten_layers():
         if _can_convolve(layer):
             layer.__class__ = Convolution
         elif _can_normalise(layer):
@@ -177,11 +162,6 @@ def use_faster(model: keras.Model) -> None:
 
 def use_stock(model: keras.Model) -> None:
     """Switch every layer back to Keras' own class, as a model file must have it."""
-    for layer in _layers(model):
+    for layer in model._flatten_layers():
         if isinstance(layer, (Convolution, BatchNormalization)):
             layer.__class__ = type(layer).__base__
-
-
-def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    for layer in model.layers:
-        yield from _layers(layer) if isinstance(layer, keras.Model) else [layer]

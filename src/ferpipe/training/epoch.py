@@ -1,8 +1,4 @@
-"""One epoch of a phase.
-
-Every random draw is a function of (seed, epoch, step), so the state of a training is its weights,
-its optimizer and the number of the epoch.
-"""
+"""One epoch of a phase. Every random draw is a function of (seed, epoch, step)."""
 
 from __future__ import annotations
 
@@ -18,14 +14,11 @@ from ferpipe.training.phase import Epoch, Phase, Task
 
 
 def run_epoch(task: Task, params: Train, phase: Phase, phase_epoch: int, epoch: int) -> Epoch:
-    """Train one epoch, with index `phase_epoch` in its phase, and measure it on validation.
-
-    Raises:
-        PipelineError: the loss is infinite or not a number.
-    """
+    """Train one epoch, with index `phase_epoch` in its phase, and measure it on validation."""
     model, labels, validation = task.model, task.labels, task.validation
-    targets = np.eye(model.output_shape[-1], dtype=np.float32)
-    weights = class_weights(labels, len(targets), params.class_weights)
+    classes = model.output_shape[-1]
+    targets = np.eye(classes, dtype=np.float32)[labels]
+    weights = class_weights(labels, classes, params.class_weights)[labels]
     _seed_dropout(model, params.seed, epoch)
     indices = batches(params, epoch, len(labels))
     losses, accuracies = [], []
@@ -33,11 +26,8 @@ def run_epoch(task: Task, params: Train, phase: Phase, phase_epoch: int, epoch: 
     for step, batch in enumerate(progress):
         rate = phase.learning_rate(phase_epoch * len(indices) + step, len(indices))
         model.optimizer.learning_rate = rate
-        loss, accuracy = model.train_on_batch(
-            task.inputs(batch, np.random.default_rng([params.seed, epoch, 1 + step])),
-            targets[labels[batch]],
-            sample_weight=weights[labels[batch]],
-        )
+        inputs = task.inputs(batch, np.random.default_rng([params.seed, epoch, 1 + step]))
+        loss, accuracy = model.train_on_batch(inputs, targets[batch], sample_weight=weights[batch])
         if not np.isfinite(loss):
             progress.close()
             raise PipelineError(
@@ -48,16 +38,9 @@ def run_epoch(task: Task, params: Train, phase: Phase, phase_epoch: int, epoch: 
         accuracies.append(float(accuracy))
         progress.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
     logits = saving.predict(model, validation.images, params.batch_size)
+    loss, accuracy = float(np.mean(losses)), float(np.mean(accuracies))
     val_loss, val_accuracy = loss_and_accuracy(validation.labels, softmax(logits))
-    return Epoch(
-        epoch=epoch + 1,
-        phase=phase.name,
-        learning_rate=rate,
-        loss=float(np.mean(losses)),
-        accuracy=float(np.mean(accuracies)),
-        val_loss=val_loss,
-        val_accuracy=val_accuracy,
-    )
+    return Epoch(epoch + 1, phase.name, rate, loss, accuracy, val_loss, val_accuracy)
 
 
 def loss_and_accuracy(labels: np.ndarray, probabilities: np.ndarray) -> tuple[float, float]:
@@ -76,13 +59,10 @@ def _seed_dropout(model: keras.Model, seed: int, epoch: int) -> None:
 
 
 def batches(params: Train, epoch: int, count: int) -> np.ndarray:
-    """The epoch's batches: int (steps, batch_size), indices into the `count` training images.
-
-    The last batch is padded from the start of the order: all have one shape, so the step is
-    compiled once.
-    """
+    """The epoch's batches: int (steps, batch_size), indices into the `count` training images."""
     # The 0 separates this random stream from that of the augmentation, which ends in 1 + step.
     order = np.random.default_rng([params.seed, epoch, 0]).permutation(count)
+    # The last batch is padded from the start: all have one shape, so the step is compiled once.
     return np.resize(order, (-(-count // params.batch_size), params.batch_size))
 
 

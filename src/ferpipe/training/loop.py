@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -31,9 +31,8 @@ RANKS = {
 def phases(params: Train) -> list[Phase]:
     """The phases of a training, in order."""
     head = Phase("head", params.head_epochs, params.head_learning_rate, train_backbone=False)
-    whole = Phase(
-        "fine-tune", params.epochs, params.learning_rate, params.schedule, params.warmup_epochs
-    )
+    whole = Phase("fine-tune", params.epochs, params.learning_rate)
+    whole = replace(whole, schedule=params.schedule, warmup_epochs=params.warmup_epochs)
     return [phase for phase in (head, whole) if phase.epochs]
 
 
@@ -56,33 +55,30 @@ def train(
     Returns:
         The classifier (images to logits) with the weights of the best epoch, the history, and the
         number of that epoch, from 1: the best by `params.monitor`, ties broken by the other metric.
-
-    Raises:
-        PipelineError: see `initial_model` and `run_epoch`; or the device is out of memory.
     """
     model = initial_model(params, schema, len(training.labels))
-    state = checkpoints.load() if checkpoints else None
+    state = (checkpoints.load() if checkpoints else None) or State()
     progress = _Progress(model, params, schema, training, validation, checkpoints, state)
-    if params.head == "solved" and not progress.history:
-        progress.solve_head()
-    for phase in phases(params):
-        try:
+    try:
+        if params.head == "solved" and not state.history:
+            progress.solve_head()
+        for phase in phases(params):
             progress.run_phase(phase)
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            raise PipelineError(
-                "out of memory; lower train.batch_size or train.input_size, or set "
-                "train.precision to mixed_bfloat16"
-            ) from None
-    model.set_weights(progress.best_weights)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        raise PipelineError(
+            "out of memory; lower train.batch_size or train.input_size, or set train.precision to "
+            "mixed_bfloat16"
+        ) from None
+    model.set_weights(state.best_weights)
     finish(model, params)
-    return model, progress.history, progress.best(progress.history).epoch
+    return model, state.history, progress.best(state.history).epoch
 
 
 @dataclass
 class _Progress:
-    """A training in progress: its history and the weights of its best epoch."""
+    """A training in progress; weights and optimizer of `state` are those it resumes from."""
 
     model: keras.Model
     params: Train
@@ -90,11 +86,7 @@ class _Progress:
     training: records.Dataset
     validation: records.Dataset
     checkpoints: Checkpoints | None
-    resumed: State | None
-
-    def __post_init__(self) -> None:
-        self.history = self.resumed.history if self.resumed else []
-        self.best_weights = self.resumed.best_weights if self.resumed else []
+    state: State
 
     def best(self, rows: list[Epoch]) -> Epoch:
         return max(rows, key=RANKS[self.params.monitor])
@@ -109,21 +101,21 @@ class _Progress:
 
     def run_phase(self, phase: Phase) -> None:
         """Run the epochs of a phase that are not in the history yet."""
-        rows = [row for row in self.history if row.phase == phase.name]
+        state = self.state
+        rows = [row for row in state.history if row.phase == phase.name]
         if self._is_over(phase, rows):
             return
         # A phase resumes from its last epoch, or starts from the best weights so far.
-        resumed = self.resumed if rows else None
-        if self.history:
-            self.model.set_weights(resumed.weights if resumed else self.best_weights)
+        if state.history:
+            self.model.set_weights(state.weights if rows else state.best_weights)
         task = compile_phase(self.model, self.params, phase, self.training, self.validation)
         optimizer = task.model.optimizer
-        if resumed:
-            for variable, value in zip(optimizer.variables, resumed.optimizer, strict=True):
+        if rows:
+            for variable, value in zip(optimizer.variables, state.optimizer, strict=True):
                 variable.assign(value)
         while not self._is_over(phase, rows):
             started = time.monotonic()
-            rows.append(run_epoch(task, self.params, phase, len(rows), len(self.history)))
+            rows.append(run_epoch(task, self.params, phase, len(rows), len(state.history)))
             self._add(rows[-1], time.monotonic() - started, optimizer.variables)
 
     def _is_over(self, phase: Phase, rows: list[Epoch]) -> bool:
@@ -131,37 +123,30 @@ class _Progress:
         return len(rows) >= phase.epochs or 0 < self.params.early_stopping <= waited
 
     def _add(self, row: Epoch, seconds: float, optimizer: Sequence[keras.Variable] = ()) -> None:
-        self.history.append(row)
-        is_best = self.best(self.history) is row
+        state = self.state
+        state.history.append(row)
+        is_best = self.best(state.history) is row
         if is_best:
-            self.best_weights = self.model.get_weights()
+            state.best_weights = self.model.get_weights()
         selected_on = "test" if self.schema.selected_on_test else "val"
         print(
-            f"train: epoch {row.epoch:3d} {row.phase:9s} loss {row.loss:.3f}"
-            f" accuracy {row.accuracy:.3f}"
-            f"  {selected_on} loss {row.val_loss:.3f} accuracy {row.val_accuracy:.4f}"
-            f"  {seconds:.1f} s{'  best' if is_best else ''}",
+            f"train: epoch {row.epoch:3d} {row.phase:9s} loss {row.loss:.3f} accuracy "
+            f"{row.accuracy:.3f}  {selected_on} loss {row.val_loss:.3f} accuracy "
+            f"{row.val_accuracy:.4f}  {seconds:.1f} s{'  best' if is_best else ''}",
             flush=True,
         )
         if self.checkpoints:
+            arrays = map(keras.ops.convert_to_numpy, optimizer)
             self.checkpoints.after_epoch(
-                lambda: State(
-                    history=self.history,
-                    weights=self.model.get_weights(),
-                    best_weights=self.best_weights,
-                    optimizer=[keras.ops.convert_to_numpy(value) for value in optimizer],
-                )
+                lambda: replace(state, weights=self.model.get_weights(), optimizer=list(arrays))
             )
 
 
 def fitted_temperature(
     model: keras.Model, params: Train, schema: records.Schema, validation: records.Dataset
 ) -> float:
-    """The temperature that calibrates the classifier on the validation split.
-
-    It is 1 if the head was refit on train + val: `solve_head` has applied its temperature before.
-    """
+    """The temperature that calibrates the classifier on the validation split."""
     if refits_on_val(params, schema):
-        return 1.0
+        return 1.0  # `solve_head` has applied its temperature before
     logits = saving.predict(model, validation.images, params.batch_size).astype(np.float64)
     return fit_temperature(logits, validation.labels, TEMPERATURES)

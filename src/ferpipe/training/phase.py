@@ -65,11 +65,10 @@ class Phase:
 
 @dataclass(frozen=True)
 class Task:
-    """The compiled model and the data of a phase.
+    """The compiled model (the classifier, or its head on features) and the data of a phase.
 
-    The model is the classifier, or its head on features of the frozen backbone. `inputs` makes a
-    batch of its input from int (batch,) indices into the training split and the batch's own
-    generator; the images of `validation` are its input too.
+    `inputs` makes a batch of its input from int (batch,) indices into the training split and the
+    batch's own generator; the images of `validation` are its input too.
     """
 
     model: keras.Model
@@ -87,37 +86,34 @@ def compile_phase(
 ) -> Task:
     """Compile the classifier, or its head, for a phase.
 
-    The features of a frozen backbone are computed once, of each image and of its mirror image if
-    `augment.flip` is set. Other augmentation would need the backbone at each step, so a phase that
-    trains only the head does without it.
+    The features of a frozen backbone are computed once, of each image and of its mirror image.
+    Other augmentation would need the backbone at each step, so the head is trained without it.
     """
     _set_trainable(model, params, phase.train_backbone)
     if FASTER_KERNELS:
         cpu_kernels.use_faster(model)
+    trained, selecting = model, validation
     if phase.train_backbone:
         images = keras.ops.convert_to_tensor(training.images)  # on the device, once
 
-        def batch_images(batch: np.ndarray, rng: np.random.Generator) -> keras.KerasTensor:
+        def inputs(batch: np.ndarray, rng: np.random.Generator) -> keras.KerasTensor:
             return augmented(keras.ops.take(images, batch, axis=0), rng, params.augment)
+    else:
+        pool = model.get_layer("pool")
+        features = keras.Model(model.input, pool.output)
+        trained = keras.Model(pool.output, model.output, name="head")
+        original, mirrored, maps = (
+            saving.predict(features, images, params.batch_size).astype(np.float32)
+            for images in (training.images, training.images[:, :, ::-1], validation.images)
+        )
+        selecting = records.Dataset(maps, validation.labels, validation.paths)
 
-        _compile(model, params)
-        return Task(model, batch_images, training.labels, validation)
+        def inputs(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+            flip = rng.random(len(batch)) < 0.5 * params.augment.flip
+            return np.where(flip[:, None], mirrored[batch], original[batch])
 
-    pool = model.get_layer("pool")
-    features = keras.Model(model.input, pool.output)
-    head = keras.Model(pool.output, model.output, name="head")
-    original, mirrored, selecting = (
-        saving.predict(features, images, params.batch_size).astype(np.float32)
-        for images in (training.images, training.images[:, :, ::-1], validation.images)
-    )
-
-    def batch_features(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        flip = rng.random(len(batch)) < 0.5 * params.augment.flip
-        return np.where(flip[:, None], mirrored[batch], original[batch])
-
-    _compile(head, params)
-    selecting = records.Dataset(selecting, validation.labels, validation.paths)
-    return Task(head, batch_features, training.labels, selecting)
+    _compile(trained, params)
+    return Task(trained, inputs, training.labels, selecting)
 
 
 def _compile(model: keras.Model, params: Train) -> None:
