@@ -148,7 +148,7 @@ def test_the_first_error_suggests_a_known_key_and_counts_the_others(refused, old
     ("text", "message"),
     [
         (None, " is missing; run this in the repository's root"),
-        ("a: ü".encode("latin-1"), " is not UTF-8 text"),
+        ("a: ü".encode("latin-1"), ": not valid YAML: 'utf-8' codec"),
         ("a: 1\na: 2\n", ', line 2: not valid YAML: found duplicate key "a"'),
         ("a: [1\n", "not valid YAML: expected ',' or ']'"),
         ("a: 1\n\tb: 2\n", ", line 2: not valid YAML: "),

@@ -154,7 +154,7 @@ def test_lost_comments_are_reported_if_no_value_changes(params, values):
         ("a: [1\n", "params.yaml, line 2: not valid YAML: "),
         ("", "params.yaml should hold sections, found NoneType: replaced"),
         ("- a\n", "params.yaml should hold sections, found list: replaced"),
-        ("a: \xff".encode("latin-1"), "params.yaml is not UTF-8 text: "),
+        ("a: \xff".encode("latin-1"), "params.yaml: not valid YAML: 'utf-8' codec"),
     ],
 )
 def test_missing_or_damaged_params_are_replaced(params, text, message):

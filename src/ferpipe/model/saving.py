@@ -122,18 +122,14 @@ def load(path: Path, image_shape: tuple[int, ...], names: Sequence[str]) -> kera
         raise PipelineError(f"{path} is missing; run `dvc repro`, which makes it")
     try:
         model = load_vetted(path)
-        *shape, outputs = (*model.input_shape[1:], model.output_shape[-1])
+        shape = (*model.input_shape[1:], model.output_shape[-1])
     except UNREADABLE as error:
         raise PipelineError(f"{path} is not a model that loads: {one_line(error)}") from None
-    if (*shape, outputs) != (*image_shape, len(names)):
+    expected = (*image_shape, len(names))
+    if shape != expected or classes(path) not in ([], list(names)):
         raise PipelineError(
-            f"{path} takes images of {tuple(shape)} and has {outputs} classes, the records have "
-            f"{image_shape} and {len(names)}; run `dvc repro`"
-        )
-    if classes(path) not in ([], list(names)):
-        raise PipelineError(
-            f"{path} has the classes {', '.join(classes(path))}, the records have "
-            f"{', '.join(names)} in this order; run `dvc repro`"
+            f"{path} has image shape and outputs {shape} and the classes {classes(path)}, the "
+            f"records have {expected} and {list(names)}; run `dvc repro`"
         )
     if not isinstance(model.layers[-1], keras.layers.Softmax):
         raise PipelineError(f"{path} does not end in a softmax; run `dvc repro`, which makes one")

@@ -28,12 +28,11 @@ class Experiment(Section):
 
 
 def read_experiment(path: Path) -> Experiment:
-    """Read and check a whole params file; see `reader.read_section` for what it raises."""
+    """Read and check a whole params file."""
     return checked(read_yaml(path), Experiment, path)
 
 
 def json_schema() -> str:
     """The JSON schema of params.yaml."""
-    schema = Experiment.model_json_schema()
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
-    return json.dumps(schema, indent=2) + "\n"
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps(schema | Experiment.model_json_schema(), indent=2) + "\n"

@@ -28,25 +28,23 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 SectionType = TypeVar("SectionType", bound=Section)
 
+# Messages in place of pydantic's.
+INDENTED = "should be indented `key: value` lines"
+PLAINER = {"model_type": INDENTED, "dict_type": INDENTED, "bool_type": "should be true or false"}
+
 
 def load_yaml(path: Path, loader: YAML | None = None) -> Any:
     """Load a YAML 1.2 file with `loader`, or as plain values; None if it has comments only.
 
     In YAML 1.2, which DVC reads too, `1e-5` is a float; in YAML 1.1 (PyYAML) it is text.
-
-    Raises:
-        PipelineError: the file is missing or is not YAML.
     """
     loader = loader or YAML(typ="safe", pure=True)
     try:
         return loader.load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise PipelineError(f"{path} is missing; run this in the repository's root") from None
-    except UnicodeDecodeError as error:
-        raise PipelineError(f"{path} is not UTF-8 text: {error}") from None
-    except RecursionError:
-        raise PipelineError(f"{path}: not valid YAML: nested too deeply") from None
-    except (YAMLError, ValueError) as error:  # ValueError: an impossible date, 2024-13-45
+    # ValueError: not UTF-8, or an impossible date (2024-13-45); RecursionError: nested too deeply.
+    except (YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or one_line(error)
@@ -62,12 +60,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_section(path: Path, name: str, model: type[SectionType]) -> SectionType:
-    """Read the section `name` of a params file as a `model`.
-
-    Raises:
-        PipelineError: the section is missing or one of its values is not allowed; the message
-            names the key, the value and what is allowed.
-    """
+    """Read the section `name` of a params file as a `model`."""
     values = read_yaml(path)
     if name not in values:
         raise PipelineError(f"{path}: the section `{name}:` is missing")
@@ -77,7 +70,7 @@ def read_section(path: Path, name: str, model: type[SectionType]) -> SectionType
 def checked(
     values: object, model: type[SectionType], path: Path | str, prefix: str = ""
 ) -> SectionType:
-    """Check values against a model; raises as `read_section`."""
+    """Check values against a model; PipelineError names file, key, value and what is allowed."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -103,11 +96,8 @@ def _sentence(detail: dict[str, Any], model: type[Section], prefix: str) -> str:
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Input ")
     if kind == "value_error" and isinstance(value, dict):
         return f"{key}: {message}"
-    if kind in ("model_type", "dict_type"):
-        message = "should be indented `key: value` lines"
-    elif kind == "bool_type":
-        message = "should be true or false"
-    elif kind == "literal_error" and isinstance(value, str):
+    message = PLAINER.get(kind, message)
+    if kind == "literal_error" and isinstance(value, str):
         choices = {name.lower(): name for name in re.findall("'(.*?)'", detail["ctx"]["expected"])}
         if close := difflib.get_close_matches(value.lower(), choices, n=1):
             message = f"did you mean {choices[close[0]]!r}? It {message}"

@@ -18,11 +18,9 @@ from ferpipe.params.train import Train
 def predict(
     params: Train, schema: records.Schema, parts: dict[str, records.Dataset]
 ) -> dict[str, np.ndarray]:
-    """Train on train and predict val and test; if val is empty, test selects the epoch.
+    """Train and predict test, and val unless it is empty or the head was refit on it.
 
-    Returns:
-        Probabilities float64 (n, classes) of test, and of val unless it is empty or the head was
-        refit on it.
+    Returns probabilities float64 (n, classes) of each.
     """
     # Keras reads its backend when it is imported, and TensorFlow takes seconds.
     from ferpipe.model import saving
@@ -31,10 +29,10 @@ def predict(
 
     validation = parts["test" if schema.selected_on_test else "val"]
     model, _, _ = train(params, schema, parts["train"], validation)
+    only_test = schema.selected_on_test or refits_on_val(params, schema)
     return {
         name: softmax(saving.predict(model, parts[name].images, params.batch_size))
-        for name in (("test",) if refits_on_val(params, schema) else ("val", "test"))
-        if parts[name].paths
+        for name in (("test",) if only_test else ("val", "test"))
     }
 
 
@@ -43,32 +41,22 @@ def predictions_table(
 ) -> pd.DataFrame:
     """Rows of the predictions file for one split, probabilities with six decimals."""
     names = np.array(classes)
-    predicted = names[probabilities.argmax(axis=1)]
-    decimals = np.char.mod("%.6f", probabilities)
-    return pd.DataFrame(
-        np.column_stack(
-            [part.paths, [split] * len(part.paths), names[part.labels], predicted, decimals]
-        ),
-        columns=list(folds.predictions_header(classes)),
-    )
+    actual, predicted = names[part.labels], names[probabilities.argmax(axis=1)]
+    columns = (part.paths, split, actual, predicted, *np.char.mod("%.6f", probabilities.T))
+    return pd.DataFrame(dict(zip(folds.predictions_header(classes), columns, strict=True)))
 
 
 @exits_cleanly("cv_fold")
 def main(seed: int, fold: int) -> None:
-    """Read params, records and folds, train, write the fold's predictions.
-
-    Args:
-        seed: one of cv.seeds, of the folds and of the training instead of train.seed.
-        fold: the fold that is test, from 0.
-    """
+    """Train without a fold (from 0) of a seed of cv.seeds, and write its predictions."""
     params = read_section(paths.PARAMS, "train", Train).model_copy(update={"seed": seed})
     schema = records.read_schema(paths.CV_RECORDS)
     images = records.read_split(paths.CV_RECORDS, schema, records.ALL)
-    table = folds.read_folds(folds.folds_path(seed))
+    table_path = folds.folds_path(seed)
+    table = folds.read_folds(table_path)
     if images.paths != table.paths:
         raise PipelineError(
-            f"{paths.CV_RECORDS} and {folds.folds_path(seed)} differ in their images; "
-            "run `dvc repro cv/dvc.yaml`"
+            f"{paths.CV_RECORDS} and {table_path} list other images; run `dvc repro cv/dvc.yaml`"
         )
     if not 0 <= fold < folds.FOLDS:
         raise PipelineError(f"--fold {fold}: the folds are 0 to {folds.FOLDS - 1}")
@@ -82,13 +70,12 @@ def main(seed: int, fold: int) -> None:
     probabilities = predict(params, schema, parts)
 
     path = folds.predictions_path(seed, fold)
-    predictions = [
+    predictions = pd.concat(
         predictions_table(name, parts[name], values, schema.classes)
         for name, values in probabilities.items()
-    ]
-    tables.write_table(path, pd.concat(predictions))
-    correct = int((probabilities["test"].argmax(axis=1) == parts["test"].labels).sum())
-    flag = ", optimistic: selected on test" if schema.selected_on_test else ""
-    print(
-        f"cv_fold: {correct} of {len(parts['test'].paths)} test images right{flag}; all in {path}"
     )
+    tables.write_table(path, predictions)
+    test = predictions[predictions["split"] == "test"]
+    correct = (test["actual"] == test["predicted"]).sum()
+    flag = ", optimistic: selected on test" if schema.selected_on_test else ""
+    print(f"cv_fold: {correct} of {len(test)} test images right{flag}; all in {path}")

@@ -40,13 +40,8 @@ def main() -> None:
     temperature = fitted_temperature(model, params, schema, validation)
     saving.save(with_probabilities(model, temperature), paths.MODEL, schema.classes)
     tables.write_table(paths.HISTORY, pd.DataFrame(history).assign(selected_on=selected_on))
-    facts = {
-        "best_epoch": best_epoch,
-        "epochs": len(history),
-        "parameters": model.count_params(),
-        "temperature": temperature,
-        "selected_on_test": schema.selected_on_test,
-    }
+    facts = {"best_epoch": best_epoch, "epochs": len(history), "parameters": model.count_params()}
+    facts |= {"temperature": temperature, "selected_on_test": schema.selected_on_test}
     files.write_json(paths.TRAINING, facts)
     metrics = {"val_accuracy": best.val_accuracy, "val_loss": best.val_loss}
     files.write_json(paths.TRAIN_METRICS, metrics)

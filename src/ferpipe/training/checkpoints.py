@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -24,12 +25,9 @@ from ferpipe.params.train import Train
 from ferpipe.training.phase import Epoch
 
 FOLDER = paths.CACHE / "checkpoints"
-# Unfinished trainings, with this one, whose checkpoints are kept; older ones are removed.
-KEPT_RUNS = 3
-# Checkpoints kept of a training: if the last one is damaged, there is one before it.
-KEPT = 2
-# Writing them takes at most 1/SHARE of the training's time.
-SHARE = 40
+KEPT_RUNS = 3  # unfinished trainings, with this one, whose checkpoints are kept
+KEPT = 2  # checkpoints of a training: if the last one is damaged, there is one before it
+SHARE = 40  # writing them takes at most 1/SHARE of the training's time
 PACKAGE = Path(__file__).parents[1]
 # Code of the package that determines a training: what the stage lists in dvc.yaml.
 CODE = (
@@ -53,11 +51,8 @@ class State:
 
 def key(params: Train, records: Path) -> str:
     """Hash all that determines a training: params, records folder, code, packages and processor."""
-    sources = [
-        file
-        for path in (PACKAGE / name for name in CODE)
-        for file in (path.rglob("*.py") if path.is_dir() else [path])
-    ]
+    paths_of_code = (PACKAGE / name for name in CODE)
+    sources = chain(*(path.rglob("*.py") if path.is_dir() else [path] for path in paths_of_code))
     backend = ("tensorflow",) if NAME == "tensorflow" else ("jax", "jaxlib")
     values = {
         "train": params.model_dump(),

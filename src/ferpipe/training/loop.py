@@ -31,8 +31,9 @@ RANKS = {
 def phases(params: Train) -> list[Phase]:
     """The phases of a training, in order."""
     head = Phase("head", params.head_epochs, params.head_learning_rate, train_backbone=False)
-    whole = Phase("fine-tune", params.epochs, params.learning_rate)
-    whole = replace(whole, schedule=params.schedule, warmup_epochs=params.warmup_epochs)
+    whole = Phase(
+        "fine-tune", params.epochs, params.learning_rate, params.schedule, params.warmup_epochs
+    )
     return [phase for phase in (head, whole) if phase.epochs]
 
 
@@ -136,9 +137,12 @@ class _Progress:
             flush=True,
         )
         if self.checkpoints:
-            arrays = map(keras.ops.convert_to_numpy, optimizer)
             self.checkpoints.after_epoch(
-                lambda: replace(state, weights=self.model.get_weights(), optimizer=list(arrays))
+                lambda: replace(
+                    state,
+                    weights=self.model.get_weights(),
+                    optimizer=[keras.ops.convert_to_numpy(value) for value in optimizer],
+                )
             )
 
 

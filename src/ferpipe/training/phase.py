@@ -24,8 +24,8 @@ if FASTER_KERNELS:
 class Epoch:
     """A row of history.csv.
 
-    `loss` and `accuracy` are means over the epoch's augmented batches, with label smoothing and
-    dropout; `val_loss` and `val_accuracy` are computed at the end of the epoch, without them.
+    `loss` and `accuracy` are means over augmented batches, with label smoothing and dropout;
+    `val_loss` and `val_accuracy` are computed after the epoch, without them.
     """
 
     epoch: int
@@ -49,10 +49,9 @@ class Phase:
     train_backbone: bool = True
 
     def learning_rate(self, step: int, epoch_steps: int) -> float:
-        """Linear warm-up, then constant or half a cosine.
+        """Linear warm-up, then constant or half a cosine (https://arxiv.org/abs/1608.03983).
 
-        Cosine after SGDR, Loshchilov & Hutter 2017 (https://arxiv.org/abs/1608.03983), without
-        restarts. `step` counts from the start of the phase.
+        `step` counts from the start of the phase.
         """
         warmup = self.warmup_epochs * epoch_steps
         if step < warmup:
@@ -127,14 +126,12 @@ def _compile(model: keras.Model, params: Train) -> None:
     # which doubles the time to the first step.
     model.optimizer.build(model.trainable_variables)
     zeros = np.zeros((params.batch_size, model.output_shape[-1]), np.float32)
-    weights = np.ones(params.batch_size, np.float32)
-    model.compute_loss(None, zeros, zeros, weights)
-    model.compute_metrics(None, zeros, zeros, weights)
+    for compute in (model.compute_loss, model.compute_metrics):
+        compute(None, zeros, zeros, np.ones(params.batch_size, np.float32))
 
 
 def _optimizer(params: Train) -> keras.optimizers.Optimizer:
-    clip = params.clip_norm or None
-    decay = params.weight_decay or None
+    clip, decay = params.clip_norm or None, params.weight_decay or None
     if params.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=0.9, weight_decay=decay, global_clipnorm=clip)
     else:
@@ -153,10 +150,7 @@ def _set_trainable(model: keras.Model, params: Train, train_backbone: bool) -> N
 
 
 def finish(model: keras.Model, params: Train) -> None:
-    """Restore stock layers and the trainable flags of fine-tuning, which a saved model has.
-
-    Independent of the phases that this process has run, so that a resumed training ends the same.
-    """
+    """Restore stock layers and the trainable flags of fine-tuning, whatever phases have run."""
     _set_trainable(model, params, train_backbone=True)
     if FASTER_KERNELS:
         cpu_kernels.use_stock(model)

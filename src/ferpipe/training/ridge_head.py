@@ -1,8 +1,4 @@
-"""The solved head: ridge regression in closed form.
-
-With a few hundred faces it generalises better to new people than a head trained by gradient descent
-on the same features; docs/training.md has the numbers.
-"""
+"""The solved head: ridge regression in closed form; docs/training.md compares it with training."""
 
 from __future__ import annotations
 
@@ -41,7 +37,7 @@ def solve_head(
     `validation` selects the temperature. With `refit` the head is solved again on both splits after
     that; the row is of the head before, which has not seen `validation`.
     """
-    head = model.get_layer("logits")
+    head, classes = model.get_layer("logits"), model.output_shape[-1]
 
     def solve_on(*splits: records.Dataset) -> tuple[np.ndarray, np.ndarray]:
         images = np.concatenate([split.images for split in splits])
@@ -50,7 +46,6 @@ def solve_head(
             saving.predict(model.get_layer("features"), copy, params.batch_size)
             for copy in with_augmented_copies(images, params)
         ]
-        classes = model.output_shape[-1]
         weights = class_weights(labels, classes, params.class_weights)
         labels = np.tile(labels, len(features))
         return solve(np.concatenate(features), labels, classes, params.ridge, weights[labels])
@@ -73,9 +68,9 @@ def solve_head(
 
 
 def with_augmented_copies(images: np.ndarray, params: Train) -> Iterator[np.ndarray]:
-    """Yield the images, mirrored if `augment.flip`, and `train.augmented_copies` augmented copies.
+    """Yield uint8 (n, side, side, channels): the images, and mirrored ones if `augment.flip`.
 
-    All have the shape of `images`, uint8 (n, side, side, channels); augmented ones are float32.
+    `train.augmented_copies` float32 arrays of augmented images follow.
     """
     yield images
     if params.augment.flip:
