@@ -116,13 +116,9 @@ def test_a_missing_model_is_named(path):
 
 
 def test_a_model_for_other_records_is_refused(sound):
-    with pytest.raises(
-        PipelineError, match=r"\(16, 16, 1, 3\) .* \(16, 16, 1, 7\)"
-    ):
+    with pytest.raises(PipelineError, match=r"\(16, 16, 1, 3\) .* \(16, 16, 1, 7\)"):
         load(sound, [*CLASSES, *CLASSES, "more"])
-    message = (
-        r"\['anger', 'happy', 'sadness'\].* \['happy', 'anger', 'sadness'\]"
-    )
+    message = r"\['anger', 'happy', 'sadness'\].* \['happy', 'anger', 'sadness'\]"
     with pytest.raises(PipelineError, match=message):
         load(sound, ["happy", "anger", "sadness"])
 
