@@ -28,19 +28,14 @@ WEIGHTS_TIMEOUT_SECONDS = 60
 class Backbone:
     """Properties of a family of networks.
 
-    Args:
-        convention: scaling of pixels 0..255: "caffe" (BGR minus the mean), "tf" (to -1..1), "torch"
-            (minus mean, divided by deviation), "inside" (the network scales them itself), or
-            "standardise" (each image to mean 0 and deviation 1).
-        zero_gamma: pattern of the name of a residual block's last normalisation, if it has one.
-        flatten: whether a trained head sees the flattened feature map; otherwise its mean.
-        levels: layers whose maps a solved head sees; none: the mean of the output.
+    `convention` of pixels 0..255 is a key of SCALES, "inside" (the network scales them itself) or
+    "standardise" (each image to mean 0 and deviation 1).
     """
 
     convention: str
-    zero_gamma: str | None = None
-    flatten: bool = False
-    levels: tuple[str, ...] = ()
+    zero_gamma: str | None = None  # pattern of the name of a residual block's last normalisation
+    flatten: bool = False  # a trained head sees the flattened feature map instead of its mean
+    levels: tuple[str, ...] = ()  # layers whose maps a solved head sees; none: the output's mean
 
 
 FAMILIES = {
@@ -93,10 +88,9 @@ def compact(shape: tuple[int, int, int]) -> keras.Model:
     hundred faces far more slowly: they react to a mouth corner that moves by one pixel.
     """
     inputs = keras.Input(shape, name="pixels")
-    widths = (16, 32, 64, 128)
-    x = _convolution(inputs, widths[0], 3, "stem")
+    x = _convolution(inputs, 16, 3, "stem")
     x = keras.layers.ReLU(name="stem_relu")(x)
-    for stage, width in enumerate(widths):
+    for stage, width in enumerate((16, 32, 64, 128)):
         name = f"stage{stage}"
         if stage > 0:
             x = keras.layers.MaxPooling2D(2, name=f"{name}_pool")(x)
@@ -150,8 +144,7 @@ def _zero_residual_branches(backbone: keras.Model, family: Backbone) -> None:
 def _load(backbone: keras.Model, weights: str) -> None:
     try:
         if weights.endswith(".keras"):
-            saved = backbone_of(saving.load_vetted(Path(weights)))
-            backbone.set_weights(saved.get_weights())
+            backbone.set_weights(backbone_of(saving.load_vetted(Path(weights))).get_weights())
         else:
             with saving.complete_weights():
                 backbone.load_weights(weights)
@@ -172,8 +165,8 @@ def backbone_of(model: keras.Model) -> keras.Model:
 def set_momentum(backbone: keras.Model, steps: int) -> None:
     """Average BatchNorm statistics over a tenth of an epoch of `steps`, but 10 to 100 steps.
 
-    Keras' momentum of 0.99 averages over 100 steps: in epochs of 20 steps the statistics are those
-    of weights several epochs old, and validation accuracy collapses.
+    Keras' momentum of 0.99 averages over 100 steps: in short epochs these are statistics of weights
+    several epochs old, and validation accuracy collapses.
     """
     momentum = 1 - 1 / min(100, max(10, steps / 10))
     for layer in backbone.layers:

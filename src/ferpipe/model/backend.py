@@ -6,6 +6,7 @@ Everything imports Keras from here. The import takes seconds, so only what train
 from __future__ import annotations
 
 import os
+import re
 from contextlib import nullcontext
 
 from ferpipe.core import paths
@@ -49,10 +50,9 @@ keras.config.set_floatx("float32")
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether the device ran out of memory."""
-    kinds = ("ResourceExhaustedError", "JaxRuntimeError", "XlaRuntimeError")
-    return type(error).__name__ in kinds and any(
-        sign in str(error) for sign in ("RESOURCE_EXHAUSTED", "OOM", "out of memory")
-    )
+    if type(error).__name__ not in ("ResourceExhaustedError", "JaxRuntimeError", "XlaRuntimeError"):
+        return False
+    return re.search("RESOURCE_EXHAUSTED|OOM|out of memory", str(error)) is not None
 
 
 def prepare(seed: int = 0, precision: str = "float32", deterministic: bool = True) -> None:

@@ -25,13 +25,8 @@ FIXED = {"use_bias": False, "trainable": False, "dtype": "float32"}
 def histograms(x: keras.KerasTensor) -> keras.KerasTensor:
     """Compute histograms of gradient directions in cells, normalised in blocks of 2x2 cells.
 
-    Only stock Keras layers, so that a saved model loads without this package.
-
-    Args:
-        x: float (n, side, side, 1 or 3), values 0..255.
-
-    Returns:
-        float (n, 7, 7, 48): a vector of length 1 for each block.
+    From float (n, side, side, 1 or 3), values 0..255, to float (n, 7, 7, 48): a vector of length 1
+    for each block. Only stock Keras layers, so that a saved model loads without this package.
     """
     layers = keras.layers
     if x.shape[1] != SIDE:

@@ -26,13 +26,10 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray, bounds: tuple[float,
     """Fit the temperature T that minimises the smoothed log loss of softmax(logits / T).
 
     Temperature scaling after Guo et al. 2017 (https://arxiv.org/abs/1706.04599). If every image is
-    classified correctly, the plain loss has no minimum: it keeps falling as T falls. The targets
-    are therefore smoothed as in Platt 1999 ("Probabilistic outputs for support vector machines",
-    section 2.2), between the true class and its strongest rival: after n correct images the next
-    one is wrong with probability 0.5 / (n + 1) (Krichevsky & Trofimov 1981,
-    https://doi.org/10.1109/TIT.1981.1056331). docs/training.md has the cost of the smoothing.
-
-    Prints a warning if T reaches one of its bounds, where the probabilities are not calibrated.
+    classified correctly, the plain loss keeps falling as T falls. The targets are therefore
+    smoothed as in Platt 1999 ("Probabilistic outputs for support vector machines", section 2.2),
+    between the true class and its strongest rival: after n correct images the next one is wrong
+    with probability 0.5 / (n + 1) (https://doi.org/10.1109/TIT.1981.1056331).
     """
     from scipy.optimize import minimize_scalar  # takes 0.2 s to import, and only training needs it
 

@@ -28,12 +28,10 @@ def initial_model(params: Train, schema: records.Schema, images: int) -> keras.M
 
 
 def build_model(params: Train, image_size: int, channels: int, classes: int) -> keras.Model:
-    """Build the classifier for cached images of a size and number of channels.
+    """Build a model from float (n, image_size, image_size, channels), 0..255, to float32 logits.
 
-    Returns:
-        A model from float (n, image_size, image_size, channels), values 0..255, to float32
-        logits (n, classes). Its backbone is the layer "backbone"; with a solved head it is inside
-        the layer "features", which is also applied to the mirrored image if `mirror_average`.
+    Its backbone is the layer "backbone"; with a solved head it is inside the layer "features",
+    which is also applied to the mirrored image if `mirror_average`.
     """
     family = backbones.lookup(params.backbone)
     side, depth = params.input_size, channels if params.backbone == "compact" else 3

@@ -40,8 +40,7 @@ INCOMPLETE = r"A total of \d+ objects could not be loaded|Skipping (loading|nest
 def save(model: keras.Model, path: Path, classes: Sequence[str] = ()) -> None:
     """Save a functional model byte-stably, without its optimizer; class names into metadata.json.
 
-    Its layer names must not depend on what was built before: call `backend.prepare` before building
-    it.
+    Call `backend.prepare` before building it: it resets the counters in layer names.
     """
     # A model that was never compiled has no optimizer state and no compile config to save.
     bare = keras.Model(model.input, model.output, name=model.name)

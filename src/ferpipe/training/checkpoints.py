@@ -24,7 +24,7 @@ from ferpipe.model.backend import GPUS, NAME
 from ferpipe.params.train import Train
 from ferpipe.training.phase import Epoch
 
-FOLDER = paths.CACHE / "checkpoints"
+FOLDER = paths.CACHE / "checkpoints"  # a subfolder for each key
 KEPT_RUNS = 3  # unfinished trainings, with this one, whose checkpoints are kept
 KEPT = 2  # checkpoints of a training: if the last one is damaged, there is one before it
 SHARE = 40  # writing them takes at most 1/SHARE of the training's time
@@ -69,10 +69,7 @@ def _sha256(path: Path) -> str:
 
 
 class Checkpoints:
-    """The checkpoints of one training, in `.ferpipe/checkpoints/<key>/`.
-
-    At least `interval` seconds pass between two of them; 0: one after every epoch.
-    """
+    """The checkpoints of one training, at least `interval` seconds apart; 0: after every epoch."""
 
     def __init__(self, run_key: str, interval: float) -> None:
         self.key = run_key

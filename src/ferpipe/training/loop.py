@@ -21,7 +21,7 @@ from ferpipe.training.phase import Epoch, Phase, compile_phase, finish
 
 # Of logits; at these bounds the probabilities are not calibrated.
 TEMPERATURES = (0.1, 10.0)
-# Sort key of epochs for each `train.monitor`; the second value breaks ties.
+# Sort key of epochs, the best last, for each `train.monitor`; the second value breaks ties.
 RANKS = {
     "loss": lambda row: (-row.val_loss, row.val_accuracy),
     "accuracy": lambda row: (row.val_accuracy, -row.val_loss),
@@ -51,11 +51,8 @@ def train(
 ) -> tuple[keras.Model, list[Epoch], int]:
     """Train the classifier; `validation` (val, or test if there is no val) selects the epoch.
 
-    The state after an epoch is saved in `checkpoints`, from which a stopped training resumes.
-
-    Returns:
-        The classifier (images to logits) with the weights of the best epoch, the history, and the
-        number of that epoch, from 1: the best by `params.monitor`, ties broken by the other metric.
+    Returns the classifier (images to logits) with the weights of the best epoch, the history, and
+    the number of that epoch, from 1. A stopped training resumes from `checkpoints`.
     """
     model = initial_model(params, schema, len(training.labels))
     state = (checkpoints.load() if checkpoints else None) or State()
