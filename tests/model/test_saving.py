@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -134,14 +135,14 @@ def test_a_file_without_class_names_is_checked_for_their_number_only(path, sound
 # Files from elsewhere
 
 
+@dataclass
 class Opens:
     """Unpickling it creates a file."""
 
-    def __init__(self, path):
-        self.path = str(path)
+    path: Path
 
     def __reduce__(self):
-        return (open, (self.path, "w"))
+        return (open, (str(self.path), "w"))
 
 
 def parts_of(path):
@@ -179,13 +180,12 @@ def weights(new):
     def change(parts, mark):
         file = io.BytesIO(parts["model.weights.h5"])
         with h5py.File(file, "r+") as opened:
-            arrays = []
-            opened.visititems(
-                lambda name, item: arrays.append(name) if hasattr(item, "shape") else None
+            first = opened.visititems(
+                lambda name, item: name if isinstance(item, h5py.Dataset) else None
             )
-            value = opened[arrays[0]][...]
-            del opened[arrays[0]]
-            opened[arrays[0]] = new(value)
+            value = opened[first][...]
+            del opened[first]
+            opened[first] = new(value)
         return {"model.weights.h5": file.getvalue()}
 
     return change

@@ -111,18 +111,17 @@ def test_the_last_two_are_kept_and_none_when_the_training_is_done(folder):
     assert kept.load() is None
 
 
+def emptied(path):
+    path.write_bytes(b"")
+
+
 def truncated(path):
     path.write_bytes(path.read_bytes()[:-100])
 
 
 def flipped(path):
-    data = bytearray(path.read_bytes())
-    data[data.index(np.full((2, 3), 1.0, np.float32).tobytes())] ^= 1
-    path.write_bytes(data)
-
-
-def emptied(path):
-    path.write_bytes(b"")
+    weights = np.full((2, 3), 1.0, np.float32).tobytes()
+    path.write_bytes(path.read_bytes().replace(weights, b"\x01" + weights[1:]))
 
 
 def of_another(path):
@@ -131,8 +130,7 @@ def of_another(path):
 
 
 def pickled(path):
-    with path.open("wb") as file:
-        np.savez(file, about=np.array([{"key": "a"}], dtype=object))
+    np.savez(path, about=np.array([{"key": "a"}], dtype=object))
 
 
 @pytest.mark.parametrize("damage", [truncated, flipped, emptied, of_another, pickled])
@@ -143,9 +141,7 @@ def test_a_damaged_or_foreign_one_is_reported_and_the_one_before_it_is_used(fold
     damage(folder / "a" / "epoch-00002.npz")
     assert len(kept.load().history) == 1
     first, second = capsys.readouterr().out.splitlines()
-    assert first.startswith(
-        "train: .ferpipe/checkpoints/a/epoch-00002.npz is no whole checkpoint of this training"
-    )
+    assert "/a/epoch-00002.npz is no whole checkpoint of this training" in first
     assert "resumes after epoch 1" in second
     emptied(folder / "a" / "epoch-00001.npz")
     assert kept.load() is None
@@ -194,14 +190,14 @@ def records(tmp_path):
 
 
 def test_the_key_depends_on_params_records_and_processor(records, monkeypatch):
-    first = checkpoints.key(train_params(), records)
-    assert checkpoints.key(train_params(), records) == first
-    assert checkpoints.key(train_params(seed=4), records) != first
+    keys = [checkpoints.key(train_params(), records)]
+    assert checkpoints.key(train_params(), records) == keys[0]
+    keys.append(checkpoints.key(train_params(seed=4), records))
     (records / "schema.json").write_text("{ }")
-    assert checkpoints.key(train_params(), records) != first
-    (records / "schema.json").write_text("{}")
+    keys.append(checkpoints.key(train_params(), records))
     monkeypatch.setattr(checkpoints.machine, "instruction_sets", lambda: "avx512_bf16")
-    assert checkpoints.key(train_params(), records) != first
+    keys.append(checkpoints.key(train_params(), records))
+    assert len(set(keys)) == 4
 
 
 def test_the_key_depends_on_the_code_that_trains_and_on_no_other(records, tmp_path, monkeypatch):

@@ -78,10 +78,8 @@ def test_normalisation_has_keras_results_and_statistics(options, training):
 def test_the_optimizer_has_keras_results(clip, decay):
     ends = []
     for optimizer_type in (keras.optimizers.AdamW, cpu_kernels.AdamW):
-        variables = [
-            keras.Variable(random(3, 5), name="kernel"),
-            keras.Variable(random(5), name="bias"),
-        ]
+        shapes = {"kernel": (3, 5), "bias": (5,)}
+        variables = [keras.Variable(random(*shapes[name]), name=name) for name in shapes]
         optimizer = optimizer_type(weight_decay=0.0, global_clipnorm=clip)
         optimizer.weight_decay = decay
         optimizer.exclude_from_weight_decay(var_names=["bias"])

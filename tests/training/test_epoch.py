@@ -1,13 +1,12 @@
 import numpy as np
 import pytest
-from networks import NO_AUGMENT, bars, schema, train_params
+from networks import bars, schema, train_params
 
 from ferpipe.model.backend import prepare
 from ferpipe.model.network import build_model
-from ferpipe.training import augment, epoch
-from ferpipe.training.epoch import batches, class_weights, run_epoch
-from ferpipe.training.loop import phases, train
-from ferpipe.training.phase import compile_phase
+from ferpipe.training import epoch
+from ferpipe.training.epoch import batches, class_weights
+from ferpipe.training.loop import train
 
 
 def test_batches_contain_every_image_and_the_last_one_is_padded():
@@ -42,27 +41,6 @@ def test_every_dropout_layer_has_its_own_seed_in_each_epoch():
     assert len(first) > 5
     assert len({key for key, _ in first + second}) == 2 * len(first)
     assert again == first
-
-
-def test_an_epoch_does_not_depend_on_earlier_draws(monkeypatch):
-    params = train_params(augment=NO_AUGMENT.model_copy(update={"rotate": 20.0}))
-    drawn = []
-    draw = augment._transforms
-
-    def recording(*args):
-        drawn.append(draw(*args))
-        return drawn[-1]
-
-    monkeypatch.setattr(augment, "_transforms", recording)
-    prepare(params.seed)
-    model = build_model(params, 16, 1, classes=3)
-    (phase,) = phases(params)
-    task = compile_phase(model, params, phase, bars(16, seed=1), bars(16, seed=1))
-    for number in (0, 1, 1):
-        run_epoch(task, params, phase, number, number)
-    first, second, again = (np.concatenate(drawn[start : start + 2]) for start in (0, 2, 4))
-    assert np.array_equal(second, again)
-    assert not np.array_equal(first, second)
 
 
 def test_class_weights_change_the_loss_and_not_the_training_accuracy():

@@ -31,12 +31,10 @@ def accuracy(model, images):
     return np.mean(saving.predict(model, images.images, 8).argmax(axis=1) == images.labels)
 
 
-@pytest.mark.parametrize(
-    "changes", [{"epochs": 6}, {"epochs": 6, "precision": "mixed_bfloat16"}], ids=["float", "mixed"]
-)
-def test_it_learns_and_generalises(changes):
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_it_learns_and_generalises(precision):
     try:
-        model, history, best = fit(**changes)
+        model, history, best = fit(epochs=6, precision=precision)
         assert accuracy(model, bars(30, seed=3)) > 0.9
     finally:
         keras.config.set_dtype_policy("float32")
@@ -44,12 +42,9 @@ def test_it_learns_and_generalises(changes):
     assert history[-1].loss < history[0].loss
 
 
-def test_the_same_seed_gives_the_same_weights_and_history():
-    first, second, other = fit(), fit(), fit(seed=4)
-    assert first[1:] == second[1:]
-    pairs = zip(first[0].get_weights(), second[0].get_weights(), strict=True)
-    assert all(np.array_equal(a, b) for a, b in pairs)
-    assert first[1] != other[1]
+def test_another_seed_gives_another_training():
+    # The same seed gives the same bytes, see test_checkpoints.
+    assert fit(epochs=1)[1] != fit(epochs=1, seed=4)[1]
 
 
 @pytest.mark.parametrize("monitor", ["accuracy", "loss"])

@@ -36,14 +36,11 @@ def test_it_is_ridge_regression_on_standardised_features(count):
     np.testing.assert_allclose(2 * (unseen @ kernel + bias) - 1, expected)
 
 
-def test_a_constant_feature_has_no_influence():
+def test_constant_features_have_no_influence_and_alone_give_the_frequency_of_each_class():
     rows, labels = clouds(60, seed=1)
     rows[:, 7] = 3.0
     kernel, _ = solve(rows, labels, 3, 0.5, np.ones(60))
     np.testing.assert_allclose(kernel[7], 0, atol=1e-9)
-
-
-def test_constant_features_give_the_frequency_of_each_class():
     labels = np.array([0, 0, 0, 1])
     kernel, bias = solve(np.full((4, 5), 2.0), labels, 2, 0.5, np.ones(4))
     np.testing.assert_allclose(np.full((1, 5), 2.0) @ kernel + bias, [[0.75, 0.25]])
