@@ -146,7 +146,7 @@ def test_an_image_that_is_not_in_the_table_is_an_error(tmp_path, params):
     path, table = make(tmp_path, tree_of(6))
     with pytest.raises(PipelineError) as error:
         write_records(table[1:], path, params(), tmp_path / "records", 1)
-    message = f"angry/001.png is in {path} but not in data/split.csv; run `dvc repro`"
+    message = f"data/split.csv and {path} differ at angry/001.png; run `dvc repro --force`"
     assert str(error.value) == message
     assert not (tmp_path / "records").exists()
 
@@ -196,8 +196,8 @@ def test_an_error_of_the_stage_is_one_line_and_the_old_records_stay(project, sta
     done = run_stage("preprocess")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "preprocess: error: angry/999.png is in data/split.csv but not in data/raw/images.zip; "
-        "run `dvc repro`\n"
+        "preprocess: error: data/split.csv and data/raw/images.zip differ at happy/000.png; "
+        "run `dvc repro --force`\n"
     )
     assert old.read_bytes() == b"old"
     names = {"local", "raw", "records", "split.csv"}

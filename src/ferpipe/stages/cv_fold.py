@@ -72,9 +72,8 @@ def main(seed: int, fold: int) -> None:
         )
     if not 0 <= fold < folds.FOLDS:
         raise PipelineError(f"--fold {fold}: the folds are 0 to {folds.FOLDS - 1}")
-    parts = {
-        name: images.take(np.flatnonzero(table[f"fold_{fold}"] == name)) for name in paths.SPLITS
-    }
+    splits = table[f"fold_{fold}"]
+    parts = {name: images.take(np.flatnonzero(splits == name)) for name in paths.SPLITS}
     schema = replace(schema, selected_on_test=not parts["val"].paths)
 
     sizes = ", ".join(f"{name} {len(part.paths)}" for name, part in parts.items())
