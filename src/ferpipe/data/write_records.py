@@ -54,15 +54,13 @@ def write_records(
     counts = {name: int((table["split"] == name).sum()) for name in splits}
     shards = {name: shard_names(name, counts[name], params.shard_size) for name in splits}
     numbers = table.groupby("split").cumcount() // params.shard_size
-    rows = zip(*(table[name] for name in ("path", "label", "split")), numbers, strict=True)
     with files.scratch(target) as scratch:
         folder = scratch / target.name
         folder.mkdir()
         decoded = _decode(archive_path, table["path"].tolist(), params, workers, table_path)
-        progress = tqdm(
-            rows, desc="records", total=len(table), unit="image", disable=None, leave=False
-        )
-        for (path, label, split, number), pixels in zip(progress, decoded, strict=True):
+        rows = zip(table["path"], table["label"], table["split"], numbers, decoded, strict=True)
+        progress = {"desc": "records", "total": len(table), "unit": "image"}
+        for path, label, split, number, pixels in tqdm(rows, **progress, disable=None, leave=False):
             with (folder / shards[split][number]).open("ab") as file:
                 file.write(tfrecord.encode(pixels, classes.index(label), path))
         schema = records.Schema(
