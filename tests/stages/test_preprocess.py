@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from faces import encoded, noise, png, write_folder, write_zip
+from faces import encoded, noise, png, repack, write_folder, write_zip
 
 from ferpipe.core import paths, tables
 from ferpipe.core.errors import PipelineError
@@ -11,7 +11,6 @@ from ferpipe.data import archive, images
 from ferpipe.data.records import read_schema, read_split
 from ferpipe.data.write_records import CHUNK, shard_names, write_records
 from ferpipe.params.preprocess import Preprocess
-from ferpipe.sources.intake import repacking
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def params(values):
 def make(folder, tree, part=lambda number: paths.SPLITS[number % 3]):
     """Write the archive of a tree; returns its path and the table of a split."""
     target = folder / "images.zip"
-    contents = repacking.repack(write_folder(folder / "source", tree), target, None, 0.0)
+    contents = repack(write_folder(folder / "source", tree), target)
     rows = [(image.path, image.label, "", "", part(n)) for n, image in enumerate(contents.images)]
     return target, pd.DataFrame(rows, columns=list(paths.SPLIT_COLUMNS))
 
