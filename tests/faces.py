@@ -4,9 +4,14 @@ import io
 import struct
 import zipfile
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
+
+from ferpipe.sources.intake import repacking
+
+LIMITS = SimpleNamespace(files=10**6, file_mb=10, total_mb=100, ratio=1000)
 
 
 def noise(seed=0, width=12, height=10, mode="L"):
@@ -66,3 +71,9 @@ def write_zip(path, tree, compression=zipfile.ZIP_DEFLATED, date=(2019, 5, 4, 3,
         for name, data in tree.items():
             zipped.writestr(zipfile.ZipInfo(name, date_time=date), data, compression)
     return path
+
+
+def repack(source, target, root=None, max_bad_fraction=0.0, limits=LIMITS):
+    """Repack with these keys of the section `download`."""
+    keys = SimpleNamespace(root=root, max_bad_fraction=max_bad_fraction, limits=limits)
+    return repacking.repack(source, target, keys)

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from faces import dataset, encoded, png, write_zip
+from faces import dataset, encoded, png, repack, write_zip
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -175,7 +175,7 @@ def packed(tmp_path_factory):
     """The canonical archive of eight faces, and the text of their split.csv."""
     folder = tmp_path_factory.mktemp("packed")
     source = write_zip(folder / "source.zip", dataset(per_class=4))
-    contents = repacking.repack(source, folder / "images.zip", None, 0.0)
+    contents = repack(source, folder / "images.zip")
     split = pd.DataFrame([(image.path, image.label) for image in contents.images])
     split = split.set_axis(["path", "label"], axis=1).assign(subject="", sequence="")
     split["split"] = [paths.SPLITS[number % 3] for number in range(8)]
@@ -252,7 +252,7 @@ def check_repacking(source, folder):
     target = folder / "images.zip"
     target.unlink(missing_ok=True)
     with refused_in_one_line():
-        contents = repacking.repack(source, target, None, 0.9, LIMITS)
+        contents = repack(source, target, None, 0.9, LIMITS)
         repacked = list(archive.read_images(target))
         assert [path for path, _ in repacked] == sorted(image.path for image in contents.images)
         for path, data in repacked:

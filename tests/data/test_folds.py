@@ -1,27 +1,25 @@
+import pandas as pd
 import pytest
 
+from ferpipe.core import tables
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import folds
 
-PATHS = [f"{label}/S{subject}_1_{n}.png" for label in "ab" for subject in (1, 2) for n in (1, 2)]
-
 
 @pytest.fixture
-def written(tmp_path):
-    """A table of folds and its file."""
-    splits = [
-        ["test" if n == fold % 8 else "val" if n == (fold + 1) % 8 else "train" for n in range(8)]
-        for fold in range(folds.FOLDS)
-    ]
-    subjects = [path[2:4] for path in PATHS]
-    table = folds.FoldTable(PATHS, [path[0] for path in PATHS], subjects, [""] * 8, splits)
-    folds.write_folds(tmp_path / "seed-1.csv", table)
-    return table, tmp_path / "seed-1.csv"
+def written(project):
+    """The table of three images, and its file."""
+    columns = {"path": ["a/S1.png", "a/S2.png", "b/S1.png"], "label": ["a", "a", "b"]}
+    columns |= {"subject": ["S1", "S2", "S1"], "sequence": ["", "", ""]}
+    splits = {name: ["train", "val", "test"] for name in folds.FOLD_COLUMNS}
+    table = pd.DataFrame(columns | splits, dtype="str")
+    tables.write_table(folds.folds_path(1), table)
+    return table, folds.folds_path(1)
 
 
 def test_what_was_written_reads_back(written):
     table, path = written
-    assert folds.read_folds(path) == table
+    assert folds.read_folds(1).equals(table)
     assert path.read_text().startswith("path,label,subject,sequence,fold_0,fold_1,")
 
 
@@ -30,7 +28,7 @@ def test_a_table_that_cv_folds_does_not_write_is_an_error(written, change):
     _, path = written
     path.write_text(path.read_text().replace(*change))
     with pytest.raises(PipelineError, match=r"seed-1\.csv"):
-        folds.read_folds(path)
+        folds.read_folds(1)
 
 
 def test_each_fold_has_a_file_for_its_predictions():

@@ -7,11 +7,10 @@ import zlib
 
 import numpy as np
 import pytest
-from faces import encoded, noise, png, png_by_hand, png_chunk, write_folder
+from faces import encoded, noise, png, png_by_hand, png_chunk, repack, write_folder
 from PIL import Image
 
 from ferpipe.data.images import FORMATS, ImageRefused, decode, square
-from ferpipe.sources.intake import repacking
 
 GRAY = noise(1)
 COLOUR = noise(2, mode="RGB")
@@ -269,7 +268,7 @@ def test_what_the_policy_refuses(data, why):
 def test_all_of_them_at_once_are_repacked_or_skipped(tmp_path):
     tree = {f"class/{n}.png": data for n, (data, _) in enumerate((ACCEPTED | REFUSED).values())}
     write_folder(tmp_path / "source", tree | {"other/1.png": PNG})
-    contents = repacking.repack(tmp_path / "source", tmp_path / "images.zip", None, 0.99)
+    contents = repack(tmp_path / "source", tmp_path / "images.zip", max_bad_fraction=0.99)
     assert len(contents.skipped) == len(REFUSED)
     assert contents.class_counts == {"class": len(ACCEPTED), "other": 1}
 

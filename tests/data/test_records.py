@@ -109,11 +109,8 @@ def test_a_shard_truncated_anywhere_is_an_error(shard):
     first = len(encode(*(part[0] for part in faces(2, side=2))))
     for length in range(len(intact)):
         path.write_bytes(intact[:length])
-        message = "damaged at byte"
-        if length < 8:  # the pixels alone take more
-            message = "holds fewer train images than schema.json says; run `dvc repro"
-        if length == first:  # a whole record, but one too few
-            message = "has another SHA-256 than in schema.json; run `dvc repro"
+        whole = length in (0, first)
+        message = "has another SHA-256 than in schema.json" if whole else "damaged at byte"
         with pytest.raises(PipelineError, match=message):
             read()
 
@@ -157,20 +154,17 @@ def test_an_intact_frame_of_another_record_is_an_error(tmp_path, payload):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    "change",
     [
-        ({"image_size": 3}, r"tfrecord does not match schema\.json; run `dvc repro"),
-        ({"channels": 3}, r"tfrecord does not match schema\.json|holds fewer train images than"),
-        ({"classes": ["anger"]}, r"tfrecord does not match schema\.json"),
-        ({"images": {"train": 1}}, r"tfrecord does not match schema\.json"),
-        ({"images": {"train": 3}}, r"holds 2 train images, schema\.json says 3; run `dvc repro"),
-        ({"images": {"train": 10**12}}, "holds fewer train images than"),
+        {"image_size": 3},
+        {"channels": 3},
+        {"classes": ["anger"]},
+        *({"images": {"train": count}} for count in (1, 3, 10**12)),
     ],
-    ids=["size", "channels", "classes", "one more", "one less", "more than memory"],
 )
-def test_records_that_do_not_match_the_schema_are_an_error(tmp_path, change, message):
+def test_records_that_do_not_match_the_schema_are_an_error(tmp_path, change):
     schema = dataclasses.replace(write(tmp_path, [faces(2)]), **change)
-    with pytest.raises(PipelineError, match=message):
+    with pytest.raises(PipelineError, match=r"train images in .* do not match schema\.json; run"):
         read_split(tmp_path, schema, "train")
 
 

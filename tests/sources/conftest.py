@@ -1,8 +1,8 @@
 import pytest
+from faces import repack
 from kaggle_faces import SECRET, ZIP
 from kaggle_server import kaggle_server  # noqa: F401 - a fixture
 
-from ferpipe.sources.intake import repacking
 from ferpipe.sources.kaggle import retries
 
 
@@ -23,4 +23,4 @@ def digest(tmp_path_factory):
     """The digest of the faces' content."""
     folder = tmp_path_factory.mktemp("digest")
     (folder / "local.zip").write_bytes(ZIP)
-    return repacking.repack(folder / "local.zip", folder / "images.zip", None, 0.0).digest
+    return repack(folder / "local.zip", folder / "images.zip").digest

@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.data.folds import FOLDS
+from ferpipe.data.folds import FOLD_COLUMNS
 from ferpipe.params.split import Split
 from ferpipe.splitting.assign_folds import assign_folds
 
@@ -23,26 +23,25 @@ def params(values):
 
 def test_every_image_is_test_once_and_subjects_stay_apart(params):
     table = assign_folds(PATHS, params(), 1)
-    assert table.paths == PATHS
-    assert len(table.splits) == FOLDS
+    assert table["path"].tolist() == PATHS
     tested = Counter()
-    for splits in table.splits:
-        tested.update(path for path, split in zip(PATHS, splits, strict=True) if split == "test")
-        assert len(set(zip(table.subjects, splits, strict=True))) == len(set(table.subjects))
+    for name in FOLD_COLUMNS:
+        tested.update(table["path"][table[name] == "test"])
+        assert (table.groupby("subject")[name].nunique() == 1).all()
     assert tested == Counter(PATHS)
 
 
 def test_seed_and_folds_replace_those_of_split(params):
     table = assign_folds(PATHS, params(), 5)
-    assert assign_folds(PATHS, params(seed=9, folds=4, fold=1, test_size=0.3), 5) == table
-    assert assign_folds(PATHS, params(), 6) != table
+    assert assign_folds(PATHS, params(seed=9, folds=4, fold=1, test_size=0.3), 5).equals(table)
+    assert not assign_folds(PATHS, params(), 6).equals(table)
 
 
 def test_repeats_of_an_image_stay_in_its_split_in_every_fold(params):
     repeats = {PATHS[40]: PATHS[0], PATHS[21]: PATHS[3], PATHS[80]: PATHS[60]}
     for group_by in ("none", "subject"):
-        for splits in assign_folds(PATHS, params(group_by=group_by), 1, repeats).splits:
-            split = dict(zip(PATHS, splits, strict=True))
+        table = assign_folds(PATHS, params(group_by=group_by), 1, repeats).set_index("path")
+        for split in (table[name] for name in FOLD_COLUMNS):
             assert all(split[path] == split[first] for path, first in repeats.items())
 
 

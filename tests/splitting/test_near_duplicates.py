@@ -5,12 +5,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from faces import encoded, noise, png, write_folder
+from faces import encoded, noise, png, repack, write_folder
 from PIL import Image, ImageOps
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.core.paths import IMAGES
-from ferpipe.sources.intake import repacking
 from ferpipe.sources.sample.people import draw_subject
 from ferpipe.splitting import near_duplicates
 from ferpipe.splitting.near_duplicates import SIDE
@@ -23,7 +22,7 @@ def fingerprints(tmp_path, monkeypatch):
 
     def compute(tree):
         source = write_folder(tmp_path / "source", tree)
-        contents = repacking.repack(source, IMAGES, None, 0.0)
+        contents = repack(source, IMAGES)
         paths = [image.path for image in contents.images]
         return paths, *near_duplicates.fingerprints(IMAGES, paths)
 

@@ -26,17 +26,17 @@ def summarise(write_params, capsys):
         paths.INDEX.touch()
         baseline = []
         for seed in (1, 2):
-            splits = [["train"] * 20 for _ in range(10)]
+            splits = {name: ["train"] * 20 for name in folds.FOLD_COLUMNS}
             for fold in range(10):
-                splits[fold][fold::10] = ["test", "test"]
+                splits[f"fold_{fold}"][fold::10] = ["test", "test"]
                 test = predictions(seed)[fold::10]
                 rows = pd.concat([test.assign(split="test"), test[:val].assign(split="val")])
                 rows = rows.assign(p_anger=0.5, p_happy=0.5)
                 rows = rows[list(folds.predictions_header(["anger", "happy"]))]
                 tables.write_table(folds.predictions_path(seed, fold), rows)
                 baseline.append(predictions(5)[fold::10].assign(seed=seed, fold=fold))
-            table = folds.FoldTable(PATHS, LABELS, subjects, subjects, splits)
-            folds.write_folds(folds.folds_path(seed), table)
+            columns = {"path": PATHS, "label": LABELS, "subject": subjects, "sequence": subjects}
+            tables.write_table(folds.folds_path(seed), pd.DataFrame(columns | splits))
         table = pd.concat(baseline)[list(paths.CV_BASELINE_COLUMNS)]
         tables.write_table(paths.CV_BASELINE, table)
         cv_summary.main()

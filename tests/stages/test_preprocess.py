@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from faces import encoded, noise, png, write_folder, write_zip
+from faces import encoded, noise, png, repack, write_folder, write_zip
 
 from ferpipe.core import paths, tables
 from ferpipe.core.errors import PipelineError
@@ -11,7 +11,6 @@ from ferpipe.data import archive, images
 from ferpipe.data.records import read_schema, read_split
 from ferpipe.data.write_records import CHUNK, shard_names, write_records
 from ferpipe.params.preprocess import Preprocess
-from ferpipe.sources.intake import repacking
 
 
 @pytest.fixture
@@ -27,7 +26,7 @@ def params(values):
 def make(folder, tree, part=lambda number: paths.SPLITS[number % 3]):
     """Write the archive of a tree; returns its path and the table of a split."""
     target = folder / "images.zip"
-    contents = repacking.repack(write_folder(folder / "source", tree), target, None, 0.0)
+    contents = repack(write_folder(folder / "source", tree), target)
     rows = [(image.path, image.label, "", "", part(n)) for n, image in enumerate(contents.images)]
     return target, pd.DataFrame(rows, columns=list(paths.SPLIT_COLUMNS))
 
@@ -146,7 +145,7 @@ def test_an_image_that_is_not_in_the_table_is_an_error(tmp_path, params):
     path, table = make(tmp_path, tree_of(6))
     with pytest.raises(PipelineError) as error:
         write_records(table[1:], path, params(), tmp_path / "records", 1)
-    message = f"angry/001.png is in {path} but not in data/split.csv; run `dvc repro`"
+    message = f"data/split.csv and {path} differ at angry/001.png; run `dvc repro --force`"
     assert str(error.value) == message
     assert not (tmp_path / "records").exists()
 
@@ -196,8 +195,8 @@ def test_an_error_of_the_stage_is_one_line_and_the_old_records_stay(project, sta
     done = run_stage("preprocess")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "preprocess: error: angry/999.png is in data/split.csv but not in data/raw/images.zip; "
-        "run `dvc repro`\n"
+        "preprocess: error: data/split.csv and data/raw/images.zip differ at happy/000.png; "
+        "run `dvc repro --force`\n"
     )
     assert old.read_bytes() == b"old"
     names = {"local", "raw", "records", "split.csv"}

@@ -2,11 +2,10 @@ import json
 
 import pandas as pd
 import pytest
-from faces import encoded, noise, png, write_folder
+from faces import encoded, noise, png, repack, write_folder
 
 from ferpipe.core import files, paths
 from ferpipe.core.tables import read_table, write_table
-from ferpipe.sources.intake import repacking
 
 CLASSES = ("anger", "happy", "sadness")
 PATHS = [
@@ -23,7 +22,7 @@ def write_raw(project):
 
     def write(tree):
         source = write_folder(project / "source", tree)
-        contents = repacking.repack(source, paths.IMAGES, None, 0.0)
+        contents = repack(source, paths.IMAGES)
         write_table(paths.INDEX, pd.DataFrame(contents.images))
 
     return write

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -13,19 +12,9 @@ from ferpipe.core.errors import PipelineError
 from ferpipe.core.paths import CV_FOLDS, CV_PREDICTIONS, SPLITS
 
 FOLDS = 10
-FACTS = ("path", "label", "subject", "sequence")
-COLUMNS = dict.fromkeys((*FACTS, *(f"fold_{number}" for number in range(FOLDS))), "str")
-
-
-@dataclass(frozen=True)
-class FoldTable:
-    """The folds of one seed: n images in the archive's order, as in split.csv."""
-
-    paths: Sequence[str]
-    labels: Sequence[str]
-    subjects: Sequence[str]
-    sequences: Sequence[str]
-    splits: Sequence[Sequence[str]]  # (folds, n)
+# A fold's column has the split of each image in it.
+FOLD_COLUMNS = [f"fold_{fold}" for fold in range(FOLDS)]
+COLUMNS = dict.fromkeys(("path", "label", "subject", "sequence", *FOLD_COLUMNS), "str")
 
 
 def folds_path(seed: int) -> Path:
@@ -33,23 +22,15 @@ def folds_path(seed: int) -> Path:
     return CV_FOLDS / f"seed-{seed}.csv"
 
 
-def write_folds(path: Path, table: FoldTable) -> None:
-    """Write the folds of a seed."""
-    columns = (table.paths, table.labels, table.subjects, table.sequences, *table.splits)
-    tables.write_table(path, pd.DataFrame(dict(zip(COLUMNS, columns, strict=True))))
-
-
-def read_folds(path: Path) -> FoldTable:
+def read_folds(seed: int) -> pd.DataFrame:
     """Read the folds of a seed; raises PipelineError if `cv_folds` did not write the file."""
-    columns = tables.read_table(path, COLUMNS).to_dict("list")
-    facts = [columns.pop(name) for name in FACTS]
-    splits = list(columns.values())
+    table = tables.read_table(folds_path(seed), COLUMNS)
     # val may be empty: test then selects the epoch too.
-    if not all({"train", "test"} <= set(column) <= set(SPLITS) for column in splits):
+    if not all({"train", "test"} <= set(table[name]) <= set(SPLITS) for name in FOLD_COLUMNS):
         raise PipelineError(
-            f"{path} is not what `cv_folds` writes; run `dvc repro --force cv/dvc.yaml`"
+            f"{folds_path(seed)} is not what `cv_folds` writes; run `dvc repro --force cv/dvc.yaml`"
         )
-    return FoldTable(*facts, splits)
+    return table
 
 
 def predictions_path(seed: int, fold: int) -> Path:

@@ -83,34 +83,22 @@ def read_split(folder: Path, schema: Schema, name: str) -> Dataset:
     Raises:
         PipelineError: a shard is missing, damaged or does not match the schema.
     """
-    count = schema.images[name]
-    shape = (schema.image_size, schema.image_size, schema.channels)
-    shards = {folder / shard: _read(folder / shard) for shard in schema.shards[name]}
-    if math.prod(shape) * count > sum(map(len, shards.values())):
-        raise PipelineError(f"{folder} holds fewer {name} images than {SCHEMA} says; {REMEDY}")
-    images = np.empty((count, *shape), np.uint8)
-    labels = np.empty(count, np.int32)
-    paths = []
-    for shard, data in shards.items():
-        for pixels, label, path in decode_frames(data, shard):
-            row = len(paths)
-            if row >= count or len(pixels) != images[0].size or label >= len(schema.classes):
-                raise PipelineError(f"{shard} does not match {SCHEMA}; {REMEDY}")
-            images[row] = np.frombuffer(pixels, np.uint8).reshape(shape)
-            labels[row] = label
-            paths.append(path)
+    rows = []
+    for shard in schema.shards[name]:
+        path = folder / shard
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise PipelineError(f"{path} is missing; run `dvc repro`, which makes it") from None
+        rows += decode_frames(data, path)
         # An intact shard can still be another run's, or have another place.
-        if hashlib.sha256(data).hexdigest() != schema.sha256[shard.name]:
-            raise PipelineError(f"{shard} has another SHA-256 than in {SCHEMA}; {REMEDY}")
-    if len(paths) != count:
-        raise PipelineError(
-            f"{folder} holds {len(paths)} {name} images, {SCHEMA} says {count}; {REMEDY}"
-        )
-    return Dataset(images, labels, paths)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise PipelineError(f"{path} is missing; run `dvc repro`, which makes it") from None
+        if hashlib.sha256(data).hexdigest() != schema.sha256[shard]:
+            raise PipelineError(f"{path} has another SHA-256 than in {SCHEMA}; {REMEDY}")
+    shape = (schema.image_size, schema.image_size, schema.channels)
+    valid = (len(row[0]) == math.prod(shape) and row[1] < len(schema.classes) for row in rows)
+    if len(rows) != schema.images[name] or not all(valid):
+        raise PipelineError(f"the {name} images in {folder} do not match {SCHEMA}; {REMEDY}")
+    pixels = bytearray().join(pixels for pixels, _, _ in rows)  # unlike bytes, writable
+    images = np.frombuffer(pixels, np.uint8).reshape(len(rows), *shape)
+    labels = np.array([label for _, label, _ in rows], np.int32)
+    return Dataset(images, labels, [path for _, _, path in rows])

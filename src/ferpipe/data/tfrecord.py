@@ -37,11 +37,7 @@ def encode(image: np.ndarray, label: int, path: str) -> bytes:
 
 
 def decode_frames(data: bytes, path: Path) -> Iterator[tuple[bytes, int, str]]:
-    """Yield raw pixels, label and archive path of each record of a shard.
-
-    Args:
-        data: the shard's bytes.
-        path: its file, for error messages.
+    """Yield raw pixels, label and archive path of each record of a shard, the bytes of `path`.
 
     Raises:
         PipelineError: the shard is truncated, or a checksum does not match.
@@ -53,9 +49,12 @@ def decode_frames(data: bytes, path: Path) -> Iterator[tuple[bytes, int, str]]:
         valid = len(head) == 12 and _masked_crc(head[:8]) == head[8:]
         end = offset + 12 + struct.unpack("<Q", head[:8])[0] if valid else 0
         payload = data[offset + 12 : end]
-        if not valid or end + 4 > len(data) or _masked_crc(payload) != data[end : end + 4]:
+        if not valid or _masked_crc(payload) != data[end : end + 4]:
             raise PipelineError(f"{path} is damaged at byte {offset}; {REMEDY}")
-        yield _parse_example(payload, path)
+        try:
+            yield _parse_example(payload)
+        except (ValueError, IndexError, KeyError):
+            raise PipelineError(f"{path} holds a record of another format; {REMEDY}") from None
         offset = end + 4
 
 
@@ -106,16 +105,13 @@ def _read_varint(data: bytes, offset: int) -> tuple[int, int]:
         shift += 7
 
 
-def _parse_example(payload: bytes, path: Path) -> tuple[bytes, int, str]:
+def _parse_example(payload: bytes) -> tuple[bytes, int, str]:
     """Image, label and path of a record."""
-    try:
-        ((_, features),) = _fields(payload)
-        values = {}
-        for _, entry in _fields(features):
-            (_, name), (_, feature) = _fields(entry)
-            ((_, listed),) = _fields(feature)
-            ((_, values[name]),) = _fields(listed)
-        label, _ = _read_varint(values[b"label"], 0)
-        return values[b"image"], label, values[b"path"].decode()
-    except (ValueError, IndexError, KeyError):
-        raise PipelineError(f"{path} holds a record of another format; {REMEDY}") from None
+    ((_, features),) = _fields(payload)
+    values = {}
+    for _, entry in _fields(features):
+        (_, name), (_, feature) = _fields(entry)
+        ((_, listed),) = _fields(feature)
+        ((_, values[name]),) = _fields(listed)
+    label, _ = _read_varint(values[b"label"], 0)
+    return values[b"image"], label, values[b"path"].decode()

@@ -54,14 +54,15 @@ def write_records(
     counts = {name: int((table["split"] == name).sum()) for name in splits}
     shards = {name: shard_names(name, counts[name], params.shard_size) for name in splits}
     numbers = table.groupby("split").cumcount() // params.shard_size
-    rows = {
-        row.path: (classes.index(row.label), shards[row.split][number])
-        for row, number in zip(table.itertuples(), numbers, strict=True)
-    }
     with files.scratch(target) as scratch:
         folder = scratch / target.name
         folder.mkdir()
-        _write_shards(folder, rows, archive_path, params, workers, table_path)
+        decoded = _decode(archive_path, table["path"].tolist(), params, workers, table_path)
+        rows = zip(table["path"], table["label"], table["split"], numbers, decoded, strict=True)
+        progress = {"desc": "records", "total": len(table), "unit": "image"}
+        for path, label, split, number, pixels in tqdm(rows, **progress, disable=None, leave=False):
+            with (folder / shards[split][number]).open("ab") as file:
+                file.write(tfrecord.encode(pixels, classes.index(label), path))
         schema = records.Schema(
             image_size=params.image_size,
             channels=1 if params.color == "grayscale" else 3,
@@ -77,40 +78,14 @@ def write_records(
     return schema
 
 
-def _write_shards(
-    folder: Path,
-    rows: dict[str, tuple[int, str]],
-    archive_path: Path,
-    params: Preprocess,
-    workers: int,
-    table_path: Path,
-) -> None:
-    """Append each image to its shard; `rows` (path -> label, shard) is empty afterwards."""
-    decoded = _decode(archive_path, params, workers)
-    for path, pixels in tqdm(
-        decoded, desc="records", total=len(rows), unit="image", disable=None, leave=False
-    ):
-        if path not in rows:
-            raise PipelineError(
-                f"{path} is in {archive_path} but not in {table_path}; run `dvc repro`"
-            )
-        label, shard = rows.pop(path)
-        with (folder / shard).open("ab") as file:
-            file.write(tfrecord.encode(pixels, label, path))
-    if rows:
-        path = next(iter(rows))
-        raise PipelineError(f"{path} is in {table_path} but not in {archive_path}; run `dvc repro`")
-
-
 def _decode(
-    archive_path: Path, params: Preprocess, workers: int
-) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield path and pixels of each image in the archive's order, decoded by several threads."""
-    source = archive.read_images(archive_path)
+    archive_path: Path, names: Sequence[str], params: Preprocess, workers: int, table_path: Path
+) -> Iterator[np.ndarray]:
+    """Yield the pixels of each image, decoded by several threads."""
+    source = zip(names, archive.read_listed(archive_path, names, table_path), strict=True)
     with ThreadPoolExecutor(workers or machine.cores()) as pool:
         while chunk := list(itertools.islice(source, CHUNK)):
-            pixels = pool.map(lambda item: _pixels(*item, params), chunk)
-            yield from zip((path for path, _ in chunk), pixels, strict=True)
+            yield from pool.map(lambda item: _pixels(*item, params), chunk)
 
 
 def _pixels(path: str, data: bytes, params: Preprocess) -> np.ndarray:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import pandas as pd
+
 from ferpipe.core.paths import PARAMS
-from ferpipe.data.folds import FOLDS, FoldTable
+from ferpipe.data.folds import FOLD_COLUMNS, FOLDS
 from ferpipe.params.reader import checked
 from ferpipe.params.split import Split
 from ferpipe.splitting.assign import assign
@@ -16,11 +18,11 @@ REPLACED = ("seed", "test_size", "folds", "fold")
 
 def assign_folds(
     paths: Sequence[str], params: Split, seed: int, repeats: Mapping[str, str] | None = None
-) -> FoldTable:
+) -> pd.DataFrame:
     """Assign the images to the folds of one seed; arguments and errors as of `assign`."""
-    tables = []
-    for fold in range(FOLDS):
+    splits = {}
+    for fold, name in enumerate(FOLD_COLUMNS):
         values = params.model_dump() | {"seed": seed, "folds": FOLDS, "fold": fold}
-        tables.append(assign(paths, checked(values, Split, PARAMS, prefix="split"), repeats))
-    facts = tables[0][["path", "label", "subject", "sequence"]].to_dict("list").values()
-    return FoldTable(*facts, [table["split"].tolist() for table in tables])
+        table = assign(paths, checked(values, Split, PARAMS, prefix="split"), repeats)
+        splits[name] = table["split"]
+    return table.drop(columns="split").assign(**splits)

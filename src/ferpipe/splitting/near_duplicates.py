@@ -13,7 +13,6 @@ on any processor, whatever the order of the sums.
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,16 +45,10 @@ def fingerprints(archive_path: Path, paths: Sequence[str]) -> tuple[list[str], n
         PipelineError: the archive contains other images.
     """
     digests, thumbnails = [], []
-    members = itertools.zip_longest(archive.read_images(archive_path), paths)
-    progress = tqdm(
-        members, total=len(paths), desc="fingerprints", unit="image", disable=None, leave=False
-    )
-    for member, expected in progress:
-        path, data = member or (None, b"")
-        if path != expected:
-            raise PipelineError(
-                f"{INDEX} and {archive_path} differ at {path or expected}; run `dvc repro --force`"
-            )
+    members = archive.read_listed(archive_path, paths, INDEX)
+    for data in tqdm(
+        members, "fingerprints", total=len(paths), unit="image", disable=None, leave=False
+    ):
         image = images.decode(data)
         pixels = repr(image.size).encode() + image.convert("RGB").tobytes()
         digests.append(hashlib.sha256(pixels).hexdigest())

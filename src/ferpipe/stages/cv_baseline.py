@@ -17,7 +17,7 @@ from ferpipe.params.reader import read_section
 
 
 def predict(
-    dataset: records.Dataset, classes: list[str], fold_tables: Mapping[int, folds.FoldTable]
+    dataset: records.Dataset, classes: list[str], fold_tables: Mapping[int, pd.DataFrame]
 ) -> pd.DataFrame:
     """Predict each fold of each seed from all others: the table baseline.csv.
 
@@ -26,8 +26,8 @@ def predict(
     names, features, parts = np.array(classes), hog.features(dataset.images), []
     image_paths, actual = np.array(dataset.paths), names[dataset.labels]
     for seed, fold_table in fold_tables.items():
-        for fold, splits in enumerate(fold_table.splits):
-            test = np.array(splits) == "test"
+        for fold, name in enumerate(folds.FOLD_COLUMNS):
+            test = (fold_table[name] == "test").to_numpy()
             training = np.flatnonzero(~test)
             training = training[hog.subsample(len(training))]
             classify = hog.fit(features[training], dataset.labels[training])
@@ -43,11 +43,11 @@ def main() -> None:
     seeds = read_section(paths.PARAMS, "cv", CrossValidation).seeds
     schema = records.read_schema(paths.CV_RECORDS)
     dataset = records.read_split(paths.CV_RECORDS, schema, ALL)
-    fold_tables = {seed: folds.read_folds(folds.folds_path(seed)) for seed in seeds}
+    fold_tables = {seed: folds.read_folds(seed) for seed in seeds}
     table = predict(dataset, schema.classes, fold_tables)
     tables.write_table(paths.CV_BASELINE, table)
     right = (table["actual"] == table["predicted"]).mean()
-    fewest = min(sum(name != "test" for name in t.splits[0]) for t in fold_tables.values())
+    fewest = min((table["fold_0"] != "test").sum() for table in fold_tables.values())
     some = f", learned from {hog.MOST_IMAGES} images of a fold" if fewest > hog.MOST_IMAGES else ""
     print(
         f"cv_baseline: HOG and kernel ridge get {right:.1%} of the test images right "

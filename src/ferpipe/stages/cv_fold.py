@@ -52,15 +52,15 @@ def main(seed: int, fold: int) -> None:
     params = read_section(paths.PARAMS, "train", Train).model_copy(update={"seed": seed})
     schema = records.read_schema(paths.CV_RECORDS)
     images = records.read_split(paths.CV_RECORDS, schema, records.ALL)
-    table_path = folds.folds_path(seed)
-    table = folds.read_folds(table_path)
-    if images.paths != table.paths:
+    table = folds.read_folds(seed)
+    if images.paths != table["path"].tolist():
         raise PipelineError(
-            f"{paths.CV_RECORDS} and {table_path} list other images; run `dvc repro cv/dvc.yaml`"
+            f"{paths.CV_RECORDS} and {folds.folds_path(seed)} list other images; "
+            "run `dvc repro cv/dvc.yaml`"
         )
     if not 0 <= fold < folds.FOLDS:
         raise PipelineError(f"--fold {fold}: the folds are 0 to {folds.FOLDS - 1}")
-    splits = np.array(table.splits[fold])
+    splits = table[f"fold_{fold}"]
     parts = {name: images.take(np.flatnonzero(splits == name)) for name in paths.SPLITS}
     schema = replace(schema, selected_on_test=not parts["val"].paths)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shutil
 
-from ferpipe.core import files, paths
+from ferpipe.core import files, paths, tables
 from ferpipe.core.errors import exits_cleanly
-from ferpipe.data.folds import FOLDS, folds_path, write_folds
+from ferpipe.data.folds import FOLDS, folds_path
 from ferpipe.data.index import read_index
 from ferpipe.params.cv import CrossValidation
 from ferpipe.params.reader import read_section
@@ -26,7 +26,8 @@ def main() -> None:
     with files.scratch(paths.CV_FOLDS) as temporary:
         folder = temporary / paths.CV_FOLDS.name
         for seed in seeds:
-            write_folds(folder / folds_path(seed).name, assign_folds(images, params, seed, repeats))
+            table = assign_folds(images, params, seed, repeats)
+            tables.write_table(folder / folds_path(seed).name, table)
         shutil.rmtree(paths.CV_FOLDS, ignore_errors=True)
         folder.replace(paths.CV_FOLDS)
     print(

@@ -77,8 +77,8 @@ def main() -> None:
     confidence = read_section(paths.PARAMS, "evaluate", Evaluate).confidence
     seeds, selected_on_test = sections["cv"].seeds, sections["split"].val_size == 0
     selected_on = "test" if selected_on_test else "val"
-    images = folds.read_folds(folds.folds_path(seeds[0]))
-    classes = sorted(set(images.labels))
+    images = folds.read_folds(seeds[0])
+    classes = sorted(set(images["label"]))
 
     columns = dict.fromkeys(folds.predictions_header(classes), "str")
     predictions = pd.concat(
@@ -88,7 +88,7 @@ def main() -> None:
     )
     val = predictions[predictions["split"] == "val"]
     network, baseline = (
-        score(test, images.paths, classes, images.subjects)
+        score(test, images["path"], classes, images["subject"])
         for test in (
             predictions[predictions["split"] == "test"],
             tables.read_table(paths.CV_BASELINE, paths.CV_BASELINE_COLUMNS),

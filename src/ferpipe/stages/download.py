@@ -26,7 +26,7 @@ def download(params: Download, run: Run, target: Path) -> repacking.Contents:
     with files.scratch(target) as folder:
         fetched = folder / target.name
         contents = source.fetch(params, run, fetched)
-        repacking.verify(contents, params.expect.class_counts, params.expect.digest)
+        repacking.verify(contents, params.expect)
         fetched.replace(target)
     return contents
 

@@ -1,7 +1,7 @@
 import pytest
+from faces import repack
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.sources.intake.repacking import repack
 
 
 @pytest.fixture
@@ -15,12 +15,12 @@ def here(tmp_path, monkeypatch):
 def refused(here):
     """Repack and return the error's message; nothing else may change on disk."""
 
-    def message(source, root=None, max_bad_fraction=0.0, limits=None):
+    def message(source, **keys):
         target = here / "images.zip"
         target.write_bytes(b"the old archive")
         before = sorted(path for path in here.rglob("*") if ".ferpipe" not in path.parts)
         with pytest.raises(PipelineError) as error:
-            repack(source, target, root, max_bad_fraction, limits)
+            repack(source, target, **keys)
         assert target.read_bytes() == b"the old archive"
         assert sorted(path for path in here.rglob("*") if ".ferpipe" not in path.parts) == before
         assert "\n" not in str(error.value)

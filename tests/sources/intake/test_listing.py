@@ -9,11 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from faces import dataset, png, write_folder, write_zip
+from faces import dataset, png, repack, write_folder, write_zip
 
 from ferpipe.data.archive import read_images
 from ferpipe.data.records import read_schema, read_split
-from ferpipe.sources.intake.repacking import repack
 
 TREE = dataset(per_class=3)
 LIMITS = SimpleNamespace(files=1000, file_mb=1, total_mb=2, ratio=100)
@@ -182,7 +181,7 @@ def test_an_unsafe_zip_is_refused_and_a_valid_one_accepted_after_it(here, refuse
     assert text in refused(source, limits=LIMITS)
 
     source.write_bytes(zipped())
-    repack(source, here / "images.zip", None, 0.0, LIMITS)
+    repack(source, here / "images.zip", limits=LIMITS)
     assert dict(read_images(here / "images.zip")) == TREE
 
 
@@ -191,7 +190,7 @@ def test_an_unsafe_zip_is_refused_and_a_valid_one_accepted_after_it(here, refuse
 )
 def test_what_is_not_an_image_is_skipped_and_listed(here, path, data, reason):
     (here / "source.zip").write_bytes(data)
-    contents = repack(here / "source.zip", here / "images.zip", None, 0.0, LIMITS)
+    contents = repack(here / "source.zip", here / "images.zip", limits=LIMITS)
     assert dict(read_images(here / "images.zip")) == TREE
     assert contents.skipped == [(path, reason)]
 
@@ -216,7 +215,7 @@ def test_links_and_special_files_in_a_folder_are_skipped_and_listed(here):
         pytest.skip("this system has no links or no named pipes")
     (folder / "sad").mkdir()
 
-    contents = repack(folder, here / "images.zip", None, 0.0, LIMITS)
+    contents = repack(folder, here / "images.zip", limits=LIMITS)
 
     assert dict(read_images(here / "images.zip")) == TREE
     names = ("angry/broken.png", "angry/linked.png", "angry/loop", "angry/pipe.png", "linked")
@@ -227,7 +226,7 @@ def test_links_and_special_files_in_a_folder_are_skipped_and_listed(here):
 def test_a_name_that_is_not_utf_8_can_be_listed_as_skipped(here):
     folder = write_folder(here / "source", TREE)
     Path(os.fsdecode(os.fsencode(folder) + b"/happy/\xff.txt")).write_bytes(b"")
-    contents = repack(folder, here / "images.zip", None, 0.0, LIMITS)
+    contents = repack(folder, here / "images.zip", limits=LIMITS)
     assert contents.skipped == [("happy/\\udcff.txt", "not an image file")]
 
 
@@ -249,6 +248,7 @@ def test_a_member_is_not_unpacked_beyond_its_declared_size(here, run_python):
 UNPACK = """
 import atexit
 from pathlib import Path
+from types import SimpleNamespace
 from ferpipe.sources.intake.repacking import repack
 
 def peak():  # in KiB, of this process alone
@@ -256,7 +256,9 @@ def peak():  # in KiB, of this process alone
     print(status.split("VmHWM:")[1].split()[0])
 
 atexit.register(peak)
-repack(Path("source.zip"), Path("images.zip"), None, 0.0)
+limits = SimpleNamespace(files=9, file_mb=1, total_mb=1, ratio=1000)
+keys = SimpleNamespace(root=None, max_bad_fraction=0.0, limits=limits)
+repack(Path("source.zip"), Path("images.zip"), keys)
 """
 
 
@@ -265,7 +267,7 @@ def test_a_zip_of_100_000_members_is_listed_whole(here):
     notes = {f"notes/{n:06}.txt": b"" for n in range(100_000 - len(TREE))}
     source = write_zip(here / "source.zip", notes | TREE, zipfile.ZIP_STORED)
     assert b"PK\x06\x06" in source.read_bytes()[-200:]
-    contents = repack(source, here / "images.zip", None, 0.0)
+    contents = repack(source, here / "images.zip")
     assert dict(read_images(here / "images.zip")) == TREE
     assert len(contents.skipped) == len(notes)
 
@@ -275,7 +277,7 @@ def test_a_zip64_of_small_members_is_a_zip_like_any_other(here):
         for name, data in TREE.items():
             with zip_file.open(name, "w", force_zip64=True) as member:
                 member.write(data)
-    repack(here / "source.zip", here / "images.zip", None, 0.0, LIMITS)
+    repack(here / "source.zip", here / "images.zip", limits=LIMITS)
     assert dict(read_images(here / "images.zip")) == TREE
 
 
@@ -285,7 +287,7 @@ def test_the_limits_may_be_reached(here):
     size = sum(map(len, tree.values()))
     limits = SimpleNamespace(files=len(tree), file_mb=1, total_mb=1, ratio=1)
     assert size < 10**6
-    repack(source, here / "images.zip", None, 0.0, limits)
+    repack(source, here / "images.zip", limits=limits)
     assert dict(read_images(here / "images.zip")) == tree
 
 

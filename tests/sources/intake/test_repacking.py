@@ -4,13 +4,12 @@ import zipfile
 
 import numpy as np
 import pytest
-from faces import dataset, encoded, noise, png, write_folder, write_zip
+from faces import dataset, encoded, noise, png, repack, write_folder, write_zip
 
 from ferpipe.core import paths, tables
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import archive, index
 from ferpipe.sources.intake import repacking
-from ferpipe.sources.intake.repacking import repack
 
 TREE = dataset(per_class=3)
 BAD = b"not an image"
@@ -135,7 +134,7 @@ def test_download_root_selects_one_root_of_several(here, root):
 
 def test_a_root_without_class_folders_is_an_error_that_lists_the_others(here, refused):
     source = write_zip(here / "source.zip", below("two") | below("one"))
-    assert refused(source, "three") == (
+    assert refused(source, root="three") == (
         f"download.root = 'three' contains no class folders in {source}; folders that do: one, two"
     )
 

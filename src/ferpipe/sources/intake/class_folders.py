@@ -6,8 +6,8 @@ import hashlib
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.sources.intake.listing import Tree, is_image, printable
@@ -15,13 +15,12 @@ from ferpipe.sources.intake.listing import Tree, is_image, printable
 OUTSIDE = "outside download.root"
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """An image of a source: its class, its file name and a function that returns its bytes."""
 
     label: str
     name: str
-    read: Callable[[], bytes] = field(compare=False)
+    read: Callable[[], bytes]
 
     @property
     def path(self) -> str:
@@ -82,23 +81,16 @@ def _select_root(roots: Mapping[str, list[Member]], root: str | None, source: Pa
             )
         return selected
     names = sorted(roots, key=lambda name: (len(name), name))
-    for other in names[1:]:
-        if not _same_files(roots[names[0]], roots[other]):
-            raise PipelineError(
-                f"{source} has class folders in several places that differ: {', '.join(names)}; "
-                "set download.root to one of them"
-            )
+    if len(names) > 1 and len({_content(members) for members in roots.values()}) > 1:
+        raise PipelineError(
+            f"{source} has class folders in several places that differ: {', '.join(names)}; "
+            "set download.root to one of them"
+        )
     return names[0]
 
 
-def _same_files(first: list[Member], second: list[Member]) -> bool:
-    """Whether two roots have the same names with the same bytes."""
-
-    def digests(members: list[Member]) -> list[tuple[str, str]]:
-        return sorted((m.path, hashlib.sha256(m.read()).hexdigest()) for m in members)
-
-    same_names = sorted(m.path for m in first) == sorted(m.path for m in second)
-    return same_names and digests(first) == digests(second)
+def _content(members: list[Member]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((m.path, hashlib.sha256(m.read()).hexdigest()) for m in members))
 
 
 def _nfc(text: str) -> str:

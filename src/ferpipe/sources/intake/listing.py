@@ -14,7 +14,6 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import images
@@ -26,26 +25,19 @@ MB = 10**6
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 SPECIAL = "a link or a special file"  # which may lead anywhere, or block the reader
 
-# For each file of a source, by its path there: a function that returns its bytes, or the reason
-# why it is never read.
-Tree = dict[PurePosixPath, Callable[[], bytes] | str]
-
-
-class File(NamedTuple):
-    """A file of a source: its name there, its size in bytes, and its entry in the tree."""
-
-    name: str
-    size: int
-    read: Callable[[], bytes] | str
+# For each file of a source: a function that returns its bytes, or why it is never read.
+Reader = Callable[[], bytes] | str
+Tree = dict[PurePosixPath, Reader]
+Files = Iterator[tuple[str, int, Reader]]  # name in the source, size in bytes
 
 
 @contextmanager
-def open_tree(source: Path, limits: Limits | None = None) -> Iterator[Tree]:
+def open_tree(source: Path, limits: Limits) -> Iterator[Tree]:
     """List the files of a zip or a folder; they can be read while the block lasts.
 
     Raises:
         PipelineError: the source is missing or is not a zip, a name in it is unsafe, or it exceeds
-            the limits (None: no limits).
+            the limits.
     """
     if source.is_dir():
         yield _checked_tree(source, _folder_files(source), limits)
@@ -75,25 +67,25 @@ def printable(path: PurePosixPath) -> str:
     )
 
 
-def _folder_files(source: Path) -> Iterator[File]:
+def _folder_files(source: Path) -> Files:
     for folder, folders, names in os.walk(source, onerror=_raise):
         inside = Path(folder).relative_to(source)
         folders.sort()
         links = [name for name in folders if Path(folder, name).is_symlink()]
         if not folders and not names:
-            yield File(inside.as_posix(), 0, "an empty folder")
+            yield inside.as_posix(), 0, "an empty folder"
         for name in sorted([*names, *links]):
             path = Path(folder, name)
             readable = path.is_file() and not path.is_symlink()
             size = path.stat().st_size if readable else 0
-            yield File((inside / name).as_posix(), size, path.read_bytes if readable else SPECIAL)
+            yield (inside / name).as_posix(), size, path.read_bytes if readable else SPECIAL
 
 
 def _raise(error: OSError) -> None:
     raise error  # os.walk would skip a folder that it cannot list
 
 
-def _zip_files(source: Path, zipped: zipfile.ZipFile) -> Iterator[File]:
+def _zip_files(source: Path, zipped: zipfile.ZipFile) -> Files:
     folders, filled = [], set()
     for entry in zipped.infolist():
         name = entry.orig_filename  # `filename` is cut at a NUL
@@ -104,54 +96,42 @@ def _zip_files(source: Path, zipped: zipfile.ZipFile) -> Iterator[File]:
         filled.update(path.parents)
         special = stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG)
         read = functools.partial(_read_member, source, zipped, entry)
-        yield File(name, entry.file_size, SPECIAL if special else read)
+        yield name, entry.file_size, SPECIAL if special else read
     for path in dict.fromkeys(folders):
         if path not in filled:
-            yield File(str(path), 0, "an empty folder")
+            yield str(path), 0, "an empty folder"
 
 
-def _checked_tree(source: Path, files: Iterator[File], limits: Limits | None) -> Tree:
+def _checked_tree(source: Path, files: Files, limits: Limits) -> Tree:
     """Collect the files, and check names and limits; only images count towards the sizes."""
+
+    def check(value: float, key: str, fault: str) -> None:
+        limit = getattr(limits, key)
+        if value > limit:
+            more = f"more than download.limits.{key} = {limit}"
+            raise PipelineError(f"{source}{fault}, {more}; raise it if the source is as intended")
+
     tree: Tree = {}
     total = 0
-    for file in files:
-        path = PurePosixPath(file.name)
+    for name, size, read in files:
+        path = PurePosixPath(name)
         if path in tree:
             raise PipelineError(f"{source}: {printable(path)} is there twice")
-        tree[path] = file.read
-        if limits and len(tree) > limits.files:
-            raise _exceeded(f"{source} has too many files", "files", limits)
-        if isinstance(file.read, str) or not (
-            is_image(path) or is_image(PurePosixPath(file.name.partition("\0")[0]))
-        ):
-            continue
-        _check_name(source, file.name)
-        total += file.size
-        if limits and file.size > limits.file_mb * MB:
-            raise _exceeded(f"{source}: {file.name} has {file.size} bytes", "file_mb", limits)
-        if limits and total > limits.total_mb * MB:
-            raise _exceeded(f"{source}: its images are too large together", "total_mb", limits)
-    if limits and source.is_file() and total > limits.ratio * source.stat().st_size:
+        tree[path] = read
+        check(len(tree), "files", " has too many files")
+        image = is_image(path) or is_image(PurePosixPath(name.partition("\0")[0]))
+        if isinstance(read, str) or not image:
+            continue  # it is never read
+        outside = path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name)
+        if outside or "\\" in name or not name.isprintable():
+            raise PipelineError(f"{source}: the file name {name!r} is not a plain relative path")
+        total += size
+        check(size / MB, "file_mb", f": {name} has {size} bytes")
+        check(total / MB, "total_mb", ": its images are too large together")
+    if source.is_file():
         ratio = total / source.stat().st_size
-        raise _exceeded(
-            f"{source}: its images unpack to {ratio:.0f} times its size", "ratio", limits
-        )
+        check(ratio, "ratio", f": its images unpack to {ratio:.0f} times its size")
     return tree
-
-
-def _exceeded(what: str, key: str, limits: Limits) -> PipelineError:
-    return PipelineError(
-        f"{what}, more than download.limits.{key} = {getattr(limits, key)}; raise it if the source "
-        "is as intended"
-    )
-
-
-def _check_name(source: Path, name: str) -> None:
-    """Refuse an image whose name leads outside the source; other files are never read."""
-    path = PurePosixPath(name)
-    outside = path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name)
-    if outside or "\\" in name or not name.isprintable():
-        raise PipelineError(f"{source}: the file name {name!r} is not a plain relative path")
 
 
 def _read_member(source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:

@@ -11,7 +11,7 @@ import hashlib
 import unicodedata
 import zipfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from ferpipe.core import files, paths, tables
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import images
 from ferpipe.data.index import Image, content_digest
-from ferpipe.params.download import Limits
+from ferpipe.params.download import Download, Expect
 from ferpipe.sources.intake.class_folders import Member, class_members
 from ferpipe.sources.intake.listing import open_tree
 
@@ -47,24 +47,16 @@ class Contents:
         return content_digest((image.path, image.sha256) for image in self.images)
 
 
-def repack(
-    source: Path,
-    target: Path,
-    root: str | None,
-    max_bad_fraction: float,
-    limits: Limits | None = None,
-) -> Contents:
+def repack(source: Path, target: Path, params: Download) -> Contents:
     """Turn a zip or a folder with class folders at any depth into the canonical archive.
-
-    `root`, `max_bad_fraction` and `limits` are the keys of `download`.
 
     Raises:
         PipelineError: the source is missing, unreadable, ambiguous or too large, or too many of its
             images are refused.
     """
-    with open_tree(source, limits) as tree:
-        members, skipped = class_members(tree, root, source)
-        return pack(members, target, max_bad_fraction, skipped)
+    with open_tree(source, params.limits) as tree:
+        members, skipped = class_members(tree, params.root, source)
+        return pack(members, target, params.max_bad_fraction, skipped)
 
 
 def pack(
@@ -137,18 +129,18 @@ def skipped_table(skipped: Sequence[tuple[str, str]]) -> pd.DataFrame:
     return pd.DataFrame(skipped, columns=list(paths.SKIPPED_COLUMNS))
 
 
-def verify(contents: Contents, class_counts: Mapping[str, int] | None, digest: str | None) -> None:
-    """Raise PipelineError if class counts or digest differ from `download.expect`; None: any."""
+def verify(contents: Contents, expect: Expect) -> None:
+    """Raise PipelineError if class counts or digest differ from those expected."""
     counts = contents.class_counts
-    if class_counts is not None and counts != dict(class_counts):
+    if expect.class_counts is not None and counts != expect.class_counts:
         actual = ", ".join(f"{label}: {count}" for label, count in counts.items())
         raise PipelineError(
             f"the class counts are {{{actual}}}, not those of download.expect.class_counts; to "
             "accept them, write them there (or null: no check)"
         )
-    if digest is not None and contents.digest != digest:
+    if expect.digest is not None and contents.digest != expect.digest:
         raise PipelineError(
-            f"the images are not those of download.expect.digest ({digest}): "
+            f"the images are not those of download.expect.digest ({expect.digest}): "
             f"{len(contents.images)} images with digest {contents.digest}; to accept them, write "
             "that digest there (or null: no check)"
         )

@@ -34,7 +34,7 @@ def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
     kept = KEPT / f"{digest}.zip"
     if digest is not None and kept.is_file():
         try:
-            contents = _repack(kept, params, target)
+            contents = repacking.repack(kept, target, params)
             if contents.digest == digest:
                 return contents
             problem = f"{kept} has other images than its name says"
@@ -44,7 +44,7 @@ def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
     with files.scratch(paths.CACHE / "download") as folder:
         zipped = retries.download(params.kaggle, run.download_deadline, folder)
         try:
-            contents = _repack(zipped, params, target)
+            contents = repacking.repack(zipped, target, params)
         except PipelineError as error:
             # Without the path of a file that is gone by then.
             message = str(error).replace(str(zipped), f"Kaggle's {zipped.name}")
@@ -55,13 +55,3 @@ def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
     if digest is None:
         say("the download is not kept, because download.expect.digest is null")
     return contents
-
-
-def _repack(zipped: Path, params: Download, target: Path) -> repacking.Contents:
-    return repacking.repack(
-        source=zipped,
-        target=target,
-        root=params.root,
-        max_bad_fraction=params.max_bad_fraction,
-        limits=params.limits,
-    )

@@ -11,10 +11,4 @@ from ferpipe.sources.intake import repacking
 
 def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
     """Repack `download.local.path` into the canonical archive at `target`; see `repack`."""
-    return repacking.repack(
-        source=Path(params.local.path),
-        target=target,
-        root=params.root,
-        max_bad_fraction=params.max_bad_fraction,
-        limits=params.limits,
-    )
+    return repacking.repack(Path(params.local.path), target, params)
