@@ -31,6 +31,7 @@ EXPECTED = (
     *(struct.error, zlib.error, Image.DecompressionBombError),
 )
 PIECE = 2**20  # bytes that are unpacked at a time
+DEEP = "more than 8 bits a channel"
 
 
 class ImageRefused(Exception):
@@ -38,18 +39,14 @@ class ImageRefused(Exception):
 
 
 def decode(data: bytes) -> Image.Image:
-    """Decode the bytes of an image file to an upright image of mode "L" or "RGB".
-
-    Raises:
-        ImageRefused: the policy refuses it.
-    """
+    """Decode an image file to an upright image of mode "L" or "RGB"; may raise ImageRefused."""
     if not data:
         raise ImageRefused("empty file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning; ours is stricter
             image = Image.open(io.BytesIO(data), formats=FORMATS)
-            _check_header(image, data)
+            _check_header(image)
             if image.format == "PNG":
                 _check_png(data)
             image.load()
@@ -65,27 +62,28 @@ def decode(data: bytes) -> Image.Image:
         raise ImageRefused(f"cannot be decoded: {kind}{what}".rstrip()) from None
 
 
-def _check_header(image: Image.Image, data: bytes) -> None:
+def _check_header(image: Image.Image) -> None:
     """Refuse by size, depth and number of frames before any pixel is decoded."""
     if max(image.size) > MAX_SIDE:
         raise ImageRefused(f"{image.width}x{image.height} px, more than {MAX_SIDE} a side")
     if getattr(image, "n_frames", 1) > 1:
         raise ImageRefused(f"{image.n_frames} frames")
-    if image.format == "PNG" and data[8:16] != b"\0\0\0\rIHDR":
-        raise ImageRefused("cannot be decoded: its header is not at its beginning")
     # Pillow silently opens 16-bit RGB as 8-bit RGB: read the depth from the header.
-    deep_png = image.format == "PNG" and data[24] == 16
     deep_tiff = image.format == "TIFF" and max(image.tag_v2.get(258, (1,))) > 8
-    if deep_png or deep_tiff or image.mode.startswith("I"):
-        raise ImageRefused("more than 8 bits a channel")
+    if deep_tiff or image.mode.startswith("I"):
+        raise ImageRefused(DEEP)
 
 
 def _check_png(data: bytes) -> None:
-    """Refuse a PNG that Pillow would fill up with black.
+    """Refuse a PNG that is deep, or that Pillow would fill up with black.
 
     Chunks and their checksums: https://www.w3.org/TR/png-3/#5Chunk-layout
     """
+    if data[8:16] != b"\0\0\0\rIHDR":
+        raise ImageRefused("cannot be decoded: its header is not at its beginning")
     width, height, depth, color, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
+    if depth == 16:
+        raise ImageRefused(DEEP)
     unpacked = zlib.decompressobj()
     missing = _png_bytes(width, height, depth * PNG_CHANNELS[color], interlaced)
     offset, kind = 8, b""
@@ -142,10 +140,8 @@ def square(image: Image.Image, size: int, color: str) -> np.ndarray:
         color: "grayscale" (RGB is weighted as in ITU-R 601) or "rgb" (gray is repeated).
 
     Returns:
-        uint8 (size, size, 1 or 3), values 0..255.
+        uint8 (size, size, 1 or 3).
     """
     image = image.convert("L" if color == "grayscale" else "RGB")
-    if image.size != (size, size):
-        image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
-    pixels = np.asarray(image, dtype=np.uint8)
-    return pixels[:, :, np.newaxis] if pixels.ndim == 2 else pixels
+    image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
+    return np.asarray(image).reshape(size, size, -1)

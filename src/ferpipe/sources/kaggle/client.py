@@ -20,25 +20,22 @@ from ferpipe.sources.kaggle import credentials
 from ferpipe.sources.kaggle.credentials import SETTINGS, WAYS, Credentials
 
 RESULT = "result.json"
+PAGE = "https://www.kaggle.com/datasets/"
 CHUNK = 16 * 2**10  # bytes after which the parent sees the file grow
 
 
 class MayPass(PipelineError):
     """A failure that another attempt may not have; `wait`: seconds that the server asks to wait."""
 
-    def __init__(self, message: str, wait: float | None = None) -> None:
+    def __init__(self, message: str, wait: float = 0) -> None:
         super().__init__(message)
         self.wait = wait
-
-
-def _page(dataset: str) -> str:
-    return f"https://www.kaggle.com/datasets/{dataset}"
 
 
 def by_hand(dataset: str) -> str:
     """The remedy that always works."""
     return (
-        f"download the zip by hand from {_page(dataset)} and set download.source: local and "
+        f"download the zip by hand from {PAGE}{dataset} and set download.source: local and "
         "download.local.path to it"
     )
 
@@ -47,15 +44,14 @@ def client_process(dataset: str, version: str, folder: Path) -> None:
     """Download once and write the result to `folder`, for the parent process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets Ctrl-C too, and kills this
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    result: dict[str, Any] = {"problem": None, "may_pass": False, "wait": None, "notes": []}
+    result: dict[str, Any] = {"problem": None, "wait": None, "notes": []}
     try:
         _call_client(dataset, version, folder, result["notes"])
     except PipelineError as error:
-        result |= {"problem": str(error), "may_pass": isinstance(error, MayPass)}
-        result["wait"] = getattr(error, "wait", None)
+        result |= {"problem": str(error), "wait": getattr(error, "wait", None)}
     except Exception as error:
-        problem = f"the Kaggle client failed ({_cause(error)}); try again, or {by_hand(dataset)}"
-        result["problem"] = problem
+        failed = f"the Kaggle client failed ({_cause(error)})"
+        result["problem"] = f"{failed}; try again, or {by_hand(dataset)}"
     (folder / RESULT).write_text(json.dumps(result), encoding="utf-8")
 
 
@@ -68,6 +64,7 @@ def _call_client(dataset: str, version: str, folder: Path, notes: list[str]) -> 
     import kaggle  # authenticates, which may send a request
     import requests
     from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
+    from requests.exceptions import ChunkedEncodingError, SSLError
 
     api = kaggle.api
     sent = credentials.find(api)
@@ -88,18 +85,14 @@ def _call_client(dataset: str, version: str, folder: Path, notes: list[str]) -> 
                 # The client would resume after a part that may be of another file.
                 max_retries=0,
             )
-    except requests.exceptions.HTTPError as error:
+    except requests.HTTPError as error:
         raise _http_error(error.response, dataset, version, sent) from None
-    except requests.exceptions.SSLError as error:
+    except SSLError as error:
         raise PipelineError(
             f"the connection to Kaggle cannot be trusted ({_cause(error)}); behind a proxy that "
             "opens TLS, set REQUESTS_CA_BUNDLE to its certificate"
         ) from None
-    except (
-        requests.exceptions.ConnectionError,
-        requests.exceptions.Timeout,
-        requests.exceptions.ChunkedEncodingError,
-    ) as error:
+    except (requests.ConnectionError, requests.Timeout, ChunkedEncodingError) as error:
         if refused := re.search(r"Tunnel connection failed: (4\d\d)", _cause(error)):
             raise PipelineError(
                 f"the proxy in HTTPS_PROXY refuses to connect to Kaggle ({refused[1]}); correct "
@@ -115,11 +108,11 @@ def _http_error(
     status = response.status_code
     if status < 400:  # the client has found an error code in the body
         status = int(response.json()["code"])
-    if response.history:  # redirected to Kaggle's storage
-        # Each attempt gets a new signed address; a refused one may have expired.
-        return MayPass(f"Kaggle's storage answered {status} for {dataset}", _wait(response))
-    if status in (408, 429) or status >= 500:
-        return MayPass(f"Kaggle answered {status} for {dataset}", _wait(response))
+    # Kaggle redirects to its storage, by a signed address which may have expired; the next attempt
+    # gets a new one.
+    server = "Kaggle's storage" if response.history else "Kaggle"
+    if response.history or status in (408, 429) or status >= 500:
+        return MayPass(f"{server} answered {status} for {dataset}", _wait(response))
     if status in (401, 403) and sent is None:
         return PipelineError(
             f"Kaggle does not give {dataset} to someone without credentials ({status}), and none "
@@ -133,7 +126,7 @@ def _http_error(
         )
     if status == 403:
         return PipelineError(
-            f"Kaggle does not let this account download {dataset} (403); open {_page(dataset)} in "
+            f"Kaggle does not let this account download {dataset} (403); open {PAGE}{dataset} in "
             "a browser and accept its terms; if it is private, its owner must share it; if there "
             "is no such page, correct download.kaggle.dataset"
         )
@@ -141,20 +134,20 @@ def _http_error(
         requested = f"{dataset}, version {version}" if version else dataset
         return PipelineError(
             f"Kaggle has no {requested} (404); correct download.kaggle.dataset or "
-            f"download.kaggle.version, see {_page(dataset)}"
+            f"download.kaggle.version, see {PAGE}{dataset}"
         )
     return PipelineError(f"Kaggle answered {status} for {dataset}; {by_hand(dataset)}")
 
 
-def _wait(response: Any) -> float | None:
-    """The seconds in `Retry-After`, which may be a date."""
+def _wait(response: Any) -> float:
+    """The seconds in `Retry-After`, which may be a date; 0 without one."""
     from urllib3 import Retry
     from urllib3.exceptions import InvalidHeader
 
     try:
         return Retry().parse_retry_after(response.headers["Retry-After"])
     except (KeyError, InvalidHeader):
-        return None
+        return 0
 
 
 def _cause(error: BaseException) -> str:
@@ -168,6 +161,6 @@ def _cause(error: BaseException) -> str:
 
 
 if __name__ == "__main__":
-    arguments = sys.argv[1:]
+    dataset, version, folder = sys.argv[1:]
     del sys.argv[1:]  # the client reads them too
-    client_process(arguments[0], arguments[1], Path(arguments[2]))
+    client_process(dataset, version, Path(folder))

@@ -20,10 +20,9 @@ WAYS = (
 
 
 class Credentials(NamedTuple):
-    """The source of the credentials; a token has priority over all keys."""
+    """Where the credentials are, a file or variables; a token has priority over all keys."""
 
     name: str
-    file: Path | None = None
     token: bool = False
 
 
@@ -39,13 +38,11 @@ def find(api: Any) -> Credentials | None:
     values = api.config_values if isinstance(api.config_values, dict) else {}
     config = Path(api.config)
     if token:
-        if variable == "access_token":
-            return Credentials("~/.kaggle/access_token", Path("~/.kaggle/access_token"), token=True)
-        return Credentials(variable, token=True)
+        name = "~/.kaggle/access_token" if variable == "access_token" else variable
+        return Credentials(name, token=True)
     if values.get("username") and values.get("key"):
-        if "KAGGLE_KEY" in os.environ:
-            return Credentials("KAGGLE_USERNAME and KAGGLE_KEY")
-        return Credentials(str(config), config)
+        variables = "KAGGLE_USERNAME and KAGGLE_KEY"
+        return Credentials(variables if "KAGGLE_KEY" in os.environ else str(config))
     if config.is_file():
         raise PipelineError(
             f"{config} is not a Kaggle key: it should be JSON with username and key; make a new "
@@ -58,7 +55,7 @@ def find(api: Any) -> Credentials | None:
     for name in ("~/.kaggle/kaggle.json", "~/.kaggle/credentials.json"):
         # The first is sent even if KAGGLE_CONFIG_DIR is another folder.
         if Path(name).expanduser().is_file():
-            return Credentials(name, Path(name))
+            return Credentials(name)
     return None
 
 
@@ -66,9 +63,7 @@ def notes(credentials: Credentials | None, dataset: str) -> list[str]:
     """What to print about the credentials, whatever the result of the download."""
     if credentials is None:
         return [f"no Kaggle credentials found; requesting {dataset} without any"]
-    if credentials.file is None or os.name == "nt":
-        return []
-    file = credentials.file.expanduser()
-    if file.is_file() and file.stat().st_mode & 0o077:
+    file = Path(credentials.name).expanduser()
+    if os.name != "nt" and file.is_file() and file.stat().st_mode & 0o077:
         return [f"WARNING: others on this machine can read {file}; run `chmod 600 {file}`"]
     return []

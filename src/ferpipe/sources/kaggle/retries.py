@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -34,8 +35,7 @@ def download(kaggle: Kaggle, seconds: int, folder: Path) -> Path:
     deadline = time.monotonic() + seconds
     zipped = folder / f"{kaggle.dataset.split('/')[1]}.zip"
     printed: set[str] = set()
-    attempt = 1
-    while True:
+    for attempt in itertools.count(1):
         zipped.unlink(missing_ok=True)
         try:
             _run_client(kaggle, zipped, deadline, printed)
@@ -47,31 +47,26 @@ def download(kaggle: Kaggle, seconds: int, folder: Path) -> Path:
                 "seconds; try again, or raise run.download_deadline in params.yaml"
             ) from None
         except MayPass as problem:
-            pause = max(PAUSE * 2 ** (attempt - 1), problem.wait or 0) * random.uniform(1, 1.5)
+            pause = max(PAUSE * 2 ** (attempt - 1), problem.wait) * random.uniform(1, 1.5)
             if attempt == ATTEMPTS or time.monotonic() + pause >= deadline:
                 wait = f" and asks to wait {problem.wait:.0f} s" if problem.wait else ""
-                raise PipelineError(
-                    f"{problem}{wait}, attempts: {attempt}; try again later, or "
-                    f"{by_hand(kaggle.dataset)}"
-                ) from None
+                remedy = f"try again later, or {by_hand(kaggle.dataset)}"
+                raise PipelineError(f"{problem}{wait}, attempts: {attempt}; {remedy}") from None
             say(f"{problem}; next attempt in {pause:.3g} s")
             time.sleep(pause)
-            attempt += 1
 
 
 def _check_zip(zipped: Path, dataset: str) -> None:
     """Raise PipelineError if the file is a web page or message, MayPass if it may be truncated."""
     if zipfile.is_zipfile(zipped):
         return
+    size = zipped.stat().st_size
     with zipped.open("rb") as file:
         start = file.read(512).lstrip().lower()
     if start.startswith((b"<!doctype html", b"<html", b"{")):
         kind = "a message, not a file" if start.startswith(b"{") else "a web page"
-        raise PipelineError(
-            f"the response for {dataset} is {kind}, perhaps from a proxy; try again, or "
-            f"{by_hand(dataset)}"
-        )
-    size = zipped.stat().st_size
+        proxy = f"the response for {dataset} is {kind}, perhaps from a proxy"
+        raise PipelineError(f"{proxy}; try again, or {by_hand(dataset)}")
     raise MayPass(f"the response for {dataset} is {size} bytes, not a complete zip")
 
 
@@ -90,7 +85,7 @@ def _run_client(kaggle: Kaggle, zipped: Path, deadline: float, printed: set[str]
     # -P: no file in the working folder can replace a module.
     command = [sys.executable, "-P", "-W", "ignore", "-m", client.__name__]
     with subprocess.Popen(
-        [*command, kaggle.dataset, str(kaggle.version or ""), str(zipped.parent)],
+        [*command, kaggle.dataset, str(kaggle.version or ""), zipped.parent],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=None if terminal else subprocess.DEVNULL,  # the progress bar
@@ -104,16 +99,14 @@ def _run_client(kaggle: Kaggle, zipped: Path, deadline: float, printed: set[str]
                 if terminal:
                     print(file=sys.stderr)  # ends the line of the progress bar
     if not result.is_file():
-        raise PipelineError(
-            f"the Kaggle client ended with exit code {child.returncode} and no message; "
-            f"try again, or {by_hand(kaggle.dataset)}"
-        )
+        ended = f"the Kaggle client ended with exit code {child.returncode} and no message"
+        raise PipelineError(f"{ended}; try again, or {by_hand(kaggle.dataset)}")
     outcome = json.loads(result.read_text(encoding="utf-8"))
     for note in outcome["notes"]:
         if note not in printed:
             say(note)
             printed.add(note)
-    if outcome["may_pass"]:
+    if outcome["wait"] is not None:
         raise MayPass(outcome["problem"], outcome["wait"])
     if outcome["problem"] is not None:
         raise PipelineError(outcome["problem"])
