@@ -7,7 +7,7 @@ from ferpipe.core.errors import PipelineError
 from ferpipe.model import backbones, saving
 from ferpipe.model.backend import keras
 from ferpipe.model.network import build_model, with_probabilities
-from ferpipe.params.train import BACKBONES, LEAST_INPUT
+from ferpipe.params.train import BACKBONES, MIN_INPUT
 
 
 def test_the_choices_are_compact_and_the_networks_of_keras_applications():
@@ -32,7 +32,7 @@ def test_the_longest_family_name_wins(name, family):
     "name", ["compact", "InceptionV3", "InceptionResNetV2", "Xception", "MobileNet", "ResNet50"]
 )
 def test_each_network_accepts_its_minimum_input_size(name):
-    size = LEAST_INPUT.get(name, 32)
+    size = MIN_INPUT.get(name, 32)
     assert backbones.build(name, size, 3, "none").output_shape[0] is None
     with pytest.raises(ValidationError, match=f"{size} pixels or more|or equal to {size}"):
         train_params(backbone=name, input_size=size - 1)

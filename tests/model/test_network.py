@@ -8,7 +8,7 @@ from ferpipe.model import backbones, saving
 from ferpipe.model.backend import keras
 from ferpipe.model.losses import softmax
 from ferpipe.model.network import build_model, load_head, with_probabilities
-from ferpipe.params.train import LEAST_INPUT
+from ferpipe.params.train import MIN_INPUT
 
 # The smallest network of each family.
 SMALLEST = (
@@ -32,7 +32,7 @@ def backbone_input(model, images):
 
 @pytest.mark.parametrize("name", SMALLEST)
 def test_each_family_gets_its_input_as_keras_prepares_it(name):
-    size = LEAST_INPUT.get(name, 32)
+    size = MIN_INPUT.get(name, 32)
     model = build_model(train_params(backbone=name, input_size=size), size, 3, classes=4)
     images = random_images(2, size, 3)
     module = importlib.import_module(getattr(keras.applications, name).__module__)

@@ -80,7 +80,10 @@ def compare(repo):
 def test_two_commits_are_compared_on_the_same_images(repo, compare):
     lines = compare("first", "second").splitlines()
     assert repo.code == 0
-    assert lines[:2] == ["first: 8 of 16 test images right", "second: 16 of 16 test images right"]
+    assert lines[:2] == [
+        "first: 8 of 16 test images correct",
+        "second: 16 of 16 test images correct",
+    ]
     assert ["anger", "8", "0", "8", "+8"] in [line.split() for line in lines]
     assert "  anger/S003_001_1.png: was happy, is now anger" in lines
     assert lines[-1].startswith("The difference is significant: by chance alone 0.0078 of ")
@@ -89,16 +92,19 @@ def test_two_commits_are_compared_on_the_same_images(repo, compare):
 
 def test_an_experiment_is_a_revision_by_its_name(repo, compare):
     lines = compare("third", "second").splitlines()
-    assert lines[:2] == ["third: 15 of 16 test images right", "second: 16 of 16 test images right"]
+    assert lines[:2] == [
+        "third: 15 of 16 test images correct",
+        "second: 16 of 16 test images correct",
+    ]
     assert lines[-1].startswith("The difference is not significant: by chance alone ")
 
 
 def test_the_workspace_is_compared_with_the_last_commit_or_a_revision(repo, compare):
     write_tables(repo, [0, 1])
     repo.dvc("repro", "-q")
-    workspace = "workspace: 14 of 16 test images right"
-    assert compare().splitlines()[:2] == ["HEAD: 16 of 16 test images right", workspace]
-    assert compare("first").splitlines()[:2] == ["first: 8 of 16 test images right", workspace]
+    workspace = "workspace: 14 of 16 test images correct"
+    assert compare().splitlines()[:2] == ["HEAD: 16 of 16 test images correct", workspace]
+    assert compare("first").splitlines()[:2] == ["first: 8 of 16 test images correct", workspace]
 
 
 def test_other_images_of_the_same_names_cannot_be_compared(repo, compare):

@@ -35,7 +35,7 @@ def test_mistakes_and_hits_are_sorted_by_confidence():
 def test_the_headline_has_the_interval_and_the_split_that_selected(selected_on_test, flag):
     shown = findings(people=7, selected_on_test=selected_on_test)
     low, high = shown.metrics["accuracy_low"], shown.metrics["accuracy_high"]
-    start = f"{shown.metrics['accuracy']:.1%} of 90 test images right (95% interval {low:.1%} to "
+    start = f"{shown.metrics['accuracy']:.1%} of 90 test images correct (95% interval {low:.1%} to "
     basis = f"{high:.1%}, bootstrap over subjects, 7 people"
     assert shown.headline == f"{start}{basis}; few people, may be too narrow){flag}"
     many = replace(shown, metrics=shown.metrics | {"people": 30})

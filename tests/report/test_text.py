@@ -50,7 +50,7 @@ def test_the_audit_distinguishes_zero_some_and_unknown():
         "repeated_images": 1234,
     }
     assert [(check.text, check.doubt) for check in text.audit(audit)] == [
-        ("1,234 images repeat another one exactly; both are in the same split.", False),
+        ("1,234 images are exact duplicates of another one; both are in the same split.", False),
         ("No held-out image shows a person of the training images.", False),
         ("95.6% of the held-out images are from a recording of the training images.", True),
         ("Near-duplicates were not searched.", True),
@@ -84,7 +84,7 @@ def test_limits_repeat_reasons_to_doubt_the_metrics():
     leaky = findings(selected_on_test=True, audit={"held_out_sharing_sequence": 0.96})
     limits = " ".join(text.limits(leaky))
     assert "test images also selected the model" in limits
-    assert "may not hold for people never seen" in limits
+    assert "may not generalise to new people" in limits
 
 
 def test_the_summary_is_headline_worst_class_and_most_frequent_confusion():

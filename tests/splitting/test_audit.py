@@ -52,7 +52,7 @@ def test_the_summary_counts_images_and_what_training_shares():
         "selected_on_test": False,
     }
     assert audit.lines(facts, "none")[1] == (
-        "1 images repeat another one exactly; each is in its split"
+        "1 images are exact duplicates; each is in the split of its original"
     )
 
 
@@ -68,7 +68,7 @@ def test_the_summary_warns_if_the_epoch_is_selected_on_test():
     facts = audit.summary(rows_of(("train", "", ""), ("test", "", "")), pairs_of(0.5), repeated=0)
     assert (facts["val"], facts["selected_on_test"]) == (0, True)
     assert audit.lines(facts, "none")[-1] == (
-        "WARNING: val_size is 0, so test also selects the epoch; its metrics are optimistic"
+        "WARNING: val_size is 0, so test is also the validation split: metrics are optimistic"
     )
 
 
@@ -99,6 +99,6 @@ def test_the_closest_pairs_have_similarities_and_shared_names():
     assert result.iloc[0].tolist() == [
         *("a/1", "b", "val", "a/0", "a", "train", "0.9877", False, True, "sequence")
     ]
-    assert result["shared"].tolist() == ["sequence", "subject", "neither", "unknown"]
+    assert result["shared"].tolist() == ["sequence", "subject", "none", "unknown"]
     assert result["mirrored"].tolist() == [False, True, False, False]
     assert result["near_duplicate"].tolist() == [True, True, False, False]

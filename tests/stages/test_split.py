@@ -63,7 +63,7 @@ def test_it_writes_split_counts_and_audit(project, write_raw, write_params, run_
     pairs = paths.CLOSEST_PAIRS.read_text().splitlines()
     assert len(pairs) == 101
     assert all(len(line.split(",")[6]) == 6 for line in pairs[1:])  # four digits: 0.1234
-    assert {line.split(",", 7)[7].split(",", 1)[1] for line in pairs[1:]} == {"false,neither"}
+    assert {line.split(",", 7)[7].split(",", 1)[1] for line in pairs[1:]} == {"false,none"}
     assert done.stdout.splitlines() == [
         f"split: train {sizes['train']}, val {sizes['val']}, test {sizes['test']} images, grouped "
         "by subject",

@@ -87,8 +87,8 @@ def test_differing_test_sets_are_described_and_not_compared(change, text):
 def test_images_that_changed_sides_are_listed_by_class():
     old, new = revision("HEAD", "abba"), revision("my-experiment", "aaaa", selected_on_test=True)
     assert compare.report(old, new, 0.95).splitlines() == [
-        "HEAD: 2 of 4 test images right",
-        "my-experiment: 2 of 4 test images right, optimistic: selected on test",
+        "HEAD: 2 of 4 test images correct",
+        "my-experiment: 2 of 4 test images correct, optimistic: selected on test",
         "",
         "right of      images    HEAD    my-experiment",
         "a                  2       1                2  +1",

@@ -1,6 +1,6 @@
 """Intervals of metrics: over people where every subject is known, otherwise over images.
 
-`subjects` are those of the images, an empty one where the subject is not known; or there are none.
+`subjects` has the subject of each image, "" if it is unknown; or it is empty.
 `confidence` is the level of an interval, such as 0.95.
 """
 
@@ -16,8 +16,8 @@ import pandas as pd
 
 from ferpipe.evaluation.resampling import bca, resample
 
-# Fewer people show too little of how people differ for a bootstrap.
-LEAST_PEOPLE = 6
+# With fewer people the bootstrap underestimates the variance.
+MIN_PEOPLE = 6
 # With fewer people an interval is shown with a caution.
 FEW_PEOPLE = 30
 
@@ -29,7 +29,7 @@ class Interval:
     low: float
     high: float
     method: str  # bootstrap over subjects, Wilson over subjects or Wilson over images
-    people: int | None = None  # how many it rests on; None where a subject is not known
+    people: int | None = None  # None if a subject is not known
 
     def columns(self, metric: str) -> dict[str, object]:
         """The bounds of the metric, `interval` and `people`, as tables and JSON have them."""
@@ -49,7 +49,7 @@ def basis(method: str, people: int | None) -> str:
 
 
 def caution(people: int | None) -> str:
-    """What to add to `basis`, once a table, where there are few people; otherwise empty."""
+    """A caution to add to `basis`, once a table, if there are few people; otherwise empty."""
     few = not pd.isna(people) and people < FEW_PEOPLE
     return "; few people, may be too narrow" if few else ""
 
@@ -61,9 +61,9 @@ def note(bases: Iterable[tuple[str, int | None]]) -> str:
     people = [count for _, count in bases if not pd.isna(count)]
     if not people:
         return f"Intervals: {methods}."
-    few, most = min(people), max(people)
-    counted = f"{few:,}" if few == most else f"{few:,} to {most:,}"
-    return f"Intervals: {methods}, {counted} people{caution(few)}."
+    low, high = min(people), max(people)
+    counted = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return f"Intervals: {methods}, {counted} people{caution(low)}."
 
 
 def table(intervals: Iterable[Interval], metric: str) -> pd.DataFrame:
@@ -88,20 +88,20 @@ def count_by_person(
 
 
 def wilson(hits: float, total: int, confidence: float) -> tuple[float, float]:
-    """Wilson's score interval of a share of independent trials, 0..1 without any.
+    """Wilson's score interval of a binomial proportion; (0, 1) if `total` is 0.
 
-    It holds its level for small counts (Wilson 1927; Brown, Cai & DasGupta 2001,
-    https://doi.org/10.1214/ss/1009213286). Unlike SciPy's it takes hits that are not whole, such as
-    a mean over seeds.
+    Its coverage is near the nominal level for small counts (Wilson 1927; Brown, Cai & DasGupta
+    2001, https://doi.org/10.1214/ss/1009213286). Unlike SciPy's it accepts a non-integer number of
+    hits, such as a mean over seeds.
     """
     if total == 0:
         return 0.0, 1.0
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     share = hits / total
-    middle = share + z * z / (2 * total)
-    reach = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    centre = share + z * z / (2 * total)
+    margin = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
     scale = 1 + z * z / total
-    return max(0.0, (middle - reach) / scale), min(1.0, (middle + reach) / scale)
+    return max(0.0, (centre - margin) / scale), min(1.0, (centre + margin) / scale)
 
 
 def bootstrap(
@@ -109,13 +109,14 @@ def bootstrap(
 ) -> Interval:
     """The BCa bootstrap interval of a statistic over the people who have counts.
 
-    People are drawn whole, because their images are right or wrong together. With fewer than
-    LEAST_PEOPLE, and where leaving out any of them changes nothing, it is Wilson's with n = people.
+    People are resampled instead of images, because the errors of one person are correlated. With
+    fewer than MIN_PEOPLE, or if leaving out any of them changes nothing, it is the Wilson interval
+    with n = number of people.
 
     In simulations of 24 and 118 people of 8 images, with accuracies of 0.6 to 0.97 and correlations
     of 0.1 and 0.3 within a person, 95% intervals covered the truth in 93.5% to 96.8% of 1500 cases;
-    Wilson's over images in 71% to 89%, plain percentiles in 85% to 95%. With 21 images a person,
-    9 people were covered in 92.1% to 95.2% and 24 in 85.2% to 96.1%, least at an accuracy of 0.97.
+    Wilson's over images in 71% to 89%, plain percentiles in 85% to 95%. With 21 images per person,
+    coverage was 92.1% to 95.2% for 9 people and 85.2% to 96.1% for 24, least at an accuracy of 0.97.
 
     `counts` are int (people, ...), such as the confusion matrix of each; `statistic` maps counts
     (m, ...) to float (m,), NaN for a draw without images.
@@ -123,7 +124,7 @@ def bootstrap(
     present = counts[counts.reshape(len(counts), -1).any(axis=1)]
     people, total = len(present), present.sum(axis=0)
     value = float(statistic(total[np.newaxis])[0])
-    if people >= LEAST_PEOPLE:
+    if people >= MIN_PEOPLE:
         left_out = statistic(total - present)
         if np.ptp(left_out) >= 1e-12:  # otherwise equal but for rounding
             draws = statistic(resample(counts))
@@ -136,10 +137,10 @@ def bootstrap(
 def of_shares(
     hits: np.ndarray, images: np.ndarray, over: str, confidence: float, seeds: int = 1
 ) -> list[Interval]:
-    """The intervals of several shares that are right, such as recalls; 0..1 without images.
+    """The intervals of several proportions, such as recalls; 0..1 without images.
 
-    `hits` and `images` are int (people or images, shares): predictions that are right, and all.
-    Each image is predicted by all `seeds`: more make a firmer share, but no larger sample.
+    `hits` and `images` are int (people or images, proportions): correct predictions, and all of
+    them. Each image is predicted with every seed: more seeds do not increase the sample size.
 
     In simulations of 9 to 118 people, shares of 0.6 to 0.97 and correlations within a person of 0.1
     to 0.7, 95% intervals over people covered the truth in 90.7% to 99.9% of 1000 cases; Wilson's

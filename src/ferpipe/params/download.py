@@ -66,7 +66,7 @@ class Download(Section):
     root: str | None
     """folder in the archive that contains the class folders; null: find it"""
     max_bad_fraction: Fraction
-    """fraction of images that may be skipped as unusable; above it: an error"""
+    """fraction of images that may be skipped as unusable; a larger fraction is an error"""
     limits: Limits
     """upper limits for a downloaded or local zip or folder"""
     expect: Expect

@@ -20,7 +20,7 @@ class Split(Section):
     test_size: Annotated[float, Field(gt=0, lt=1)]
     """fraction of images in the test split; ignored when folds is set"""
     val_size: Fraction
-    """fraction of images in the validation split; 0: the epoch is selected on test"""
+    """fraction of images in the validation split; 0: test is the validation split too"""
     group_by: Literal["none", "sequence", "subject"]
     """images that stay in one split: none (no groups), sequence or subject"""
     name_pattern: str

@@ -21,7 +21,7 @@ BACKBONES = (
 )
 
 # Minimum input side of a network, in pixels; 32 if it is not listed.
-LEAST_INPUT = {"compact": 16, "InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
+MIN_INPUT = {"compact": 16, "InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
 
 
 class Augment(Section):
@@ -57,7 +57,7 @@ class Train(Section):
     head: Literal["trained", "solved"]
     """trained (gradient descent) or solved (ridge regression on HOG features and feature maps)"""
     ridge: Annotated[float, Field(gt=0, le=1000)]
-    """L2 penalty on the weights of a solved head"""
+    """L2 penalty of a solved head, divided by the number of features"""
     augmented_copies: Annotated[int, Field(ge=0, le=100)]
     """augmented copies of each training image for a solved head"""
     mirror_average: bool
@@ -65,11 +65,11 @@ class Train(Section):
     head_epochs: Annotated[int, Field(ge=0, le=10_000)]
     """epochs that train only the head, on a frozen backbone, before fine-tuning"""
     head_learning_rate: Annotated[float, Field(gt=0, le=10)]
-    """learning rate of head_epochs, constant"""
+    """constant learning rate during head_epochs"""
     epochs: Annotated[int, Field(ge=0, le=10_000)]
     """epochs that train the whole network; 0: none, with a solved head only"""
     learning_rate: Annotated[float, Field(gt=0, le=10)]
-    """peak learning rate of epochs, reached after warm-up"""
+    """peak learning rate during epochs, reached after warm-up"""
     schedule: Literal["constant", "cosine"]
     """learning rate after warm-up: constant, or cosine (decays to 0)"""
     warmup_epochs: Annotated[int, Field(ge=0, le=1000)]
@@ -123,7 +123,7 @@ class Train(Section):
                 f"warmup_epochs = {self.warmup_epochs} is more than epochs = {self.epochs}; "
                 "lower it too"
             )
-        least = LEAST_INPUT.get(self.backbone, 32)
+        least = MIN_INPUT.get(self.backbone, 32)
         if self.input_size < least:
             raise ValueError(
                 f"input_size = {self.input_size}: {self.backbone} takes {least} pixels or more; "

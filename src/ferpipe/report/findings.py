@@ -38,7 +38,7 @@ class Findings:
         """Accuracy with its interval and protocol, in one line."""
         flag = ", optimistic: selected on test" if self.result.selected_on_test else ""
         return (
-            f"{self.metrics['accuracy']:.1%} of {self.metrics['images']} test images right "
+            f"{self.metrics['accuracy']:.1%} of {self.metrics['images']} test images correct "
             f"({self.confidence:.0%} interval {self.interval}){flag}"
         )
 

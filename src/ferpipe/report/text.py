@@ -9,8 +9,8 @@ from ferpipe.evaluation.intervals import basis
 from ferpipe.report.findings import Findings
 
 OPTIMISTIC = "optimistic: selected on test"
-# A larger fraction of held-out images with relatives in training makes the metrics doubtful.
-DOUBTFUL_LEAK = 0.01
+# A larger fraction of held-out images that training knows is a reason to doubt the metrics.
+MAX_LEAK = 0.01
 GROUPED = {
     "subject": "All images of a person are in one split.",
     "sequence": "All images of a recording are in one split; a person may be in several.",
@@ -93,7 +93,9 @@ def audit(facts: Mapping[str, object]) -> list[Check]:
     repeated = facts.get("repeated_images", 0)
     checks = [Check("No image occurs twice.", doubt=False)]
     if repeated:
-        text = f"{repeated:,} images repeat another one exactly; both are in the same split."
+        text = (
+            f"{repeated:,} images are exact duplicates of another one; both are in the same split."
+        )
         checks = [Check(text, doubt=False)]
     for key, (none, some, unknown) in AUDITED.items():
         value = facts.get(key)
@@ -102,7 +104,7 @@ def audit(facts: Mapping[str, object]) -> list[Check]:
         elif value == 0:
             checks.append(Check(none, doubt=False))
         else:
-            checks.append(Check(f"{percent(value)} {some}", doubt=value > DOUBTFUL_LEAK))
+            checks.append(Check(f"{percent(value)} {some}", doubt=value > MAX_LEAK))
     return checks
 
 
@@ -126,7 +128,8 @@ def limits(findings: Findings) -> list[str]:
         sentences.append("The test images also selected the model: every metric is optimistic.")
     if any(check.doubt for check in audit(findings.audit)):
         sentences.append(
-            "The leak audit raises doubts: the metrics may not hold for people never seen."
+            "The leak audit found or could not exclude a leak: the metrics may not generalise to "
+            "new people."
         )
     return sentences
 

@@ -54,7 +54,8 @@ def lines(facts: Mapping[str, object], group_by: str) -> list[str]:
     result = [f"{sizes} images, grouped by {group_by}"]
     if facts["repeated_images"]:
         result.append(
-            f"{facts['repeated_images']} images repeat another one exactly; each is in its split"
+            f"{facts['repeated_images']} images are exact duplicates; each is in the split of its "
+            "original"
         )
     shares = {
         "share their subject with training": facts["held_out_sharing_subject"],
@@ -71,7 +72,7 @@ def lines(facts: Mapping[str, object], group_by: str) -> list[str]:
         )
     if facts["selected_on_test"]:
         result.append(
-            "WARNING: val_size is 0, so test also selects the epoch; its metrics are optimistic"
+            "WARNING: val_size is 0, so test is also the validation split: metrics are optimistic"
         )
     return result
 
@@ -79,13 +80,13 @@ def lines(facts: Mapping[str, object], group_by: str) -> list[str]:
 def closest_pairs(pairs: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """The rows of closest_pairs.csv, from those of `near_duplicates.closest` and of split.csv.
 
-    `shared` is what the file names have in common: sequence, subject or neither; unknown if one of
+    `shared` is what the file names have in common: sequence, subject or none; unknown if one of
     them names no subject.
     """
     image = table.iloc[pairs["image"]].reset_index(drop=True)
     other = table.iloc[pairs["closest"]].reset_index(drop=True)
     both_named = (image["subject"] != "") & (other["subject"] != "")
-    shared = both_named.map({True: "neither", False: "unknown"})
+    shared = both_named.map({True: "none", False: "unknown"})
     for key in ("subject", "sequence"):
         shared = shared.mask((image[key] != "") & (image[key] == other[key]), key)
     result = image.join(other.add_prefix("closest_")).assign(

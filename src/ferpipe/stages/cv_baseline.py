@@ -50,6 +50,6 @@ def main() -> None:
     fewest = min((table["fold_0"] != "test").sum() for table in fold_tables.values())
     some = f", learned from {hog.MOST_IMAGES} images of a fold" if fewest > hog.MOST_IMAGES else ""
     print(
-        f"cv_baseline: HOG and kernel ridge get {right:.1%} of the test images right "
+        f"cv_baseline: HOG and kernel ridge classify {right:.1%} of the test images correctly "
         f"(seeds: {len(seeds)}{some}); all in {paths.CV_BASELINE}"
     )

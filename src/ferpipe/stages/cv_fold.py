@@ -78,4 +78,4 @@ def main(seed: int, fold: int) -> None:
     test = predictions[predictions["split"] == "test"]
     correct = (test["actual"] == test["predicted"]).sum()
     flag = ", optimistic: selected on test" if schema.selected_on_test else ""
-    print(f"cv_fold: {correct} of {len(test)} test images right{flag}; all in {path}")
+    print(f"cv_fold: {correct} of {len(test)} test images correct{flag}; all in {path}")

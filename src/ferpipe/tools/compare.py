@@ -128,7 +128,7 @@ def report(old: Revision, new: Revision, confidence: float) -> str:
     """Describe the difference of two revisions, with the verdict last; see `verdict`."""
     lines = [
         f"{revision.name}: {revision.images['right'].sum()} of {len(revision.images)} test images "
-        f"right{', optimistic: selected on test' if revision.selected_on_test else ''}"
+        f"correct{', optimistic: selected on test' if revision.selected_on_test else ''}"
         for revision in (old, new)
     ]
     if differing := differing_tests(old, new):

@@ -34,8 +34,8 @@ def solve_head(
 ) -> Epoch:
     """Solve the head, layer "logits", on the layer "features", and return its row of history.csv.
 
-    `validation` selects the temperature. With `refit` the head is solved again on both splits after
-    that; the row is of the head before, which has not seen `validation`.
+    The temperature is fitted on `validation`. With `refit` the head is then solved again on both
+    splits; the row has the metrics before that, when the head had not been fitted on `validation`.
     """
     head, classes = model.get_layer("logits"), model.output_shape[-1]
 
@@ -68,9 +68,9 @@ def solve_head(
 
 
 def with_augmented_copies(images: np.ndarray, params: Train) -> Iterator[np.ndarray]:
-    """Yield uint8 (n, side, side, channels): the images, and mirrored ones if `augment.flip`.
+    """Yield the images, their mirror images if `augment.flip`, then `augmented_copies` of them.
 
-    `train.augmented_copies` float32 arrays of augmented images follow.
+    Images are uint8 (n, side, side, channels), augmented copies float32.
     """
     yield images
     if params.augment.flip:
@@ -89,12 +89,12 @@ def solve(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Regress class indicators on standardised features (n, features), with sample weights (n,).
 
-    `ridge` is the L2 penalty for features whose squares sum to 1 on average. Returns float64 kernel
-    (features, classes) and bias (classes,), for features that are not standardised.
+    The L2 penalty is `ridge` times the number of features. Returns float64 kernel (features,
+    classes) and bias (classes,) that apply to the unstandardised features.
     """
     mean = features.mean(axis=0, dtype=np.float64)
     deviation = features.std(axis=0, dtype=np.float64)
-    # Otherwise a feature that is almost constant in training would dominate where it varies.
+    # Otherwise a feature that is nearly constant in training would dominate on new images.
     floor = MIN_DEVIATION * np.median(deviation)
     deviation = np.maximum(deviation, floor if floor > 0 else 1.0)
     fitted = Ridge(alpha=ridge * features.shape[1], solver="cholesky").fit(
