@@ -116,7 +116,7 @@ def bootstrap(
     In simulations of 24 and 118 people of 8 images, with accuracies of 0.6 to 0.97 and correlations
     of 0.1 and 0.3 within a person, 95% intervals covered the truth in 93.5% to 96.8% of 1500 cases;
     Wilson's over images in 71% to 89%, plain percentiles in 85% to 95%. With 21 images per person,
-    coverage was 92.1% to 95.2% for 9 people and 85.2% to 96.1% for 24, least at an accuracy of 0.97.
+    coverage was 92.1% to 95.2% for 9 people and 85.2% to 96.1% for 24, least at 0.97 accuracy.
 
     `counts` are int (people, ...), such as the confusion matrix of each; `statistic` maps counts
     (m, ...) to float (m,), NaN for a draw without images.
