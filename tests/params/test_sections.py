@@ -222,11 +222,11 @@ CONTRADICTIONS = {
         ({"folds": 2, "val_size": 0.46}, "test (0.5) and val_size (0.46) should leave"),
         (
             {"group_by": "subject", "name_pattern": r"(?P<sequence>S\d+)"},
-            "group_by = 'subject' needs a name_pattern with the group (?P<subject>...)",
+            "group_by = 'subject' needs (?P<subject>...) in name_pattern",
         ),
         (
             {"group_by": "sequence", "name_pattern": ""},
-            "group_by = 'sequence' needs a name_pattern with the group (?P<sequence>...)",
+            "group_by = 'sequence' needs (?P<sequence>...) in name_pattern",
         ),
     ],
     "train": [

@@ -52,8 +52,6 @@ class Split(Section):
                 "of the images for training"
             )
         if self.group_by not in ("none", *re.compile(self.name_pattern).groupindex):
-            raise ValueError(
-                f"group_by = {self.group_by!r} needs a name_pattern with the group "
-                f"(?P<{self.group_by}>...)"
-            )
+            group = f"(?P<{self.group_by}>...)"
+            raise ValueError(f"group_by = {self.group_by!r} needs {group} in name_pattern")
         return self

@@ -13,19 +13,12 @@ from ferpipe.params.train import Augment
 def augmented(
     images: np.ndarray | keras.KerasTensor, rng: np.random.Generator, params: Augment
 ) -> keras.KerasTensor:
-    """Augment images (n, side, side, channels), values 0..255; returns a float32 tensor.
-
-    Beyond its border an image is mirrored.
-    """
+    """Augment images (n, side, side, channels), values 0..255; returns a float32 tensor."""
     count, side = images.shape[:2]
     transforms = _transforms(rng, count, side, params)
     contrast = np.exp(rng.uniform(-1, 1, count) * math.log1p(params.contrast)).astype(np.float32)
-    x = keras.ops.image.affine_transform(
-        keras.ops.cast(images, "float32"),
-        transforms,
-        interpolation="bilinear",
-        fill_mode="reflect",
-    )
+    x = keras.ops.cast(images, "float32")
+    x = keras.ops.image.affine_transform(x, transforms, fill_mode="reflect")  # mirrored outside
     mean = keras.ops.mean(x, axis=(1, 2, 3), keepdims=True)
     x = (x - mean) * contrast[:, None, None, None] + mean
     return keras.ops.clip(x, 0.0, 255.0)
