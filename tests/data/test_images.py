@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from faces import encoded, noise, png, png_by_hand, png_chunk, repack, write_folder
+from faces import encoded, noise, png, png_by_hand, png_chunk
 from PIL import Image
 
 from ferpipe.data.images import FORMATS, ImageRefused, decode, square
@@ -263,14 +263,6 @@ def test_what_the_policy_accepts(data, expected):
 @pytest.mark.parametrize(("data", "why"), REFUSED.values(), ids=REFUSED)
 def test_what_the_policy_refuses(data, why):
     assert reason(data).startswith(why)
-
-
-def test_all_of_them_at_once_are_repacked_or_skipped(tmp_path):
-    tree = {f"class/{n}.png": data for n, (data, _) in enumerate((ACCEPTED | REFUSED).values())}
-    write_folder(tmp_path / "source", tree | {"other/1.png": PNG})
-    contents = repack(tmp_path / "source", tmp_path / "images.zip", max_bad_fraction=0.99)
-    assert len(contents.skipped) == len(REFUSED)
-    assert contents.class_counts == {"class": len(ACCEPTED), "other": 1}
 
 
 UPRIGHT = {

@@ -37,11 +37,7 @@ def encode(image: np.ndarray, label: int, path: str) -> bytes:
 
 
 def decode_frames(data: bytes, path: Path) -> Iterator[tuple[bytes, int, str]]:
-    """Yield raw pixels, label and archive path of each record of a shard, the bytes of `path`.
-
-    Raises:
-        PipelineError: the shard is truncated, or a checksum does not match.
-    """
+    """Yield raw pixels, label and archive path of each record of a shard, the bytes of `path`."""
     offset = 0
     while offset < len(data):
         head = data[offset : offset + 12]

@@ -43,9 +43,6 @@ def write_records(
         workers: threads that decode; 0: one per core.
         splits: the splits that the records have.
         table_path: the file that `table` comes from, for error messages.
-
-    Raises:
-        PipelineError: `table` has an invalid row, or other images than the archive.
     """
     unique = ~table["path"].duplicated()
     check_rows(table_path, unique & paths_match_labels(table) & table["split"].isin(splits))

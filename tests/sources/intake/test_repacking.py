@@ -160,12 +160,6 @@ def test_a_source_without_two_class_folders_is_an_error(here, refused, tree, mes
     assert refused(here / "source", max_bad_fraction=0.5).removeprefix(f"{here}/") == message
 
 
-def test_a_missing_source_is_an_error(here, refused):
-    assert refused(here / "faces.zip") == (
-        f"{here / 'faces.zip'} is missing; it should be a zip or a folder of class folders"
-    )
-
-
 # Images that the policy refuses
 
 

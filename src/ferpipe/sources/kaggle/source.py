@@ -25,10 +25,6 @@ def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
 
     A download whose images have `download.expect.digest` is kept in `.ferpipe/downloads/`; while
     that digest is expected, neither network nor credentials are needed again.
-
-    Raises:
-        PipelineError: no credentials, Kaggle refuses, the deadline passed, or the download is not a
-            valid zip of class folders.
     """
     digest = params.expect.digest
     kept = KEPT / f"{digest}.zip"
