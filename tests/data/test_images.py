@@ -365,11 +365,6 @@ def test_colour_becomes_gray_by_the_weights_of_itu_r_601():
     assert grays == [76, 150, 29, 255, 100]
 
 
-def test_gray_becomes_colour_by_repetition():
-    image = noise(7, 5, 5)
-    assert np.array_equal(square(image, 5, "rgb"), np.stack([np.asarray(image)] * 3, axis=2))
-
-
 @pytest.mark.parametrize(
     ("color", "digest"), [("grayscale", "5c609f7fb4c4"), ("rgb", "f73234f99e38")]
 )

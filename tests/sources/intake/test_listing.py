@@ -167,10 +167,7 @@ REFUSED_FOLDERS = {
     "backslash": ({"happy/a\\b.png": png()}, "is not a plain"),
     "control character": ({"happy/\r.png": png()}, "is not a plain"),
     "not UTF-8": ({os.fsdecode(b"happy/\xff.png"): png()}, "is not a plain"),
-    "case": ({"Happy/1.png": png()}, "two classes are named Happy and happy"),
     "too large": (LARGE, TOO_LARGE),
-    "too large together": (LARGE_TOGETHER, TOO_LARGE_TOGETHER),
-    "too many": (MANY, TOO_MANY),
 }
 
 
