@@ -1,9 +1,8 @@
 """The image policy: which images are accepted, which are converted and how, which are refused.
 
 Accepted is what Pillow decodes without loss to 8-bit gray or RGB, whatever the file's name; the
-table is in data/local/README.md. Every later hash depends on these rules. Bytes after the end of an
-image are ignored. Only PNG has checksums: other damage that still decodes is accepted, unless the
-zip's checksum or the pinned digest reveals it.
+table is in data/local/README.md. Only PNG has checksums: other damage that still decodes is
+accepted, unless the zip's checksum or the pinned digest reveals it.
 """
 
 from __future__ import annotations

@@ -1,11 +1,7 @@
 """TFRecord shards of `tf.train.Example`, written and read without TensorFlow.
 
-A shard is a sequence of frames: length (uint64), its masked CRC-32C, payload, its masked CRC-32C,
-all little-endian. A payload is a `tf.train.Example` with three features: `image` (bytes: raw uint8
-pixels, row by row), `label` (int64: index into the schema's classes) and `path` (bytes: UTF-8
-path in the archive).
-
-Formats: https://www.tensorflow.org/tutorials/load_data/tfrecord and
+The features are `image` (raw uint8 pixels, row by row), `label` (index into the schema's classes)
+and `path` (in the archive). Formats: https://www.tensorflow.org/tutorials/load_data/tfrecord and
 https://protobuf.dev/programming-guides/encoding
 """
 

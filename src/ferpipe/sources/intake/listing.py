@@ -49,9 +49,7 @@ def open_tree(source: Path, limits: Limits) -> Iterator[Tree]:
 
 def is_image(path: PurePosixPath) -> bool:
     """Whether the name is that of an image, and not hidden or of macOS."""
-    hidden = "__MACOSX" in path.parts or any(
-        part.startswith(".") and not part.startswith("..") for part in path.parts
-    )
+    hidden = any(re.match(r"__MACOSX$|\.(?!\.)", part) for part in path.parts)
     return path.suffix.lower() in images.SUFFIXES and not hidden
 
 

@@ -41,8 +41,7 @@ def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
         zipped = retries.download(params.kaggle, run.download_deadline, folder)
         try:
             contents = repacking.repack(zipped, target, params)
-        except PipelineError as error:
-            # Without the path of a file that is gone by then.
+        except PipelineError as error:  # named by its path here, which is gone by then
             message = str(error).replace(str(zipped), f"Kaggle's {zipped.name}")
             raise PipelineError(message) from None
         if contents.digest == digest:

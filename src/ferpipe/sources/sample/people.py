@@ -58,11 +58,9 @@ def draw_subject(seed: int, subject: int) -> np.ndarray:
 
 
 def file_names(seed: int, subject: int) -> list[list[str]]:
-    """File names as in CK+, `S001_003_00000012.png`: subject, sequence, frame.
+    """File names of each class's frames as in CK+: `S001_003_00000012.png`, the sequence second.
 
-    Returns:
-        The names of the frames of each class. Sequences are numbered in an order that differs
-        between subjects, so that the number does not give away the class.
+    Sequences are numbered in another order for each subject, so as not to give away the class.
     """
     draws = {label: _draws(seed, subject, label) for label in PROTOTYPES}
     order = sorted(PROTOTYPES, key=lambda label: (draws[label]("rank", 0, 2**32), label))

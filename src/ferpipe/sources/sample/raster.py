@@ -1,11 +1,8 @@
-"""The canvas of the drawn faces: soft-edged shapes in integers only.
+"""The canvas of the drawn faces: shapes in integers only, for the same bytes on any processor.
 
 Lengths are hundredths of a pixel in a 48x48 picture whose centre is (0, 0), x to the viewer's
-right and y down. Tones are 0 (black) to 255. Intensities of action units are 0 to 100.
-
-Every pixel is computed from integers, so any processor and any NumPy draws the same bytes; a float
-`sin` or `exp` may differ in its last bit. All frames of a person are drawn together: the first axis
-of every array is the frame.
+right and y down. Tones are 0 (black) to 255. Intensities of action units are 0 to 100. All frames
+of a person are drawn together: the first axis of every array is the frame.
 """
 
 from __future__ import annotations
@@ -140,13 +137,10 @@ def _smooth(points: np.ndarray, closed: bool) -> np.ndarray:
 
 
 def _coverage(outline: np.ndarray) -> np.ndarray:
-    """The cover of polygons: int32 (frames, SIDE, SIDE), 0..2048.
+    """The cover of polygons (int64 (frames, points, 2), 256ths of a pixel from the top left).
 
-    Exact along rows, sampled eight times a pixel along columns: each edge adds what is to its
-    right, and a cumulative sum along the row gives the coverage.
-
-    Args:
-        outline: int64 (frames, points, 2), 256ths of a pixel from the top left.
+    It is int32 (frames, SIDE, SIDE), 0..2048, exact along rows, sampled eight times a pixel along
+    columns: each edge adds what is to its right, and a cumulative sum along the row gives it.
     """
     frames, points, _ = outline.shape
     step = 256 // _SUBROWS
