@@ -42,19 +42,13 @@ def zip_of(files: dict[str, bytes]) -> bytes:
 ZIP = zip_of({f"CK+48/{name}": data for name, data in FACES.items()})
 
 
-def params(
-    digest: str | None = None,
-    root: str | None = None,
-    version: int | None = None,
-    path: str = "unused",
-    class_counts: dict[str, int] | None = None,
-) -> Download:
+def params(digest: str | None = None, version: int | None = None, path: str = "unused") -> Download:
     return Download(
         source="kaggle",
-        root=root,
+        root=None,
         max_bad_fraction=0.0,
         limits=Limits(files=1000, file_mb=1, total_mb=1, ratio=100),
-        expect=Expect(class_counts=class_counts, digest=digest),
+        expect=Expect(class_counts=None, digest=digest),
         sample=Sample(subjects=2, seed=1),
         kaggle=Kaggle(dataset="someone/faces", version=version),
         local=Local(path=path),

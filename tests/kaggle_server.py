@@ -20,6 +20,7 @@ import struct
 import sys
 import tempfile
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -81,12 +82,12 @@ class KaggleServer:
         hung_up: set when a client closed its connection while a reply hung.
     """
 
-    def __init__(self, datasets: Mapping[str, bytes] | None = None):
-        self.datasets = dict(datasets or {})
+    def __init__(self) -> None:
+        self.datasets: dict[str, bytes] = {}
         self.requests: list[Request] = []
         self.hung_up = threading.Event()
         self.closing = threading.Event()
-        self._replies: dict[str, list[Reply]] = {}
+        self._replies: dict[str, list[Reply]] = defaultdict(list)
         self._folder = tempfile.TemporaryDirectory(prefix="kaggle-server-")
         authority = trustme.CA()
         self._authority = Path(self._folder.name, "ca.pem")
@@ -95,10 +96,9 @@ class KaggleServer:
         authority.issue_cert(API, STORAGE).configure_cert(self.tls)
         self._http = _Server(("127.0.0.1", 0), _Handler)
         self._http.kaggle = self
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self) -> KaggleServer:
-        self._thread.start()
+        threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -122,7 +122,7 @@ class KaggleServer:
 
     def answer(self, path: str, *replies: Reply) -> None:
         """Set the replies to the next requests for `path`; later ones get the normal reply."""
-        self._replies.setdefault(path, []).extend(replies)
+        self._replies[path] += replies
 
     def asked(self, path: str) -> list[Request]:
         """The requests for `path` so far."""
@@ -130,8 +130,7 @@ class KaggleServer:
 
     def next_reply(self, path: str) -> Reply:
         """Remove and return the next reply for `path`."""
-        replies = self._replies.get(path)
-        return replies.pop(0) if replies else Reply()
+        return self._replies[path].pop(0) if self._replies[path] else Reply()
 
 
 class _Server(ThreadingHTTPServer):
@@ -255,9 +254,7 @@ class _Handler(BaseHTTPRequestHandler):
             error = {"code": reply.status, "message": "As the test says"}
             self._send(reply.status, "application/json", json.dumps(error).encode(), reply.headers)
 
-    def _send(
-        self, status: int, content_type: str, body: bytes, headers: Mapping[str, str]
-    ) -> None:
+    def _send(self, status: int, content_type: str, body: bytes, headers: Mapping) -> None:
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -289,7 +286,8 @@ def main() -> None:
     """Serve one zip as every data set, until Ctrl-C."""
     if len(sys.argv) != 2:
         sys.exit("usage: python tests/kaggle_server.py ZIP")
-    with KaggleServer({"*": Path(sys.argv[1]).read_bytes()}) as server:
+    with KaggleServer() as server:
+        server.datasets["*"] = Path(sys.argv[1]).read_bytes()
         print("unset NO_PROXY no_proxy")
         for name, value in {**server.environment, "KAGGLE_API_TOKEN": "any"}.items():
             print(f"export {name}={shlex.quote(value)}", flush=True)

@@ -7,7 +7,7 @@ import zlib
 
 import numpy as np
 import pytest
-from faces import encoded, noise, png, png_by_hand, png_chunk, repack, write_folder
+from faces import encoded, noise, png, png_by_hand, png_chunk
 from PIL import Image
 
 from ferpipe.data.images import FORMATS, ImageRefused, decode, square
@@ -265,14 +265,6 @@ def test_what_the_policy_refuses(data, why):
     assert reason(data).startswith(why)
 
 
-def test_all_of_them_at_once_are_repacked_or_skipped(tmp_path):
-    tree = {f"class/{n}.png": data for n, (data, _) in enumerate((ACCEPTED | REFUSED).values())}
-    write_folder(tmp_path / "source", tree | {"other/1.png": PNG})
-    contents = repack(tmp_path / "source", tmp_path / "images.zip", max_bad_fraction=0.99)
-    assert len(contents.skipped) == len(REFUSED)
-    assert contents.class_counts == {"class": len(ACCEPTED), "other": 1}
-
-
 UPRIGHT = {
     1: lambda a: a,
     2: np.fliplr,
@@ -371,11 +363,6 @@ def test_colour_becomes_gray_by_the_weights_of_itu_r_601():
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255), (100, 100, 100)]
     grays = [square(Image.new("RGB", (2, 2), c), 2, "grayscale")[0, 0, 0] for c in colours]
     assert grays == [76, 150, 29, 255, 100]
-
-
-def test_gray_becomes_colour_by_repetition():
-    image = noise(7, 5, 5)
-    assert np.array_equal(square(image, 5, "rgb"), np.stack([np.asarray(image)] * 3, axis=2))
 
 
 @pytest.mark.parametrize(

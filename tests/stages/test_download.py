@@ -105,17 +105,6 @@ def test_the_stage_writes_archive_index_and_skipped_files(
     )
 
 
-def test_the_stage_writes_the_same_bytes_again(project, write_params, run_stage):
-    write_folder(project / "data" / "local", TREE)
-    write_params({"download.source": "local", "download.expect.digest": DIGEST})
-    written = []
-    for _ in range(2):
-        assert f"content digest {DIGEST} (as pinned)\n" in run_stage("download").stdout
-        written.append([p.read_bytes() for p in sorted((project / "data" / "raw").iterdir())])
-    assert len(written[0]) == 3
-    assert written[0] == written[1]
-
-
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -9,7 +9,7 @@ from ferpipe.core import paths, tables
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import archive, images
 from ferpipe.data.records import read_schema, read_split
-from ferpipe.data.write_records import CHUNK, shard_names, write_records
+from ferpipe.data.write_records import CHUNK, write_records
 from ferpipe.params.preprocess import Preprocess
 
 
@@ -72,20 +72,6 @@ def test_the_schema_has_the_images_of_each_split_also_without_val(run):
     assert without.images == {"train": 5, "val": 0, "test": 5}
     assert (without.shards["val"], without.selected_on_test) == ([], True)
     assert len(read_split(folder, without, "val").paths) == 0
-
-
-@pytest.mark.parametrize(
-    ("count", "size", "names"),
-    [
-        (0, 3, []),
-        (1, 3, ["val-00000-of-00001.tfrecord"]),
-        (3, 3, ["val-00000-of-00001.tfrecord"]),
-        (4, 3, ["val-00000-of-00002.tfrecord", "val-00001-of-00002.tfrecord"]),
-        (2, 1, ["val-00000-of-00002.tfrecord", "val-00001-of-00002.tfrecord"]),
-    ],
-)
-def test_a_shard_is_named_by_its_number_of_how_many(count, size, names):
-    assert shard_names("val", count, size) == names
 
 
 def test_a_split_larger_than_a_shard_goes_into_several(run, files_under):

@@ -1,9 +1,8 @@
 """The image policy: which images are accepted, which are converted and how, which are refused.
 
 Accepted is what Pillow decodes without loss to 8-bit gray or RGB, whatever the file's name; the
-table is in data/local/README.md. Every later hash depends on these rules. Bytes after the end of an
-image are ignored. Only PNG has checksums: other damage that still decodes is accepted, unless the
-zip's checksum or the pinned digest reveals it.
+table is in data/local/README.md. Only PNG has checksums: other damage that still decodes is
+accepted, unless the zip's checksum or the pinned digest reveals it.
 """
 
 from __future__ import annotations
@@ -25,11 +24,8 @@ ADAM7 = (
     *((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4)),
     *((0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)),
 )
-# Errors of Pillow whose message is clear without their type.
-EXPECTED = (
-    *(OSError, SyntaxError, ValueError, EOFError, OverflowError, TypeError),
-    *(struct.error, zlib.error, Image.DecompressionBombError),
-)
+# Errors of Pillow whose message is unclear without their type.
+UNCLEAR = (LookupError, AssertionError, AttributeError, NameError, ZeroDivisionError)
 PIECE = 2**20  # bytes that are unpacked at a time
 DEEP = "more than 8 bits a channel"
 
@@ -58,7 +54,7 @@ def decode(data: bytes) -> Image.Image:
     except Exception as error:
         # Pillow raises any type on a damaged file, such as IndexError (GIF) or KeyError (TIFF).
         what = " ".join(str(error).split())
-        kind = "" if isinstance(error, EXPECTED) and what else f"{type(error).__name__} "
+        kind = f"{type(error).__name__} " if isinstance(error, UNCLEAR) or not what else ""
         raise ImageRefused(f"cannot be decoded: {kind}{what}".rstrip()) from None
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from ferpipe.core import paths, tables
 from ferpipe.core.errors import PipelineError
 
-# A row: `mode` ("L" or "RGB") is that of the decoded image, `sha256` that of the file's bytes.
+# A row; `mode` ("L" or "RGB") is of the decoded image, `sha256` of the file's bytes.
 Image = namedtuple("Image", paths.INDEX_COLUMNS)
 
 

@@ -1,11 +1,7 @@
 """TFRecord shards of `tf.train.Example`, written and read without TensorFlow.
 
-A shard is a sequence of frames: length (uint64), its masked CRC-32C, payload, its masked CRC-32C,
-all little-endian. A payload is a `tf.train.Example` with three features: `image` (bytes: raw uint8
-pixels, row by row), `label` (int64: index into the schema's classes) and `path` (bytes: UTF-8
-path in the archive).
-
-Formats: https://www.tensorflow.org/tutorials/load_data/tfrecord and
+The features are `image` (raw uint8 pixels, row by row), `label` (index into the schema's classes)
+and `path` (in the archive). Formats: https://www.tensorflow.org/tutorials/load_data/tfrecord and
 https://protobuf.dev/programming-guides/encoding
 """
 
@@ -37,11 +33,7 @@ def encode(image: np.ndarray, label: int, path: str) -> bytes:
 
 
 def decode_frames(data: bytes, path: Path) -> Iterator[tuple[bytes, int, str]]:
-    """Yield raw pixels, label and archive path of each record of a shard, the bytes of `path`.
-
-    Raises:
-        PipelineError: the shard is truncated, or a checksum does not match.
-    """
+    """Yield raw pixels, label and archive path of each record of a shard, the bytes of `path`."""
     offset = 0
     while offset < len(data):
         head = data[offset : offset + 12]

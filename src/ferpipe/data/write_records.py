@@ -43,16 +43,16 @@ def write_records(
         workers: threads that decode; 0: one per core.
         splits: the splits that the records have.
         table_path: the file that `table` comes from, for error messages.
-
-    Raises:
-        PipelineError: `table` has an invalid row, or other images than the archive.
     """
     unique = ~table["path"].duplicated()
     check_rows(table_path, unique & paths_match_labels(table) & table["split"].isin(splits))
     table = table.sort_values("path")  # the archive's order
     classes = sorted(set(table["label"]))
     counts = {name: int((table["split"] == name).sum()) for name in splits}
-    shards = {name: shard_names(name, counts[name], params.shard_size) for name in splits}
+    shards = {}
+    for name, images_in_split in counts.items():
+        total = -(-images_in_split // params.shard_size)
+        shards[name] = [f"{name}-{shard:05d}-of-{total:05d}.tfrecord" for shard in range(total)]
     numbers = table.groupby("split").cumcount() // params.shard_size
     with files.scratch(target) as scratch:
         folder = scratch / target.name
@@ -101,9 +101,3 @@ def _pixels(path: str, data: bytes, params: Preprocess) -> np.ndarray:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def shard_names(name: str, count: int, shard_size: int) -> list[str]:
-    """File names of a split's shards, such as `train-00000-of-00002.tfrecord`."""
-    total = -(-count // shard_size)
-    return [f"{name}-{shard:05d}-of-{total:05d}.tfrecord" for shard in range(total)]

@@ -16,11 +16,7 @@ from ferpipe.sources.intake import repacking
 
 
 def download(params: Download, run: Run, target: Path) -> repacking.Contents:
-    """Fetch the images into the archive at `target`, which stays as it is on an error.
-
-    Raises:
-        PipelineError: the source has an error, or its images are not those of `download.expect`.
-    """
+    """Fetch the images into the archive at `target`, which stays as it is on an error."""
     # Only the source in use is imported: the sample does not need the Kaggle client.
     source = importlib.import_module(f"ferpipe.sources.{params.source}.source")
     with files.scratch(target) as folder:

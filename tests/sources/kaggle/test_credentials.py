@@ -16,14 +16,8 @@ from ferpipe.sources.kaggle import retries
 
 PROXY_SECRET = "SECRET-of-the-proxy"
 KEY_FILE = json.dumps({"username": "someone", "key": SECRET})
-LOGIN_FILE = json.dumps(
-    {
-        "username": "someone",
-        "access_token": SECRET,
-        "access_token_expiration": "2999-01-01T00:00:00+00:00",
-        "refresh_token": "not needed",
-    }
-)
+TOKEN = {"access_token": SECRET, "access_token_expiration": "2999-01-01T00:00:00+00:00"}
+LOGIN_FILE = json.dumps({"username": "someone", "refresh_token": "not needed", **TOKEN})
 BASIC = "Basic c29tZW9uZTpTRUNSRVQtdG9rZW4tb3Ita2V5"  # someone:SECRET-token-or-key
 
 
@@ -68,12 +62,6 @@ def test_every_way_to_give_credentials(
 WITHOUT = "download: no Kaggle credentials found; requesting someone/faces without any"
 
 
-def test_a_public_data_set_needs_no_credentials(server, no_credentials, capfd):
-    assert len(fetch().images) == 6
-    assert "Authorization" not in server.asked(DOWNLOAD)[0].headers
-    assert capfd.readouterr().err.splitlines()[0] == WITHOUT
-
-
 @pytest.mark.parametrize("status", [401, 403])
 def test_missing_credentials_are_an_error_with_every_remedy(server, no_credentials, status, capfd):
     server.answer(DOWNLOAD, Reply(status=status))
@@ -91,17 +79,20 @@ def test_missing_credentials_are_an_error_with_every_remedy(server, no_credentia
 @pytest.mark.parametrize(
     "variables",
     [
-        {"KAGGLE_API_TOKEN": ""},
+        {},
         {"KAGGLE_API_TOKEN": "  "},
         {"KAGGLE_USERNAME": "", "KAGGLE_KEY": ""},
         {"KAGGLE_CONFIG_DIR": ""},
     ],
 )
-def test_empty_variables_are_ignored(server, no_credentials, monkeypatch, variables):
+def test_a_public_data_set_needs_no_credentials(
+    server, no_credentials, monkeypatch, capfd, variables
+):
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    fetch()
+    assert len(fetch().images) == 6
     assert "Authorization" not in server.asked(DOWNLOAD)[0].headers
+    assert capfd.readouterr().err.splitlines()[0] == WITHOUT
 
 
 @pytest.mark.parametrize("name", ["KAGGLE_USERNAME", "KAGGLE_KEY"])

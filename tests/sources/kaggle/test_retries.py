@@ -90,11 +90,6 @@ PASSING = {
     ),
     "declared length too large": Fault("to Kaggle failed (", reply=Reply(length=len(ZIP) + 1)),
 }
-# Address of a proxy -> a part of the error.
-NOWHERE = {
-    "http://127.0.0.1:1": "failed (Connection refused)",
-    "http://nowhere.invalid:80": "failed (",
-}
 # Replies that do not end.
 HANGS = {
     "introspection": (INTROSPECT, Reply(hang=True)),
@@ -128,13 +123,12 @@ def test_a_passing_failure_is_printed_and_has_another_attempt(server, capfd, fau
     assert "; next attempt in 0.01" in line
 
 
-@pytest.mark.parametrize("address", NOWHERE)
-def test_a_failure_that_never_passes_ends_after_some_attempts(server, monkeypatch, address):
+def test_a_failure_that_never_passes_ends_after_some_attempts(server, monkeypatch):
     monkeypatch.setattr(retries, "ATTEMPTS", 2)
     for name in ("HTTPS_PROXY", "https_proxy"):
-        monkeypatch.setenv(name, address)
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
     error = refused()
-    assert NOWHERE[address] in error
+    assert "failed (Connection refused)" in error
     assert ", attempts: 2; try again later, or download the zip by hand from" in error
 
 

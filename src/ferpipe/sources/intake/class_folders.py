@@ -38,9 +38,6 @@ def class_members(
         root: the folder that contains the class folders; None finds it. Several are accepted if
             they have identical files.
         source: the zip or folder, for error messages.
-
-    Raises:
-        PipelineError: no class folders, images outside one, or several roots that differ.
     """
     skipped = []
     roots: dict[str, list[Member]] = defaultdict(list)

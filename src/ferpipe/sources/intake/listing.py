@@ -33,12 +33,7 @@ Files = Iterator[tuple[str, int, Reader]]  # name in the source, size in bytes
 
 @contextmanager
 def open_tree(source: Path, limits: Limits) -> Iterator[Tree]:
-    """List the files of a zip or a folder; they can be read while the block lasts.
-
-    Raises:
-        PipelineError: the source is missing or is not a zip, a name in it is unsafe, or it exceeds
-            the limits.
-    """
+    """List the files of a zip or a folder; they can be read while the block lasts."""
     if source.is_dir():
         yield _checked_tree(source, _folder_files(source), limits)
     elif source.is_file():
@@ -54,9 +49,7 @@ def open_tree(source: Path, limits: Limits) -> Iterator[Tree]:
 
 def is_image(path: PurePosixPath) -> bool:
     """Whether the name is that of an image, and not hidden or of macOS."""
-    hidden = "__MACOSX" in path.parts or any(
-        part.startswith(".") and not part.startswith("..") for part in path.parts
-    )
+    hidden = any(re.match(r"__MACOSX$|\.(?!\.)", part) for part in path.parts)
     return path.suffix.lower() in images.SUFFIXES and not hidden
 
 
@@ -138,10 +131,9 @@ def _read_member(source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) 
     if entry.flag_bits & 1:
         raise PipelineError(f"{source}: {entry.filename} is encrypted")
     if entry.compress_type not in METHODS:
-        raise PipelineError(
-            f"{source}: {entry.filename} is compressed by method {entry.compress_type}; "
-            "compress it with deflate, the default of zip programs"
-        )
+        compressed = f"{entry.filename} is compressed by method {entry.compress_type}"
+        remedy = "compress it with deflate, the default of zip programs"
+        raise PipelineError(f"{source}: {compressed}; {remedy}")
     try:
         with zipped.open(entry) as file:
             # Without a size, zipfile unpacks everything, whatever size is declared.
@@ -150,6 +142,5 @@ def _read_member(source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) 
             raise zipfile.BadZipFile(f"{len(data)} bytes instead of {entry.file_size}")
         return data
     except DAMAGED as error:
-        raise PipelineError(
-            f"{source} is not a valid zip: {entry.filename} cannot be read: {error}"
-        ) from None
+        damage = f"{entry.filename} cannot be read: {error}"
+        raise PipelineError(f"{source} is not a valid zip: {damage}") from None

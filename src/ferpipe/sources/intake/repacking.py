@@ -48,12 +48,7 @@ class Contents:
 
 
 def repack(source: Path, target: Path, params: Download) -> Contents:
-    """Turn a zip or a folder with class folders at any depth into the canonical archive.
-
-    Raises:
-        PipelineError: the source is missing, unreadable, ambiguous or too large, or too many of its
-            images are refused.
-    """
+    """Turn a zip or a folder with class folders at any depth into the canonical archive."""
     with open_tree(source, params.limits) as tree:
         members, skipped = class_members(tree, params.root, source)
         return pack(members, target, params.max_bad_fraction, skipped)
@@ -72,10 +67,6 @@ def pack(
         target: the zip.
         max_bad_fraction: fraction of `members` that the image policy may refuse.
         skipped: (path, reason) of other files of the source.
-
-    Raises:
-        PipelineError: two members or classes have the same name, too many images are refused, or
-            fewer than two classes remain.
     """
     members = sorted(members, key=lambda member: member.path)
     _check_names("classes", sorted({member.label for member in members}))
@@ -97,9 +88,8 @@ def pack(
         contents = Contents(accepted, sorted([*skipped, *refused]))
         if len(contents.class_counts) < 2:
             classes = ", ".join(contents.class_counts) or "none"
-            raise PipelineError(
-                f"a classifier needs at least two classes with images; classes: {classes}"
-            )
+            needed = "a classifier needs at least two classes with images"
+            raise PipelineError(f"{needed}; classes: {classes}")
     return contents
 
 

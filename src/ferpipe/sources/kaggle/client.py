@@ -34,10 +34,8 @@ class MayPass(PipelineError):
 
 def by_hand(dataset: str) -> str:
     """The remedy that always works."""
-    return (
-        f"download the zip by hand from {PAGE}{dataset} and set download.source: local and "
-        "download.local.path to it"
-    )
+    remedy = "set download.source: local and download.local.path to it"
+    return f"download the zip by hand from {PAGE}{dataset} and {remedy}"
 
 
 def client_process(dataset: str, version: str, folder: Path) -> None:
@@ -88,16 +86,13 @@ def _call_client(dataset: str, version: str, folder: Path, notes: list[str]) -> 
     except requests.HTTPError as error:
         raise _http_error(error.response, dataset, version, sent) from None
     except SSLError as error:
-        raise PipelineError(
-            f"the connection to Kaggle cannot be trusted ({_cause(error)}); behind a proxy that "
-            "opens TLS, set REQUESTS_CA_BUNDLE to its certificate"
-        ) from None
+        remedy = "behind a proxy that opens TLS, set REQUESTS_CA_BUNDLE to its certificate"
+        fault = f"the connection to Kaggle cannot be trusted ({_cause(error)})"
+        raise PipelineError(f"{fault}; {remedy}") from None
     except (requests.ConnectionError, requests.Timeout, ChunkedEncodingError) as error:
         if refused := re.search(r"Tunnel connection failed: (4\d\d)", _cause(error)):
-            raise PipelineError(
-                f"the proxy in HTTPS_PROXY refuses to connect to Kaggle ({refused[1]}); correct "
-                f"HTTPS_PROXY, or {by_hand(dataset)}"
-            ) from None
+            fault = f"the proxy in HTTPS_PROXY refuses to connect to Kaggle ({refused[1]})"
+            raise PipelineError(f"{fault}; correct HTTPS_PROXY, or {by_hand(dataset)}") from None
         raise MayPass(f"the connection to Kaggle failed ({_cause(error)})") from None
 
 
@@ -120,10 +115,8 @@ def _http_error(
         )
     if status == 401:
         rank = ", which have priority over all others" if sent.token else ""
-        return PipelineError(
-            f"Kaggle refuses the credentials in {sent.name} (401){rank}; make new ones at "
-            f"{SETTINGS}, or remove them"
-        )
+        refused = f"Kaggle refuses the credentials in {sent.name} (401){rank}"
+        return PipelineError(f"{refused}; make new ones at {SETTINGS}, or remove them")
     if status == 403:
         return PipelineError(
             f"Kaggle does not let this account download {dataset} (403); open {PAGE}{dataset} in "
@@ -132,10 +125,8 @@ def _http_error(
         )
     if status == 404:
         requested = f"{dataset}, version {version}" if version else dataset
-        return PipelineError(
-            f"Kaggle has no {requested} (404); correct download.kaggle.dataset or "
-            f"download.kaggle.version, see {PAGE}{dataset}"
-        )
+        remedy = "correct download.kaggle.dataset or download.kaggle.version"
+        return PipelineError(f"Kaggle has no {requested} (404); {remedy}, see {PAGE}{dataset}")
     return PipelineError(f"Kaggle answered {status} for {dataset}; {by_hand(dataset)}")
 
 

@@ -27,11 +27,7 @@ class Credentials(NamedTuple):
 
 
 def find(api: Any) -> Credentials | None:
-    """The credentials that the client will send, in its own order; None if it has none.
-
-    Raises:
-        PipelineError: there are some, but they are incomplete.
-    """
+    """The credentials that the client will send, in its own order; None if it has none."""
     from kagglesdk import get_access_token_from_env
 
     token, variable = get_access_token_from_env()
@@ -44,10 +40,8 @@ def find(api: Any) -> Credentials | None:
         variables = "KAGGLE_USERNAME and KAGGLE_KEY"
         return Credentials(variables if "KAGGLE_KEY" in os.environ else str(config))
     if config.is_file():
-        raise PipelineError(
-            f"{config} is not a Kaggle key: it should be JSON with username and key; make a new "
-            f"one at {SETTINGS}"
-        )
+        invalid = f"{config} is not a Kaggle key: it should be JSON with username and key"
+        raise PipelineError(f"{invalid}; make a new one at {SETTINGS}")
     pair = {"KAGGLE_USERNAME", "KAGGLE_KEY"}
     if len(given := pair & os.environ.keys()) == 1:
         (missing,) = pair - given

@@ -28,9 +28,6 @@ def download(kaggle: Kaggle, seconds: int, folder: Path) -> Path:
 
     Between attempts it waits as long as the server asks, at least `PAUSE` doubled with each
     attempt, and up to half of that longer at random, so that clients do not return together.
-
-    Raises:
-        PipelineError: Kaggle refuses, the last attempt failed, or the time is up.
     """
     deadline = time.monotonic() + seconds
     zipped = folder / f"{kaggle.dataset.split('/')[1]}.zip"
@@ -42,10 +39,9 @@ def download(kaggle: Kaggle, seconds: int, folder: Path) -> Path:
             _check_zip(zipped, kaggle.dataset)
             return zipped
         except subprocess.TimeoutExpired:
-            raise PipelineError(
-                f"{kaggle.dataset} did not arrive within run.download_deadline = {seconds} "
-                "seconds; try again, or raise run.download_deadline in params.yaml"
-            ) from None
+            late = f"did not arrive within run.download_deadline = {seconds} seconds"
+            remedy = "try again, or raise run.download_deadline in params.yaml"
+            raise PipelineError(f"{kaggle.dataset} {late}; {remedy}") from None
         except MayPass as problem:
             pause = max(PAUSE * 2 ** (attempt - 1), problem.wait) * random.uniform(1, 1.5)
             if attempt == ATTEMPTS or time.monotonic() + pause >= deadline:
@@ -73,11 +69,8 @@ def _check_zip(zipped: Path, dataset: str) -> None:
 def _run_client(kaggle: Kaggle, zipped: Path, deadline: float, printed: set[str]) -> None:
     """Run the client once, in a process that ends with this call, or with this process.
 
-    Its new notes are printed and added to `printed`.
-
-    Raises:
-        subprocess.TimeoutExpired: `deadline` (of `time.monotonic`) passed.
-        PipelineError: it failed; MayPass if another attempt may succeed.
+    Its new notes are printed and added to `printed`. Raises MayPass if another attempt may succeed,
+    subprocess.TimeoutExpired after `deadline` (of `time.monotonic`).
     """
     terminal = sys.stderr.isatty()
     result = zipped.parent / RESULT
@@ -102,10 +95,9 @@ def _run_client(kaggle: Kaggle, zipped: Path, deadline: float, printed: set[str]
         ended = f"the Kaggle client ended with exit code {child.returncode} and no message"
         raise PipelineError(f"{ended}; try again, or {by_hand(kaggle.dataset)}")
     outcome = json.loads(result.read_text(encoding="utf-8"))
-    for note in outcome["notes"]:
-        if note not in printed:
-            say(note)
-            printed.add(note)
+    for note in set(outcome["notes"]) - printed:
+        say(note)
+    printed.update(outcome["notes"])
     if outcome["wait"] is not None:
         raise MayPass(outcome["problem"], outcome["wait"])
     if outcome["problem"] is not None:

@@ -25,10 +25,6 @@ def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
 
     A download whose images have `download.expect.digest` is kept in `.ferpipe/downloads/`; while
     that digest is expected, neither network nor credentials are needed again.
-
-    Raises:
-        PipelineError: no credentials, Kaggle refuses, the deadline passed, or the download is not a
-            valid zip of class folders.
     """
     digest = params.expect.digest
     kept = KEPT / f"{digest}.zip"
@@ -45,8 +41,7 @@ def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
         zipped = retries.download(params.kaggle, run.download_deadline, folder)
         try:
             contents = repacking.repack(zipped, target, params)
-        except PipelineError as error:
-            # Without the path of a file that is gone by then.
+        except PipelineError as error:  # named by its path here, which is gone by then
             message = str(error).replace(str(zipped), f"Kaggle's {zipped.name}")
             raise PipelineError(message) from None
         if contents.digest == digest:

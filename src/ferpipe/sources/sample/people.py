@@ -9,7 +9,8 @@ CK+ (Lucey et al., "The Extended Cohn-Kanade Dataset (CK+)", 2010, table 1).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -41,12 +42,12 @@ def draw_subject(seed: int, subject: int) -> np.ndarray:
     """
     shots: dict[str, list[int]] = {name: [] for name in SHOTS}
     actions, grain = [], []
-    whole = _draws(seed, subject)
+    whole = partial(_draw_between, (seed, subject))
     for label in PROTOTYPES:
-        sequence = _draws(seed, subject, label)
+        sequence = partial(_draw_between, (seed, subject, label))
         actions.append(_intensities(label, sequence))
         for frame in range(FRAMES):
-            moment = _draws(seed, subject, label, frame)
+            moment = partial(_draw_between, (seed, subject, label, frame))
             for name, (span, reach, jitter) in SHOTS.items():
                 value = whole(name, *span) + sequence(name, -reach, reach)
                 shots[name].append(value + moment(name, -jitter, jitter))
@@ -58,13 +59,11 @@ def draw_subject(seed: int, subject: int) -> np.ndarray:
 
 
 def file_names(seed: int, subject: int) -> list[list[str]]:
-    """File names as in CK+, `S001_003_00000012.png`: subject, sequence, frame.
+    """File names of each class's frames as in CK+: `S001_003_00000012.png`, the sequence second.
 
-    Returns:
-        The names of the frames of each class. Sequences are numbered in an order that differs
-        between subjects, so that the number does not give away the class.
+    Sequences are numbered in another order for each subject, so as not to give away the class.
     """
-    draws = {label: _draws(seed, subject, label) for label in PROTOTYPES}
+    draws = {label: partial(_draw_between, (seed, subject, label)) for label in PROTOTYPES}
     order = sorted(PROTOTYPES, key=lambda label: (draws[label]("rank", 0, 2**32), label))
     names = []
     for label in PROTOTYPES:
@@ -74,18 +73,14 @@ def file_names(seed: int, subject: int) -> list[list[str]]:
     return names
 
 
-def _draws(*key: object) -> Callable[[str, int, int], int]:
-    """Random integers by name, both bounds included.
+def _draw_between(key: Sequence[object], name: str, low: int, high: int) -> int:
+    """Draw an integer, both bounds included.
 
-    Each is a hash of (key, name): a new name changes no other value. NumPy's generators may change
+    It is a hash of key and name: a new name changes no other value. NumPy's generators may change
     between versions; SHA-256 cannot.
     """
-
-    def draw_between(name: str, low: int, high: int) -> int:
-        digest = hashlib.sha256("/".join(map(str, (*key, name))).encode()).digest()
-        return low + int.from_bytes(digest[:8], "big") % (high - low + 1)
-
-    return draw_between
+    digest = hashlib.sha256("/".join(map(str, (*key, name))).encode()).digest()
+    return low + int.from_bytes(digest[:8], "big") % (high - low + 1)
 
 
 def _noise(*key: object) -> np.ndarray:

@@ -1,11 +1,8 @@
-"""The canvas of the drawn faces: soft-edged shapes in integers only.
+"""The canvas of the drawn faces: shapes in integers only, for the same bytes on any processor.
 
 Lengths are hundredths of a pixel in a 48x48 picture whose centre is (0, 0), x to the viewer's
-right and y down. Tones are 0 (black) to 255. Intensities of action units are 0 to 100.
-
-Every pixel is computed from integers, so any processor and any NumPy draws the same bytes; a float
-`sin` or `exp` may differ in its last bit. All frames of a person are drawn together: the first axis
-of every array is the frame.
+right and y down. Tones are 0 (black) to 255. Intensities of action units are 0 to 100. All frames
+of a person are drawn together: the first axis of every array is the frame.
 """
 
 from __future__ import annotations
@@ -57,19 +54,17 @@ class Sketch:
 
     def _table(self, values: Numbers) -> np.ndarray:
         """Values, each a scalar or (frames,), as (frames, values)."""
-        table = np.empty((len(self._cosine), len(values)), np.int64)
-        for column, value in enumerate(values):
-            table[:, column] = value
-        return table
+        columns = [np.broadcast_to(value, len(self._cosine)) for value in values]
+        return np.stack(columns, axis=1).astype(np.int64)
 
     def place(self, points: Points, depth: int) -> np.ndarray:
         """Points of the face as (frames, points, 2), in 256ths of a pixel of the picture.
 
         They move by `depth` percent of the yaw: the nose more than the ears.
         """
-        x, y = self._table([x for x, _ in points]), self._table([y for _, y in points])
-        x += (self.shots.yaw * depth // 100)[:, None]
         shots = self.shots
+        x, y = map(self._table, zip(*points, strict=True))
+        x += (shots.yaw * depth // 100)[:, None]
         cosine, sine, scale = (v[:, None] for v in (self._cosine, shots.turn, shots.scale))
         across = (x * cosine - y * sine) * scale // 2**20 + shots.shift_x[:, None]
         down = (y * cosine + x * sine) * scale // 2**20 + shots.shift_y[:, None]
@@ -99,9 +94,8 @@ class Sketch:
         half = self._table(widths)[:, :, None] * 256 // 100
         curve = _smooth(np.concatenate([self.place(points, depth), half], axis=2), closed=False)
         line, half = curve[:, :, :2], curve[:, :, 2]
-        ahead = np.concatenate([line[:, 1:], line[:, -1:]], axis=1)
-        behind = np.concatenate([line[:, :1], line[:, :-1]], axis=1)
-        dx, dy = np.moveaxis(ahead - behind, 2, 0)
+        extended = np.pad(line, ((0, 0), (1, 1), (0, 0)), "edge")
+        dx, dy = np.moveaxis(extended[:, 2:] - extended[:, :-2], 2, 0)
         wide, narrow = np.maximum(abs(dx), abs(dy)), np.minimum(abs(dx), abs(dy))
         length = np.maximum(wide + narrow * 3 // 8, 1)  # the root, to 7%, without a root
         normal = np.stack([-dy, dx], axis=2) * half[:, :, None] // length[:, :, None]
@@ -143,13 +137,10 @@ def _smooth(points: np.ndarray, closed: bool) -> np.ndarray:
 
 
 def _coverage(outline: np.ndarray) -> np.ndarray:
-    """The cover of polygons: int32 (frames, SIDE, SIDE), 0..2048.
+    """The cover of polygons (int64 (frames, points, 2), 256ths of a pixel from the top left).
 
-    Exact along rows, sampled eight times a pixel along columns: each edge adds what is to its
-    right, and a cumulative sum along the row gives the coverage.
-
-    Args:
-        outline: int64 (frames, points, 2), 256ths of a pixel from the top left.
+    It is int32 (frames, SIDE, SIDE), 0..2048, exact along rows, sampled eight times a pixel along
+    columns: each edge adds what is to its right, and a cumulative sum along the row gives it.
     """
     frames, points, _ = outline.shape
     step = 256 // _SUBROWS

@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 from ferpipe.params.download import Download, Sample
 from ferpipe.params.run import Run
 from ferpipe.sources.intake import repacking
+from ferpipe.sources.intake.class_folders import Member
 from ferpipe.sources.sample.people import PROTOTYPES, draw_subject, file_names
 from ferpipe.sources.sample.raster import SIDE
 
@@ -25,8 +26,7 @@ def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
         names = file_names(params.sample.seed, subject)
         for label, frames, frame_names in zip(PROTOTYPES, faces, names, strict=True):
             for pixels, name in zip(frames, frame_names, strict=True):
-                read = functools.partial(encode_png, pixels)
-                members.append(repacking.Member(label, name, read))
+                members.append(Member(label, name, functools.partial(encode_png, pixels)))
     return repacking.pack(members, target)
 
 
