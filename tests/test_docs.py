@@ -1,7 +1,6 @@
-"""The files and modules that docs and benchmarks name exist, and the numbers of docs/data.md."""
+"""The files and modules that docs and benchmarks name exist, and docs/data.md has the defaults."""
 
 import re
-import runpy
 from pathlib import Path
 
 import pytest
@@ -22,20 +21,6 @@ MODULE = re.compile(r"\bferpipe(?:\.\w+)+")
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 names = [path.relative_to(ROOT).as_posix() for path in TEXTS]
 DATA_PAGE = (ROOT / "docs/data.md").read_text(encoding="utf-8")
-# The tables of cases in test modules, or numbers of cases.
-CASES = {
-    "faults of Kaggle": {
-        "sources/kaggle/test_retries.py": ["LASTING", "PASSING", "NOWHERE", "HANGS"],
-        "sources/kaggle/test_source.py": ["OTHERS"],
-    },
-    "kills": {"sources/kaggle/test_source.py": ["KILLED", "KILL_TIMES"]},
-    "hostile zips and folders": {
-        "sources/intake/test_listing.py": ["REFUSED_ZIPS", "SKIPPED", "REFUSED_FOLDERS"]
-    },
-    "odd and hostile images": {"data/test_images.py": ["ACCEPTED", "REFUSED"]},
-    "hostile and damaged model files": {"model/test_saving.py": ["HOSTILE", "DAMAGED"]},
-    "generated inputs": {"test_generated.py": ["TOTAL"]},
-}
 
 
 def exists(pattern):
@@ -69,24 +54,6 @@ def test_a_name_of_no_file_is_noticed():
     assert FILE.findall(f"`{missing}`, tests/test_x.py") == [missing, "tests/test_x.py"]
     assert not exists(missing) and exists("stages/<name>.py")
     assert not is_module("ferpipe.train") and is_module("ferpipe.training.loop.train")
-
-
-def test_the_data_page_has_the_numbers_of_cases():
-    rows = re.findall(r"^\| ([^|]+) \| ([\d,]+) \| `tests/", DATA_PAGE, re.MULTILINE)
-    counts = dict.fromkeys(CASES, 0)
-    for kind, files in CASES.items():
-        for file, names in files.items():
-            module = runpy.run_path(str(ROOT / "tests" / file))
-            for cases in (module[name] for name in names):
-                counts[kind] += cases if isinstance(cases, int) else len(cases)
-    documented = {
-        kind: int(number.replace(",", ""))
-        for row, number in rows
-        for kind in counts
-        if row.startswith(kind)
-    }
-    assert documented == counts
-    assert len(rows) == len(counts)
 
 
 def test_the_data_page_has_the_defaults_of_params_yaml():
