@@ -50,7 +50,6 @@ EXAMPLES = {
     "archive": 500,
     "image": 1000,
 }
-TOTAL = sum(EXAMPLES.values())
 
 
 def generated(kind, **strategies):
