@@ -147,10 +147,7 @@ ACCEPTED = {
         png_by_hand(2, 2, 8, 0, [b"a", b"b", b"cd"], interlaced=1),
         Image.frombytes("L", (2, 2), b"abcd"),
     ),
-    "more rows than the header says": (
-        png_by_hand(10, 9, 8, 0, SEVEN),
-        Image.new("L", (10, 9), 7),
-    ),
+    "more rows than the header says": (png_by_hand(10, 9, 8, 0, SEVEN), Image.new("L", (10, 9), 7)),
 }
 # Name -> bytes, and the beginning of the reason.
 REFUSED = {
@@ -177,14 +174,8 @@ REFUSED = {
     "a PNG with half an end": (PNG[:-5], CANNOT + "no end"),
     "a wrong checksum of the pixels": (without_crc(b"IDAT"), CANNOT + "a wrong checksum"),
     "a wrong checksum of the end": (without_crc(b"IEND"), CANNOT + "a wrong checksum"),
-    "a wrong checksum of a text after the pixels": (
-        with_chunk(TEXT[:-1] + b"?", -12),
-        CANNOT + "a wrong checksum",
-    ),
-    "fewer rows than the header says": (
-        png_by_hand(10, 11, 8, 0, SEVEN),
-        CANNOT + "too few pixels",
-    ),
+    "a wrong checksum of a text": (with_chunk(TEXT[:-1] + b"?", -12), CANNOT + "a wrong checksum"),
+    "fewer rows than in the header": (png_by_hand(10, 11, 8, 0, SEVEN), CANNOT + "too few pixels"),
     "fewer rows, interlaced": (
         png_by_hand(2, 3, 8, 0, [b"a", b"b", b"cd"], interlaced=1),
         CANNOT + "too few pixels",
@@ -222,10 +213,7 @@ REFUSED = {
     "transparent colour": (encoded(ONE, transparency=(1, 2, 3)), ALPHA),
     "transparent gray": (encoded(SEVENS, transparency=7), ALPHA),
     **{
-        f"16 bits, colour type {kind}": (
-            png_by_hand(1, 1, 16, kind, [bytes(2 * channels)]),
-            DEEP,
-        )
+        f"16 bits, colour type {kind}": (png_by_hand(1, 1, 16, kind, [bytes(2 * channels)]), DEEP)
         for kind, channels in ((0, 1), (2, 3), (4, 2), (6, 4))
     },
     "16 bits of gray TIFF": (encoded(Image.fromarray(np.zeros((2, 2), np.uint16)), "TIFF"), DEEP),
@@ -237,18 +225,9 @@ REFUSED = {
         for form in ("JPEG", "TIFF")
     },
     "damaged EXIF": (rotated("WEBP").replace(b"MM\0*", b"????"), CANNOT),
-    "TIFF with an empty second frame": (
-        tiff_with_an_empty_second_frame(),
-        CANNOT + "Missing dimensions",
-    ),
-    "GIF that makes Pillow raise IndexError": (
-        encoded(COLOUR.convert("P"), "GIF")[:-1] + b"!",
-        CANNOT + "IndexError index out of range",
-    ),
-    "TIFF that makes Pillow raise KeyError": (
-        tiff_without_a_second_palette(),
-        CANNOT + "KeyError 320",
-    ),
+    "an empty second frame": (tiff_with_an_empty_second_frame(), CANNOT + "Missing dimensions"),
+    "IndexError": (encoded(COLOUR.convert("P"), "GIF")[:-1] + b"!", CANNOT + "IndexError index "),
+    "KeyError": (tiff_without_a_second_palette(), CANNOT + "KeyError 320"),
 }
 
 
@@ -341,7 +320,7 @@ def test_a_png_without_its_last_pixels_is_refused(width, height, depth, colour, 
 
 @pytest.mark.parametrize(("color", "channels"), [("grayscale", 1), ("rgb", 3)])
 @pytest.mark.parametrize("image", [GRAY, COLOUR], ids=["gray", "colour"])
-@pytest.mark.parametrize("size", [8, 10, 30])
+@pytest.mark.parametrize("size", [8, 30])
 def test_the_cached_form_is_a_square_of_bytes(color, channels, image, size):
     pixels = square(image, size, color)
     assert (pixels.shape, pixels.dtype) == ((size, size, channels), np.uint8)

@@ -98,10 +98,7 @@ REFUSED_ZIPS = {
     **{f"name {name!r}": (with_member(name), "is not a plain relative path") for name in NAMES},
     "member twice": (twice(), "angry/00.png is there twice"),
     "the same name in two spellings": (with_member("./angry//00.png"), "is there twice"),
-    "encrypted": (
-        changed(zipped(), (LOCAL, 6, "<H", 1), (CENTRAL, 8, "<H", 1)),
-        "angry/00.png is encrypted",
-    ),
+    "encrypted": (changed(zipped(), (CENTRAL, 8, "<H", 1)), "angry/00.png is encrypted"),
     **{
         f"compressed by {name}": (
             changed(zipped(), (LOCAL, 8, "<H", method), (CENTRAL, 10, "<H", method)),
@@ -113,10 +110,7 @@ REFUSED_ZIPS = {
     "offset beyond the end": (changed(zipped(), (CENTRAL, 42, "<I", 10**6)), UNREADABLE),
     "cut at the end": (zipped()[:-30], NOT_A_ZIP),
     "cut in the central directory": (zipped()[: zipped().index(CENTRAL) + 60], NOT_A_ZIP),
-    "central directory too short": (
-        changed(zipped(), (END, 12, "<I", 10**6)),
-        "is not a valid zip: ",
-    ),
+    "directory too short": (changed(zipped(), (END, 12, "<I", 10**6)), "is not a valid zip: "),
     "middle missing": (zipped()[:100] + zipped()[300:], "is not a valid zip: "),
     "empty": (b"", NOT_A_ZIP),
     "text": (b"hello", NOT_A_ZIP),
@@ -126,18 +120,11 @@ REFUSED_ZIPS = {
     "images too large together": (zipped(TREE | LARGE_TOGETHER), TOO_LARGE_TOGETHER),
     "images unpack to too much": (zipped({**TREE, "angry/99.png": bytes(10**6)}), RATIO),
     "members that overlap": (overlapping(20), RATIO),
-    "declared size too small": (
-        with_size(1000),
-        "is not a valid zip: angry/99.png cannot be read: Bad CRC-32",
-    ),
-    "declared size too large": (
-        with_size(40_000),
-        "is not a valid zip: angry/99.png cannot be read: 30000 bytes instead of 40000",
-    ),
+    "declared size too small": (with_size(1000), "angry/99.png cannot be read: Bad CRC-32"),
+    "declared size too large": (with_size(40_000), "read: 30000 bytes instead of 40000"),
     "nested zip": (
         zipped({"inner/faces.zip": zipped()}),
-        "holds no images; it should have one folder per class, such as happy/face1.png; it "
-        "contains the zip inner/faces.zip, which may: unpack that",
+        "happy/face1.png; it contains the zip inner/faces.zip, which may: unpack that",
     ),
 }
 SPECIAL = "a link or a special file"
