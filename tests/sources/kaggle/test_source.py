@@ -208,3 +208,18 @@ def test_a_killed_run_does_not_disturb_the_next_one(server, digest, name, moment
     assert not TARGET.exists()
     assert fetch(params(digest)).digest == digest
     assert [path.name for path in Path(".ferpipe").iterdir()] == ["downloads"]
+
+
+KILL_TIMES = (0.0, 0.15, 0.3, 0.45, 0.6, 0.75)  # from before it begins to after it has ended
+
+
+def test_a_run_killed_at_any_time_leaves_the_whole_archive_or_none(server, digest):
+    for seconds in KILL_TIMES:
+        with fetch_elsewhere(stderr=subprocess.DEVNULL) as process:
+            time.sleep(seconds)
+            process.kill()
+        if TARGET.exists():
+            assert dict(archive.read_images(TARGET)) == FACES
+            TARGET.unlink()
+    assert fetch(params(digest)).digest == digest
+    assert [path.name for path in Path(".ferpipe").iterdir()] == ["downloads"]
