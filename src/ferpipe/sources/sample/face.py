@@ -83,8 +83,8 @@ def _head(face: Sketch) -> None:
         top = person.mouth_height + 330 + drop
         beard = [(0, top), (480, top - 80), (wide * 70 // 100, 950), (wide * 90 // 100, 100)]
         beard += [(wide * 11 // 10, 500), (wide * 11 // 10, chin), (0, chin + 300)]
-        covered = face.shape(mirrored(beard), depth=30)
-        face.paint(np.minimum(covered, outline), person.hair, person.beard)
+        covered = face.shape(mirrored(beard), depth=30).within(outline)
+        face.paint(covered, person.hair, person.beard)
 
 
 def _hair(face: Sketch) -> None:

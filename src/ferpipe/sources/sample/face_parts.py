@@ -76,7 +76,7 @@ def eye(face: Sketch, side: int) -> None:
     rounds = ((0, 0, 215, person.iris), (0, 0, 107, 10), (-70, -80, 54, 255))
     for right, down, radius, tone in rounds:
         disc = face.shape(octagon(ball_x + right, ball_y + down, radius, radius))
-        face.paint(np.minimum(disc, opening), tone)
+        face.paint(disc.within(opening), tone)
     _lids(face, side, above, below)
 
 
@@ -175,7 +175,7 @@ def mouth(face: Sketch) -> None:
     face.paint(opening, 28)
     show = act(12, 0, 260) + act(20, 0, 240) + act(10, 0, 220) + act(9, 0, 120) + act(16, 0, 60)
     teeth = face.shape([*line(upper, 75), *reversed(line(upper + show, 75)[1:-1])])
-    face.paint(np.minimum(teeth, opening), 235, 90)
+    face.paint(teeth.within(opening), 235, 90)
     shadow = darker(skin, 75)
     face.stroke(line(upper, 75), (50, 55, 45, 55, 50), shadow, 90)
     face.stroke(low, (50, 30, 30, 30, 50), shadow, 70)
