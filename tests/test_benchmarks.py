@@ -1,8 +1,5 @@
 """The benchmarks' own arithmetic; what they measure is run by `make bench` alone."""
 
-import sys
-import time
-
 import pytest
 
 import gpu
@@ -16,7 +13,6 @@ import step
 import table
 import timed_stage
 import workers
-from ferpipe.core import machine
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.reader import read_yaml
 
@@ -27,16 +23,13 @@ OURS, PYTORCH, DEFAULT = (
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
-def test_help_comes_at_once_and_without_tensorflow(root, run_python, name):
-    started = time.monotonic()
+def test_help_comes_without_tensorflow(root, run_python, name):
     done = run_python("-X", "importtime", root / f"benchmarks/{name}.py", "--help")
-    seconds = time.monotonic() - started
     assert done.returncode == 0
     assert f"usage: {name}.py" in done.stdout
     assert not {"tensorflow", "keras", "torch"} & {
         line.split("|")[-1].strip() for line in done.stderr.splitlines()
     }
-    assert seconds < 5  # half a second on a machine that does nothing else
 
 
 @pytest.mark.parametrize("name", ["step", "start", "gpu"])
@@ -183,11 +176,6 @@ def test_the_parts_of_a_stage_and_its_exit_add_up_to_its_wall_time():
     assert parts == {"split": {"rest": 2.0, "process exit": 0.5}}
     (*_, wall) = stages.rows([parts])
     assert wall == ("the stage, wall", "", "2.50", "", "", "", "2.50")
-
-
-def test_the_machine_is_described_without_its_name():
-    assert f"{machine.cores()} cores" in report.machine_line()
-    assert sys.prefix not in report.machine_line()
 
 
 def test_the_largest_fall_is_between_epochs_after_warm_up():

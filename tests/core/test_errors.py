@@ -46,18 +46,6 @@ def test_a_defect_of_ours_keeps_its_traceback():
         ends_with(ZeroDivisionError())()
 
 
-def test_arguments_reach_the_wrapped_main_which_keeps_its_name():
-    seen = []
-
-    @exits_cleanly("split")
-    def main(*args, **kwargs):
-        seen.append((args, kwargs))
-
-    main(1, two=2)
-    assert seen == [((1,), {"two": 2})]
-    assert main.__name__ == "main"
-
-
 def test_an_error_without_a_message_is_named_by_its_type():
     assert one_line(EOFError()) == "EOFError"
 

@@ -112,11 +112,6 @@ def test_an_output_has_the_permissions_of_an_ordinary_file(tmp_path, umask, mode
     assert (tmp_path / "it.txt").stat().st_mode & 0o777 == mode
 
 
-def test_text_is_utf_8_with_unix_line_ends(tmp_path):
-    files.write_text(tmp_path / "it.txt", "müde\n")
-    assert (tmp_path / "it.txt").read_bytes() == b"m\xc3\xbcde\n"
-
-
 def test_json_is_indented_in_the_order_given_and_reads_back(tmp_path):
     path = tmp_path / "it.json"
     files.write_json(path, {"b": 1, "a": {"ü": 0.1}})

@@ -64,11 +64,6 @@ def test_a_valid_section_is_read(read):
     assert outer == Outer(name="a", count=2, rate=0.5, inner=Inner(zoom=0.1, flip=True))
 
 
-def test_a_section_does_not_change_after_reading(read):
-    with pytest.raises(ValueError, match="frozen"):
-        read(VALID).rate = 1.0
-
-
 @pytest.mark.parametrize(
     ("text", "value"),
     [("1e-5", 1e-5), ("1E5", 1e5), ("-1.5e+3", -1500.0), ("3", 3.0), (".5", 0.5)],

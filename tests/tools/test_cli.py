@@ -1,6 +1,5 @@
 """The command `ferpipe`, and `src/stage.py`, which DVC runs."""
 
-import shutil
 from importlib import metadata
 
 import pytest
@@ -91,18 +90,6 @@ def test_preset_with_a_name_replaces_the_params_and_prints_the_changes(ferpipe):
     assert "download.source: 'sample' -> 'kaggle'\n" in done.stdout
     assert "source kaggle" in ferpipe("check").stdout
     assert ferpipe("preset", "ckplus").stdout == "nothing to change\n"
-
-
-def test_preset_writes_params_that_are_missing_or_damaged(ferpipe, project, root):
-    path = project / "params.yaml"
-    path.write_text("train: [\n")
-    done = ferpipe("preset", "sample")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("params.yaml, line 2: not valid YAML: ")
-    assert done.stdout.endswith(": replaced\n")
-    path.unlink()
-    assert ferpipe("preset", "sample").stdout == "params.yaml was missing: written\n"
-    assert path.read_bytes() == (root / "params.yaml").read_bytes()
 
 
 def test_an_invalid_or_unknown_preset_is_reported_in_one_line(ferpipe, project):
@@ -213,14 +200,3 @@ def test_without_the_packages_a_stage_names_the_remedy_in_one_line(
     assert failed(done, f"{stage}: error: the package ")
     assert "is not installed for this Python; activate the environment" in done.stderr
     assert done.stderr.endswith("or make it with `make venv`\n")
-
-
-def test_a_stage_runs_the_code_of_its_own_checkout(root, project, tmp_path, run_python):
-    copy = tmp_path / "src"
-    for name in ("core", "runtime"):
-        shutil.copytree(root / "src" / "ferpipe" / name, copy / "ferpipe" / name)
-    shutil.copy(root / "src" / "stage.py", copy)
-    shutil.copy(root / "src" / "ferpipe" / "__init__.py", copy / "ferpipe")
-    (copy / "ferpipe" / "stages").mkdir()
-    (copy / "ferpipe" / "stages" / "split.py").write_text("def main():\n    print('the copy')\n")
-    assert run_python(copy / "stage.py", "split").stdout == "the copy\n"

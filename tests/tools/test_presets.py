@@ -95,14 +95,6 @@ def test_the_committed_params_are_the_sample_preset_byte_for_byte(params, projec
     assert params.read_bytes() == before == (project / "presets" / "base.yaml").read_bytes()
 
 
-def test_changes_name_key_old_and_new_value(params):
-    changes = presets.apply("ckplus", params)
-    assert "download.source: 'sample' -> 'kaggle'" in changes
-    assert "split.val_size: 0.2 -> 0.1" in changes
-    assert "download.expect.class_counts: null -> {anger: 135, contempt: 54, " in "\n".join(changes)
-    assert any(change.startswith("download.expect.digest: null -> ") for change in changes)
-
-
 def other(value):
     """Another value, valid or not."""
     if isinstance(value, bool):
