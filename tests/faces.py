@@ -13,6 +13,15 @@ from ferpipe.sources.intake import repacking
 
 LIMITS = SimpleNamespace(files=10**6, file_mb=10, total_mb=100, ratio=1000)
 
+CLASSES = ("anger", "happy", "sadness")
+# CK+ style names: subject, sequence, frame. Each of 30 subjects shows each class in 3 frames.
+PATHS = [
+    f"{label}/S{subject:03}_{sequence:03}_{frame:08}.png"
+    for sequence, label in enumerate(CLASSES, start=1)
+    for subject in range(1, 31)
+    for frame in (10, 11, 12)
+]
+
 
 def noise(seed=0, width=12, height=10, mode="L"):
     """A Pillow image of noise."""

@@ -1,20 +1,12 @@
 import hashlib
 
 import pytest
+from faces import CLASSES, PATHS
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.core.paths import SPLIT_COLUMNS
 from ferpipe.params.split import Split
 from ferpipe.splitting.assign import assign, count_images
-
-CLASSES = ("anger", "happy", "sadness")
-# CK+ style names: subject, sequence, frame. Each of 30 subjects shows each class in 3 frames.
-PATHS = [
-    f"{label}/S{subject:03}_{sequence:03}_{frame:08}.png"
-    for sequence, label in enumerate(CLASSES, start=1)
-    for subject in range(1, 31)
-    for frame in (10, 11, 12)
-]
 
 
 @pytest.fixture

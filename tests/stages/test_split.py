@@ -2,18 +2,10 @@ import json
 
 import pandas as pd
 import pytest
-from faces import encoded, noise, png, repack, write_folder
+from faces import CLASSES, PATHS, encoded, noise, png, repack, write_folder
 
 from ferpipe.core import files, paths
 from ferpipe.core.tables import read_table, write_table
-
-CLASSES = ("anger", "happy", "sadness")
-PATHS = [
-    f"{label}/S{subject:03}_{sequence:03}_{frame:08}.png"
-    for sequence, label in enumerate(CLASSES, start=1)
-    for subject in range(1, 31)
-    for frame in (10, 11, 12)
-]
 
 
 @pytest.fixture

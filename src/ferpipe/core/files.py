@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
 import shutil
@@ -137,6 +138,12 @@ def read_json(path: Path) -> dict:
     if not isinstance(value, dict):
         raise PipelineError(f"{path} is not a JSON object; run `dvc repro --force`")
     return value
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def zip_entry(name: str) -> zipfile.ZipInfo:

@@ -46,6 +46,11 @@ class Schema:
     sha256: dict[str, str]
     selected_on_test: bool
 
+    @property
+    def selected_on(self) -> str:
+        """The split that selects the epoch: val or test."""
+        return "test" if self.selected_on_test else "val"
+
 
 @dataclass(frozen=True)
 class Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import shutil
 from collections.abc import Iterator, Sequence
@@ -69,7 +68,9 @@ def write_records(
             classes=classes,
             shards=shards,
             images=counts,
-            sha256={name: _sha256(folder / name) for names in shards.values() for name in names},
+            sha256={
+                name: files.sha256(folder / name) for names in shards.values() for name in names
+            },
             selected_on_test=counts.get("val", 0) == 0,
         )
         files.write_json(folder / records.SCHEMA, asdict(schema))
@@ -96,8 +97,3 @@ def _pixels(path: str, data: bytes, params: Preprocess) -> np.ndarray:
             f"{paths.IMAGES}: {path} cannot be used ({reason}); run `dvc repro --force`"
         ) from None
     return images.square(image, params.image_size, params.color)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

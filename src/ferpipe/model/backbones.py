@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import socket
 from dataclasses import dataclass
 from pathlib import Path
 
+from ferpipe.core import files
 from ferpipe.core.errors import PipelineError, one_line
 from ferpipe.model import saving
 from ferpipe.model.backend import keras
@@ -197,8 +197,7 @@ def set_trainable(backbone: keras.Model, trainable: bool, frozen_batchnorm: bool
 def check_weights_file(path: str, sha256: str) -> None:
     """Raise PipelineError if a weights file is missing or has another hash."""
     try:
-        with Path(path).open("rb") as file:
-            actual = hashlib.file_digest(file, "sha256").hexdigest()
+        actual = files.sha256(Path(path))
     except FileNotFoundError:
         raise PipelineError(f"train.weights = {path!r}: there is no such file") from None
     if actual != sha256:

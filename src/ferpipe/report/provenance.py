@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from ferpipe.core import paths
+from ferpipe.core import files, paths
 from ferpipe.core.tables import read_table
 from ferpipe.data.index import content_digest, read_index
 from ferpipe.params.experiment import Experiment, read_experiment
@@ -57,19 +56,14 @@ def read() -> Provenance:
         },
         digests={
             "images (content)": content,
-            "split.csv": _sha256(paths.SPLIT),
-            "model.keras": _sha256(paths.MODEL),
+            "split.csv": files.sha256(paths.SPLIT),
+            "model.keras": files.sha256(paths.MODEL),
         },
         versions={
             "python": platform.python_version(),
             **{package: metadata.version(package) for package in PACKAGES},
         },
     )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _source(experiment: Experiment) -> dict[str, object]:

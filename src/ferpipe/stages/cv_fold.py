@@ -27,7 +27,7 @@ def predict(
     from ferpipe.model.losses import softmax
     from ferpipe.training.loop import refits_on_val, train
 
-    validation = parts["test" if schema.selected_on_test else "val"]
+    validation = parts[schema.selected_on]
     model, _, _ = train(params, schema, parts["train"], validation)
     only_test = schema.selected_on_test or refits_on_val(params, schema)
     return {

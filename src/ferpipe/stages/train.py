@@ -26,7 +26,7 @@ def main() -> None:
     from ferpipe.training.loop import fitted_temperature, train
 
     schema = records.read_schema(paths.RECORDS)
-    selected_on = "test" if schema.selected_on_test else "val"
+    selected_on = schema.selected_on
     training = records.read_split(paths.RECORDS, schema, "train")
     validation = records.read_split(paths.RECORDS, schema, selected_on)
 

@@ -6,7 +6,6 @@ folder for temporary files.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from tabulate import tabulate
 
 from ferpipe.core import paths
 from ferpipe.core.errors import PipelineError
+from ferpipe.core.files import sha256
 from ferpipe.params.experiment import read_experiment
 from ferpipe.params.reader import read_yaml
 
@@ -98,11 +98,7 @@ def hashes(checkout: Path) -> dict[Path, str]:
     for stage in outputs(checkout).values():
         for path in (checkout / name for name in stage):
             files += path.rglob("*") if path.is_dir() else [path]
-    return {
-        path.relative_to(checkout): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in files
-        if path.is_file()
-    }
+    return {path.relative_to(checkout): sha256(path) for path in files if path.is_file()}
 
 
 def outputs(checkout: Path) -> dict[str, dict[str, str]]:

@@ -56,16 +56,12 @@ def key(params: Train, records: Path) -> str:
     backend = ("tensorflow",) if NAME == "tensorflow" else ("jax", "jaxlib")
     values = {
         "train": params.model_dump(),
-        "records": {path.name: _sha256(path) for path in records.iterdir()},
-        "code": {file.relative_to(PACKAGE).as_posix(): _sha256(file) for file in sources},
+        "records": {path.name: files.sha256(path) for path in records.iterdir()},
+        "code": {file.relative_to(PACKAGE).as_posix(): files.sha256(file) for file in sources},
         "packages": {name: importlib.metadata.version(name) for name in (*PACKAGES, *backend)},
         "machine": [machine.processor(), machine.instruction_sets(), *GPUS],
     }
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 class Checkpoints:

@@ -126,7 +126,7 @@ class _Progress:
         is_best = self.best(state.history) is row
         if is_best:
             state.best_weights = self.model.get_weights()
-        selected_on = "test" if self.schema.selected_on_test else "val"
+        selected_on = self.schema.selected_on
         print(
             f"train: epoch {row.epoch:3d} {row.phase:9s} loss {row.loss:.3f} accuracy "
             f"{row.accuracy:.3f}  {selected_on} loss {row.val_loss:.3f} accuracy "
