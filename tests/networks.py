@@ -20,6 +20,7 @@ def train_params(**changes) -> Train:
         "input_size": 16,
         "batch_size": 8,
         "batchnorm": "frozen",
+        "batchnorm_momentum": None,
         "head": "trained",
         "ridge": 0.3,
         "augmented_copies": 0,

@@ -52,7 +52,7 @@ def test_compact_halves_the_side_three_times_and_starts_without_residuals():
 )
 def test_statistics_are_averaged_over_a_tenth_of_an_epoch(steps, momentum):
     compact = backbones.build("compact", 16, 1, "none")
-    backbones.set_momentum(compact, steps)
+    backbones.set_momentum(compact, backbones.suitable_momentum(steps))
     norms = [x for x in compact.layers if isinstance(x, keras.layers.BatchNormalization)]
     assert [x.momentum for x in norms] == [pytest.approx(momentum)] * len(norms)
 

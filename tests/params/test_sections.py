@@ -32,6 +32,7 @@ NULLABLE = {
     "download.kaggle.version",
     "split.folds",
     "train.weights_sha256",
+    "train.batchnorm_momentum",
 }
 OTHER_TYPES = {int: [True, "3", 0.5], float: [True, "3"], str: [3], bool: [1, "yes", "true"]}
 SEED = ([0, 2**32 - 1], [-1, 2**32])
@@ -78,7 +79,9 @@ def test_null_is_refused_unless_it_has_a_meaning(key):
     ("key", "value"),
     [
         (key, other)
-        for key, value in (LEAVES | {"download.kaggle.version": 1, "split.folds": 2}).items()
+        for key, value in (
+            LEAVES | {"download.kaggle.version": 1, "split.folds": 2, "train.ridge": 0.3}
+        ).items()
         for other in OTHER_TYPES.get(type(value), ())
     ],
 )

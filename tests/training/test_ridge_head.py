@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from networks import NO_AUGMENT, bars, train_params
@@ -11,7 +13,9 @@ from ferpipe.model import backbones, saving
 from ferpipe.model.backend import keras
 from ferpipe.model.losses import log_loss, softmax
 from ferpipe.model.network import build_model, with_probabilities
-from ferpipe.training.ridge_head import solve, solve_head, with_augmented_copies
+from ferpipe.training import ridge, ridge_head
+from ferpipe.training.ridge import Ridge
+from ferpipe.training.ridge_head import solve_head, with_augmented_copies
 
 TRAINING, VALIDATION = bars(50, seed=1), bars(30, seed=2)
 
@@ -24,6 +28,15 @@ def clouds(count, seed, features=40):
     return (centres[labels] + rng.normal(size=(count, features))) * scales + 5, labels
 
 
+def solve(rows, labels, classes, ridge, weights, capacity=None, block=17):
+    """Kernel and bias from rows that are added in blocks."""
+    problem = Ridge(rows.shape[1], classes, capacity or len(rows))
+    for start in range(0, len(rows), block):
+        part = slice(start, start + block)
+        problem.add(rows[part].astype(np.float32), labels[part], weights[part])
+    return problem.solve(ridge)
+
+
 @pytest.mark.parametrize("count", [30, 200])  # fewer and more rows than features
 def test_it_is_ridge_regression_on_standardised_features(count):
     rows, labels = clouds(count, seed=1)
@@ -33,7 +46,23 @@ def test_it_is_ridge_regression_on_standardised_features(count):
     unseen, _ = clouds(50, seed=2)
     # A classifier's targets are -1 and 1, ours 0 and 1.
     expected = reference.decision_function(unseen)
-    np.testing.assert_allclose(2 * (unseen @ kernel + bias) - 1, expected)
+    np.testing.assert_allclose(2 * (unseen @ kernel + bias) - 1, expected, atol=1e-5)
+
+
+def test_primal_and_dual_agree_whatever_the_blocks_and_however_often_they_are_solved(monkeypatch):
+    monkeypatch.setattr(ridge, "BLOCK", 7)
+    rows, labels = clouds(90, seed=1)
+    weights = np.linspace(0.5, 2, 90)
+    dual = Ridge(40, 3, 39)
+    primal = Ridge(40, 3, 90)
+    for problem in (dual, primal):
+        problem.add(rows[:39].astype(np.float32), labels[:39], weights[:39])
+    for penalty in (0.2, 3.0, 0.2):
+        for ours, theirs in zip(dual.solve(penalty), primal.solve(penalty), strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    primal.add(rows[39:].astype(np.float32), labels[39:], weights[39:])
+    once = solve(rows, labels, 3, 0.2, weights, block=90)
+    np.testing.assert_allclose(primal.solve(0.2)[0], once[0], atol=1e-5)
 
 
 def test_constant_features_have_no_influence_and_alone_give_the_frequency_of_each_class():
@@ -53,7 +82,28 @@ def test_a_row_of_weight_two_counts_like_two_rows():
     rows, labels = np.concatenate([rows, -rows]), np.tile(labels, 2)
     once = solve(rows, labels, 3, 0.5, np.full(120, 2.0))
     twice = solve(np.tile(rows, (2, 1)), np.tile(labels, 2), 3, 0.5, np.ones(240))
-    np.testing.assert_allclose(once[0], twice[0], atol=1e-9)
+    np.testing.assert_allclose(once[0], twice[0], atol=1e-6)
+
+
+def test_auto_chooses_the_ridge_with_the_smallest_error_on_validation(network, capsys):
+    _, kernel, _ = solved(network, ridge="auto")
+    chosen = float(
+        re.search(r"ridge (\S+) has the smallest error on 30 images", capsys.readouterr().out)[1]
+    )
+    _, same, _ = solved(network, ridge=chosen)
+    np.testing.assert_allclose(kernel, same, rtol=1e-3, atol=1e-5)
+    assert chosen == pytest.approx(best_on_validation(network), rel=0.01)
+
+
+def best_on_validation(network):
+    """The penalty of ridge_head.RIDGES whose head has the smallest squared error on VALIDATION."""
+    features = network.get_layer("features")
+    train, val = (saving.predict(features, split.images, 8) for split in (TRAINING, VALIDATION))
+    errors = {}
+    for penalty in ridge_head.RIDGES:
+        kernel, bias = solve(train, TRAINING.labels, 3, penalty, np.ones(50))
+        errors[penalty] = np.mean((val @ kernel + bias - np.eye(3)[VALIDATION.labels]) ** 2)
+    return min(errors, key=errors.get)
 
 
 @pytest.fixture(scope="module")

@@ -35,7 +35,7 @@ class Backbone:
     convention: str
     zero_gamma: str | None = None  # pattern of the name of a residual block's last normalisation
     flatten: bool = False  # a trained head sees the flattened feature map instead of its mean
-    levels: tuple[str, ...] = ()  # layers whose maps a solved head sees; none: the output's mean
+    levels: tuple[str, ...] = ()  # layers whose maps a solved head sees; none: by rule, see levels
 
 
 FAMILIES = {
@@ -62,11 +62,12 @@ def lookup(name: str) -> Backbone:
     return FAMILIES[max((family for family in FAMILIES if name.startswith(family)), key=len)]
 
 
-def build(name: str, input_size: int, channels: int, weights: str) -> keras.Model:
+def build(name: str, input_size: int | None, channels: int, weights: str) -> keras.Model:
     """Build a backbone, without classifier and named "backbone".
 
     `weights` is "none", "imagenet", or a file: a model of this pipeline (`.keras`), whose backbone
-    is loaded, or weights saved by Keras (`.h5`). Only compact takes other than 3 `channels`. Raises
+    is loaded, or weights saved by Keras (`.h5`). Without `input_size` it takes images of any size.
+    Only compact takes other than 3 `channels`. Raises
     PipelineError if the weights cannot be fetched or do not fit.
     """
     if name == "compact":
@@ -80,7 +81,7 @@ def build(name: str, input_size: int, channels: int, weights: str) -> keras.Mode
     return backbone
 
 
-def compact(shape: tuple[int, int, int]) -> keras.Model:
+def compact(shape: tuple[int | None, int | None, int]) -> keras.Model:
     """Build our small residual network: 0.3 M weights, for 48x48 faces and a CPU.
 
     A basic residual block (He et al. 2016, https://arxiv.org/abs/1512.03385) at each of four
@@ -109,7 +110,7 @@ def _convolution(x: keras.KerasTensor, width: int, kernel: int, name: str) -> ke
     return keras.layers.BatchNormalization(name=f"{name}_bn")(x)
 
 
-def _from_applications(name: str, input_size: int, weights: str) -> keras.Model:
+def _from_applications(name: str, input_size: int | None, weights: str) -> keras.Model:
     timeout = socket.getdefaulttimeout()
     socket.setdefaulttimeout(WEIGHTS_TIMEOUT_SECONDS)  # Keras' download has no timeout of its own
     try:
@@ -162,13 +163,18 @@ def backbone_of(model: keras.Model) -> keras.Model:
     return model.get_layer("backbone")
 
 
-def set_momentum(backbone: keras.Model, steps: int) -> None:
-    """Average BatchNorm statistics over a tenth of an epoch of `steps`, but 10 to 100 steps.
+def suitable_momentum(steps: int) -> float:
+    """The momentum that averages BatchNorm statistics over a tenth of an epoch of `steps`.
 
-    Keras' momentum of 0.99 averages over 100 steps: in short epochs these are statistics of weights
-    several epochs old, and validation accuracy collapses.
+    At least over 10 and at most over 100 steps. Keras' momentum of 0.99 averages over 100 steps: in
+    short epochs these are statistics of weights several epochs old, and validation accuracy
+    collapses.
     """
-    momentum = 1 - 1 / min(100, max(10, steps / 10))
+    return 1 - 1 / min(100, max(10, steps / 10))
+
+
+def set_momentum(backbone: keras.Model, momentum: float) -> None:
+    """Set the momentum of the running statistics of all BatchNorm layers."""
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = momentum

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from ferpipe.data import records
 from ferpipe.model import backbones, hog_layers, saving
 from ferpipe.model.backend import keras, prepare
+from ferpipe.model.levels import choose_levels
 from ferpipe.params.train import Train
 
 # A solved head sees each level averaged over a grid of about this many cells per side.
@@ -22,8 +22,10 @@ def initial_model(params: Train, schema: records.Schema, images: int) -> keras.M
     model = build_model(params, schema.image_size, schema.channels, len(schema.classes))
     if params.head == "trained" and load_head(model, params.weights, schema.classes):
         print(f"train: {params.weights} has the same classes: its head is loaded too")
-    if params.weights != "imagenet":  # those keep Keras' momentum, as in the published run
-        backbones.set_momentum(backbones.backbone_of(model), -(-images // params.batch_size))
+    momentum = params.batchnorm_momentum
+    if momentum is None:
+        momentum = backbones.suitable_momentum(-(-images // params.batch_size))
+    backbones.set_momentum(backbones.backbone_of(model), momentum)
     return model
 
 
@@ -33,46 +35,58 @@ def build_model(params: Train, image_size: int, channels: int, classes: int) -> 
     Its backbone is the layer "backbone"; with a solved head it is inside the layer "features",
     which is also applied to the mirrored image if `mirror_average`.
     """
-    family = backbones.lookup(params.backbone)
-    side, depth = params.input_size, channels if params.backbone == "compact" else 3
-    backbone = backbones.build(params.backbone, side, depth, params.weights)
-
-    x = image = keras.Input((image_size, image_size, channels), name="image")
-    if side != image_size:
-        # float32 before the backbone: bfloat16 has 8 bits of mantissa, too few for pixel values.
-        x = keras.layers.Resizing(side, side, dtype="float32", name="resize")(x)
-    if channels < depth:
-        x = keras.layers.Concatenate(dtype="float32", name="gray_to_rgb")([x, x, x])
-    x = scale(x, family.convention)
+    depth = channels if params.backbone == "compact" else 3
+    sides = params.input_sizes
+    # With several input sizes the backbone takes any.
+    backbone = backbones.build(
+        params.backbone, sides[0] if len(sides) == 1 else None, depth, params.weights
+    )
+    image = keras.Input((image_size, image_size, channels), name="image")
     if params.head == "solved":
-        features = keras.Model(image, _levels(backbone, family.levels, x, image), name="features")
+        features = keras.Model(image, _levels(backbone, params, image), name="features")
         x = features(image)
         if params.mirror_average:
             # The head is linear, so averaging the features averages the logits.
             x = keras.layers.Average(name="sides")([x, features(image[:, :, ::-1])])
     else:
+        family = backbones.lookup(params.backbone)
         pool = keras.layers.Flatten if family.flatten else keras.layers.GlobalAveragePooling2D
-        x = pool(name="pool")(backbone(x))
+        x = pool(name="pool")(backbone(_prepared(image, params.backbone, sides[0])))
     x = keras.layers.Dropout(params.dropout, seed=params.seed, name="dropout")(x)
     logits = keras.layers.Dense(classes, dtype="float32", name="logits")(x)
     return keras.Model(image, logits, name="classifier")
 
 
-def _levels(
-    backbone: keras.Model, names: Sequence[str], x: keras.KerasTensor, image: keras.KerasTensor
+def _prepared(
+    image: keras.KerasTensor, backbone: str, side: int, suffix: str = ""
 ) -> keras.KerasTensor:
-    """The features of a solved head, (n, features): HOG and the backbone's levels."""
-    layers = keras.layers
+    """The input of a backbone, (n, side, side, 1 or 3), from raw images."""
+    x = image
+    if side != image.shape[1]:
+        # float32 before the backbone: bfloat16 has 8 bits of mantissa, too few for pixel values.
+        x = keras.layers.Resizing(side, side, dtype="float32", name=f"resize{suffix}")(x)
+    if image.shape[-1] == 1 and backbone != "compact":
+        name = f"gray_to_rgb{suffix}"
+        x = keras.layers.Concatenate(dtype="float32", name=name)([x, x, x])
+    return scale(x, backbones.lookup(backbone).convention, suffix)
+
+
+def _levels(backbone: keras.Model, params: Train, image: keras.KerasTensor) -> keras.KerasTensor:
+    """The features of a solved head, (n, features): HOG and levels at each input size."""
+    layers, sides = keras.layers, params.input_sizes
     parts = [layers.Flatten(dtype="float32", name="gradients")(hog_layers.histograms(image))]
-    if not names:
-        parts.append(layers.GlobalAveragePooling2D(dtype="float32", name="means")(backbone(x)))
-    else:
-        outputs = [backbone.get_layer(name).output for name in names]
-        maps = keras.Model(backbone.input, outputs, name="backbone")(x)
+    fixed = backbones.lookup(params.backbone).levels
+    names = fixed or choose_levels(backbone, sides[0])
+    outputs = [backbone.get_layer(name).output for name in names]
+    up_to_levels = keras.Model(backbone.input, outputs, name="backbone")
+    for side in sides:
+        suffix = f"_{side}" if len(sides) > 1 else ""
+        maps = up_to_levels(_prepared(image, params.backbone, side, suffix))
         for name, level in zip(names, maps, strict=True):
             size = max(1, level.shape[1] // CELLS)
-            cells = layers.AveragePooling2D(size, dtype="float32", name=f"{name}_cells")(level)
-            parts.append(layers.Flatten(dtype="float32", name=f"{name}_flat")(cells))
+            pooling = layers.AveragePooling2D(size, dtype="float32", name=f"{name}{suffix}_cells")
+            flatten = layers.Flatten(dtype="float32", name=f"{name}{suffix}_flat")
+            parts.append(flatten(pooling(level)))
     return layers.Concatenate(dtype="float32", name="levels")(parts)
 
 
@@ -88,19 +102,19 @@ def load_head(model: keras.Model, weights: str, classes: list[str]) -> bool:
     return True
 
 
-def scale(x: keras.KerasTensor, convention: str) -> keras.KerasTensor:
+def scale(x: keras.KerasTensor, convention: str, suffix: str = "") -> keras.KerasTensor:
     """Scale pixels 0..255 to a backbone's input range, see `backbones.Backbone`."""
     if convention == "inside":
         return x
     if convention == "standardise":
         # Normalising over all axes without learned parameters standardises each image.
         return keras.layers.LayerNormalization(
-            axis=[1, 2, 3], center=False, scale=False, dtype="float32", name="standardise"
+            axis=[1, 2, 3], center=False, scale=False, dtype="float32", name=f"standardise{suffix}"
         )(x)
     if convention == "caffe":
         x = x[..., ::-1]
     factor, offset = backbones.SCALES[convention]
-    return keras.layers.Rescaling(factor, offset, dtype="float32", name="scale")(x)
+    return keras.layers.Rescaling(factor, offset, dtype="float32", name=f"scale{suffix}")(x)
 
 
 def with_probabilities(model: keras.Model, temperature: float = 1.0) -> keras.Model:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from ferpipe.params.reader import Fraction, Section, Seed, Sha256
+from ferpipe.params.reader import Fraction, Section, Seed, Sha256, explained
 
 BACKBONES = (
     "compact",
@@ -22,6 +22,9 @@ BACKBONES = (
 
 # Minimum input side of a network, in pixels; 32 if it is not listed.
 MIN_INPUT = {"compact": 16, "InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
+
+
+Side = Annotated[int, Field(ge=16, le=1024)]
 
 
 class Augment(Section):
@@ -48,16 +51,25 @@ class Train(Section):
     """initial weights of the backbone: none (random), imagenet, or a file's path"""
     weights_sha256: Sha256 | None
     """SHA-256 of the weights file; required with a path, otherwise null"""
-    input_size: Annotated[int, Field(ge=16, le=1024)]
-    """side of the backbone's input in pixels; the model resizes the cached images"""
+    input_size: Annotated[
+        Side | Annotated[list[Side], Field(min_length=1, max_length=4)],
+        explained("should be a side from 16 to 1024 pixels, or a list of up to four sides"),
+    ]
+    """side of the backbone's input in pixels, or a list of sides for a solved head; the model
+    resizes the cached images"""
     batch_size: Annotated[int, Field(ge=1, le=4096)]
     """images per training step"""
     batchnorm: Literal["frozen", "updated"]
     """BatchNorm layers with pretrained weights: frozen (weights and statistics), or updated"""
+    batchnorm_momentum: Annotated[float, Field(ge=0, lt=1)] | None
+    """momentum of BatchNorm statistics; null: averages over a tenth of an epoch (Keras: 0.99)"""
     head: Literal["trained", "solved"]
     """trained (gradient descent) or solved (ridge regression on HOG features and feature maps)"""
-    ridge: Annotated[float, Field(gt=0, le=1000)]
-    """L2 penalty of a solved head, divided by the number of features"""
+    ridge: Annotated[
+        Literal["auto"] | Annotated[float, Field(gt=0, le=1000)],
+        explained("should be auto, or a number above 0 and up to 1000"),
+    ]
+    """L2 penalty of a solved head, divided by the number of features; auto: the best on val"""
     augmented_copies: Annotated[int, Field(ge=0, le=100)]
     """augmented copies of each training image for a solved head"""
     mirror_average: bool
@@ -101,6 +113,11 @@ class Train(Section):
     seed: Seed
     """random seed of initial weights, image order, augmentation and dropout"""
 
+    @property
+    def input_sizes(self) -> list[int]:
+        """`input_size` as a list."""
+        return self.input_size if isinstance(self.input_size, list) else [self.input_size]
+
     @model_validator(mode="after")
     def _fits_together(self) -> Train:
         if self.weights == "imagenet" and self.backbone == "compact":
@@ -124,9 +141,15 @@ class Train(Section):
                 "lower it too"
             )
         least = MIN_INPUT.get(self.backbone, 32)
-        if self.input_size < least:
+        if min(self.input_sizes) < least:
             raise ValueError(
-                f"input_size = {self.input_size}: {self.backbone} takes {least} pixels or more; "
-                "raise input_size, the model resizes the cached images itself"
+                f"input_size = {min(self.input_sizes)}: {self.backbone} takes {least} pixels or "
+                "more; raise input_size, the model resizes the cached images itself"
             )
+        if len(set(self.input_sizes)) < len(self.input_sizes):
+            raise ValueError(f"input_size = {self.input_size} lists a size twice")
+        if len(self.input_sizes) > 1 and self.head == "trained":
+            raise ValueError("input_size lists several sizes, which needs head = 'solved'")
+        if len(self.input_sizes) > 1 and self.backbone.startswith("NASNet"):
+            raise ValueError(f"input_size lists several sizes, but {self.backbone} takes one only")
         return self

@@ -1,0 +1,53 @@
+"""Features of images, computed by a network that is not trained: faster than the network itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ferpipe.model.backend import keras
+from ferpipe.training.phase import FASTER_KERNELS
+
+# Images per batch at 96 px; fewer at larger sizes, so that the maps take the same memory.
+BATCH = 256
+Extractor = Callable[[np.ndarray], np.ndarray]
+
+
+def batch_size(side: int) -> int:
+    """Images per batch for a network whose input has `side` pixels; independent of training."""
+    return max(16, min(BATCH, BATCH * 96**2 // side**2))
+
+
+def feature_extractor(model: keras.Model, batch: int) -> Extractor:
+    """Return a function from images (n, side, side, channels), n <= `batch`, to float32 (n, ...).
+
+    With TensorFlow on a CPU the network is compiled with its weights as constants, which lets
+    TensorFlow fold batch normalisation into convolutions and fuse activations with them.
+    """
+    predict = _frozen(model, batch) if FASTER_KERNELS else model.predict_on_batch
+
+    def extract(images: np.ndarray) -> np.ndarray:
+        # Padded: all batches have one shape, so it is compiled once and rounds alike.
+        padded = np.resize(images, (batch, *images.shape[1:])).astype(np.float32)
+        return np.asarray(predict(padded)[: len(images)]).astype(np.float32)
+
+    return extract
+
+
+def _frozen(model: keras.Model, batch: int) -> Extractor:
+    from tensorflow.python.framework import convert_to_constants
+
+    from ferpipe.model.backend import tf
+
+    traced = tf.function(lambda images: model(images, training=False)).get_concrete_function(
+        tf.TensorSpec((batch, *model.input_shape[1:]), tf.float32)
+    )
+    before = tf.config.optimizer.get_experimental_options()
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
+    try:
+        frozen = convert_to_constants.convert_variables_to_constants_v2(traced)
+        frozen(tf.zeros((batch, *model.input_shape[1:])))  # optimised at its first call
+    finally:
+        tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True} | before)
+    return lambda images: frozen(tf.constant(images))[0]
