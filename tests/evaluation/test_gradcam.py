@@ -26,8 +26,8 @@ def by_differentiation(model, images, classes, maps, tail):
     with tf.GradientTape() as tape:
         tape.watch(values)
         score = tf.reduce_sum(tf.gather(tail(values), classes, axis=1, batch_dims=1))
-    heat = np.maximum((values * tape.gradient(score, values)).numpy().sum(axis=-1), 0)
-    return [gradcam._enlarged(one, images.shape[1]).astype(int) for one in heat]
+    heat = (values * tape.gradient(score, values)).numpy().sum(axis=-1)
+    return np.stack([gradcam._enlarged(one, images.shape[1]) for one in heat])
 
 
 # The head of the first weighs positions, that of the second averages them.
@@ -39,13 +39,37 @@ def test_the_heads_kernel_is_the_gradient(backbone, size):
     pool = model.get_layer("pool")
     tail = keras.Model(pool.input, model.get_layer("logits").output)
     expected = by_differentiation(model, images, classes, pool.input, tail)
+    expected = [gradcam._scaled(heat).astype(int) for heat in expected]
     heat = gradcam.heat_maps(model, images, classes)
     assert heat.dtype == np.uint8
     assert np.abs(heat.astype(int) - expected).max() <= 1
 
 
+def test_all_levels_of_a_solved_head_count():
+    model = network(side=48, head="solved", input_size=[32, 64], backbone="MobileNetV2")
+    images, classes = bars(3, seed=1, side=48).images, np.array([0, 1, 2])
+    features = model.get_layer("features")
+    maps = [part._keras_history.operation.input for part in features.get_layer("levels").input]
+    assert len(maps) == 5  # HOG, which is left out, and two levels at two sizes
+    kernel = model.get_layer("logits").kernel.numpy()
+    total, start = 0, int(np.prod(maps[0].shape[1:]))
+    for cells in maps[1:]:
+        size = int(np.prod(cells.shape[1:]))
+
+        def tail(values, part=kernel[start : start + size], size=size):
+            return tf.reshape(values, [-1, size]) @ part
+
+        start += size
+        inner = keras.Model(features.input, cells)
+        total = total + by_differentiation(inner, images, classes, inner.output, tail)
+    assert start == len(kernel)
+    expected = np.stack([gradcam._scaled(heat) for heat in total]).astype(int)
+    # At 64 px cells average two pixels, which is smoother than the map itself.
+    assert np.abs(gradcam.heat_maps(model, images, classes).astype(int) - expected).mean() < 8
+
+
 @pytest.mark.parametrize("backbone", ["compact", "MobileNetV2"])
-def test_a_solved_heads_last_level_is_shown_and_both_sides_count(backbone):
+def test_both_sides_of_a_solved_head_count(backbone):
     settings = {"side": 48, "head": "solved", "input_size": 48, "backbone": backbone}
     image = np.zeros((1, 48, 48, 1), np.uint8)
     image[0, 10:20, 6:16] = 255
@@ -70,7 +94,7 @@ def test_heat_is_highest_where_the_classes_differ():
     maps = gradcam.heat_maps(with_probabilities(classifier), images[:9], small.labels[:9])
     from_top = np.arange(48) - 15 * small.labels[:9, np.newaxis]
     near = (from_top >= 0) & (from_top < 24)  # rows of the bar, and of a cell on either side
-    assert maps[near].mean() > 1.5 * maps[~near].mean()
+    assert maps[near].mean() > 1.25 * maps[~near].mean()
 
 
 def test_positions_that_no_whole_cell_covers_do_not_count():

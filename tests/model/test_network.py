@@ -124,3 +124,30 @@ def test_the_saved_model_predicts_probabilities_at_its_temperature(saved, tmp_pa
     soft = keras.saving.load_model(tmp_path / "soft.keras").predict(images, verbose=0)
     logits = keras.ops.convert_to_numpy(model(images))
     np.testing.assert_allclose(soft, softmax(logits / 2.5), atol=1e-6)
+
+
+def test_a_solved_head_sees_the_same_backbone_at_every_input_size(tmp_path):
+    params = train_params(
+        backbone="MobileNetV2", head="solved", epochs=0, input_size=[32, 64], mirror_average=True
+    )
+    model = build_model(params, 48, 1, 7)
+    features = model.get_layer("features")
+    single = build_model(params.model_copy(update={"input_size": 64}), 48, 1, 7)
+    backbone = backbones.backbone_of(model)
+    assert len(backbone.weights) == len(backbones.backbone_of(single).weights)
+    levels = [layer.name for layer in features.layers if layer.name.endswith("_flat")]
+    assert levels == [
+        *("block_6_expand_relu_32_flat", "block_9_add_32_flat"),
+        *("block_6_expand_relu_64_flat", "block_9_add_64_flat"),
+    ]
+    backbones.backbone_of(single).set_weights(backbone.get_weights())
+    images = np.random.default_rng(1).integers(0, 256, (3, 48, 48, 1), dtype=np.uint8)
+    both = saving.predict(features, images, 3)
+    alone = saving.predict(single.get_layer("features"), images, 3)
+    hog, at_64 = 7 * 7 * 48, alone.shape[1] - 7 * 7 * 48
+    np.testing.assert_allclose(both[:, :hog], alone[:, :hog], atol=1e-5)
+    np.testing.assert_allclose(both[:, -at_64:], alone[:, hog:], atol=1e-4)
+    saving.save(with_probabilities(model), tmp_path / "model.keras", list("abcdefg"))
+    loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
+    expected = softmax(saving.predict(model, images, 3))
+    np.testing.assert_allclose(loaded.predict(images, verbose=0), expected, atol=1e-5)

@@ -108,9 +108,10 @@ def test_a_value_of_another_type_is_refused(key, value):
         ("split.fold", [0], [-1]),
         ("preprocess.image_size", [8, 1024], [7, 1025]),
         ("preprocess.shard_size", [1, 100_000], [0, 100_001]),
-        ("train.input_size", [16, 1024], [15, 1025]),
+        ("train.input_size", [16, 1024], [15, 1025, [], [15], [48, "64"]]),
         ("train.batch_size", [1, 4096], [0, 4097]),
-        ("train.ridge", [1e-9, 1000], [0.0, 1000.1]),
+        ("train.ridge", ["auto", 1e-9, 1000], [0.0, 1000.1]),
+        ("train.batchnorm_momentum", [None, 0.0, 0.99], [-0.1, 1.0]),
         ("train.augmented_copies", [0, 100], [-1, 101]),
         ("train.head_epochs", [0], [-1, 10_001]),
         ("train.head_learning_rate", *RATE),
@@ -261,6 +262,19 @@ CONTRADICTIONS = {
         ),
         ({"epochs": 5, "warmup_epochs": 6}, "warmup_epochs = 6 is more than epochs = 5"),
         ({"backbone": "Xception"}, "input_size = 48: Xception takes 71 pixels or more"),
+        (
+            {"backbone": "Xception", "input_size": [96, 70]},
+            "input_size = 70: Xception takes 71 pixels or more",
+        ),
+        ({"input_size": [48, 64]}, "input_size lists several sizes, which needs head = 'solved'"),
+        (
+            {"input_size": [48, 48], "head": "solved"},
+            "input_size = [48, 48] lists a size twice",
+        ),
+        (
+            {"input_size": [64, 96], "head": "solved", "backbone": "NASNetMobile"},
+            "input_size lists several sizes, but NASNetMobile takes one only",
+        ),
     ],
 }
 

@@ -1,4 +1,4 @@
-"""Grad-CAM: the regions of a face that raise the logit of a class, from the last feature map."""
+"""Grad-CAM: the regions of a face that raise the logit of a class, from the maps a head sees."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ def heat_maps(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np
 
     After Selvaraju et al. 2017 (https://arxiv.org/abs/1610.02391), but without averaging the
     gradient over positions first (Draelos & Carin 2020, https://arxiv.org/abs/2011.08891), because
-    a head may weigh positions. The head is linear in the map: its gradient is the head's kernel.
+    a head may weigh positions. The head is linear in its maps: its gradient is the head's kernel.
+    The maps of a solved head's levels are added. HOG features are left out: normalised by contrast,
+    they are as large on a cheek as on a mouth.
 
     Args:
         model: a saved model of this pipeline, see `model/network.py`.
@@ -25,25 +27,36 @@ def heat_maps(model: keras.Model, images: np.ndarray, classes: np.ndarray) -> np
     """
     layers = {layer.name: layer for layer in model.layers}
     if "features" in layers:
-        # A solved head has several levels, the last one at the end, and maybe the mirror image.
-        features = layers["features"]
-        level, source = features.get_layer("levels").input[-1], features.input
+        inputs, source = layers["features"].get_layer("levels").input, layers["features"].input
     else:
-        level, source = layers["pool"].output, model.input
-    kernel = np.asarray(layers["logits"].kernel)[-level.shape[-1] :]
-    cells = level._keras_history.operation.input
+        inputs, source = [layers["pool"].output], model.input
+    kernel = np.asarray(layers["logits"].kernel)
+    ends = np.cumsum([part.shape[-1] for part in inputs])
+    parts = [
+        _map_and_weights(part, kernel[end - part.shape[-1] : end])
+        for part, end in zip(inputs, ends, strict=True)
+        if part._keras_history.operation.name != "gradients"
+    ]
+    network = keras.Model(source, [feature_map for feature_map, _ in parts])
+    total = np.zeros(images.shape[:3], np.float32)
+    for step in (1, -1) if "sides" in layers else (1,):  # -1: the mirror image
+        maps = keras.tree.flatten(network(images[:, :, ::step], training=False))
+        for feature_map, (_, weights) in zip(maps, parts, strict=True):
+            feature_map = keras.ops.convert_to_numpy(feature_map).astype(np.float32)
+            heat = np.einsum("nhwc,hwcn->nhw", feature_map, weights[..., classes])[:, :, ::step]
+            total += np.stack([_enlarged(one, images.shape[1]) for one in heat])
+    return np.stack([_scaled(heat) for heat in total])
+
+
+def _map_and_weights(
+    features: keras.KerasTensor, kernel: np.ndarray
+) -> tuple[keras.KerasTensor, np.ndarray]:
+    """The map behind flattened or averaged features, and the gradient of the logits by it."""
+    cells = features._keras_history.operation.input
     pooling = cells._keras_history.operation
     averages_cells = isinstance(pooling, keras.layers.AveragePooling2D)
-    last_map = pooling.input if averages_cells else cells
-    height, width = last_map.shape[1:3]
-    weights = _position_weights(kernel, cells.shape[1:], (height, width))[..., classes]
-    network = keras.Model(source, last_map)
-    total = np.zeros((len(images), height, width), np.float32)
-    for step in (1, -1) if "sides" in layers else (1,):  # -1: the mirror image
-        maps = network(images[:, :, ::step], training=False)
-        maps = keras.ops.convert_to_numpy(maps).astype(np.float32)
-        total += np.einsum("nhwc,hwcn->nhw", maps, weights)[:, :, ::step]
-    return np.stack([_enlarged(heat, images.shape[1]) for heat in total])
+    feature_map = pooling.input if averages_cells else cells
+    return feature_map, _position_weights(kernel, cells.shape[1:], feature_map.shape[1:3])
 
 
 def _position_weights(
@@ -69,7 +82,12 @@ def _position_weights(
 
 
 def _enlarged(heat: np.ndarray, side: int) -> np.ndarray:
-    """Scale a map to 0..255 and to the side of the image."""
+    """Enlarge a map to the side of the image; the sum of its values stays about the same."""
+    enlarged = Image.fromarray(heat).resize((side, side), Image.Resampling.BICUBIC)
+    return np.asarray(enlarged) * (heat.size / side**2)
+
+
+def _scaled(heat: np.ndarray) -> np.ndarray:
+    """Scale positive values to 0..255."""
     positive = np.maximum(heat, 0)
-    scaled = np.rint(255 * positive / max(float(positive.max()), 1e-12)).astype(np.uint8)
-    return np.asarray(Image.fromarray(scaled).resize((side, side), Image.Resampling.BICUBIC))
+    return np.rint(255 * positive / max(float(positive.max()), 1e-12)).astype(np.uint8)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ferpipe.core.muted import muted
 from ferpipe.model.backend import keras
 from ferpipe.training.phase import FASTER_KERNELS
 
@@ -46,8 +47,9 @@ def _frozen(model: keras.Model, batch: int) -> Extractor:
     before = tf.config.optimizer.get_experimental_options()
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": False})
     try:
-        frozen = convert_to_constants.convert_variables_to_constants_v2(traced)
-        frozen(tf.zeros((batch, *model.input_shape[1:])))  # optimised at its first call
+        with muted():  # it logs how many GPUs there are
+            frozen = convert_to_constants.convert_variables_to_constants_v2(traced)
+            frozen(tf.zeros((batch, *model.input_shape[1:])))  # optimised at its first call
     finally:
         tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True} | before)
     return lambda images: frozen(tf.constant(images))[0]

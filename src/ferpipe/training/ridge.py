@@ -37,6 +37,7 @@ class Ridge:
         self._is_dual = capacity < features
         if self._is_dual:
             self._rows = np.empty((capacity, features), np.float32)
+            self._products = np.zeros((0, 0))
         else:
             # The upper triangle has the weighted sums of products; `solve` uses the lower one.
             self._products = np.zeros((features, features))
@@ -114,12 +115,17 @@ class Ridge:
             return part.astype(np.float32)
 
         parts = [slice(start, start + BLOCK) for start in range(0, rows.shape[1], BLOCK)]
-        matrix = np.zeros((len(rows), len(rows)))
-        for columns in parts:
-            part = standardised(columns)
-            matrix += part @ part.T
-        np.fill_diagonal(matrix, matrix.diagonal() + penalty)
-        weights = _solve_in_lower_triangle(matrix, targets * root)
+        if len(self._products) != len(rows):  # rows were added since it was computed
+            self._products = np.zeros((len(rows), len(rows)))
+            for columns in parts:
+                part = standardised(columns)
+                self._products += part @ part.T
+            self._diagonal = self._products.diagonal().copy()
+        # The factors of the solution before have replaced the lower triangle.
+        matrix = np.triu(self._products, 1).T
+        np.copyto(self._products, matrix, where=np.tri(len(matrix), k=-1, dtype=bool))
+        np.fill_diagonal(self._products, self._diagonal + penalty)
+        weights = _solve_in_lower_triangle(self._products, targets * root)
         return np.concatenate([standardised(columns).T @ weights for columns in parts])
 
 
