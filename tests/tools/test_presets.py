@@ -15,6 +15,7 @@ from ferpipe.tools import presets
 # change one.
 MEASURED = {
     "ckplus": "fcf00e3e58a7630112d6e4c791b21d8aef852e0de8db327256e38ea96e2618d2",
+    "ckplus-imagenet": "",
     "ckplus-images": "8120bb5b29a0e98bf08c79e59077fc7a9da79ca15bbdd85e3baaed589a39d316",
     "ckplus-seed": "ce01f55d3f77725cd9a8bf8cdf41769bf939b47b7e720861c9ffffdcb5bbfd3e",
     "drawn": "d40b7954068542f803f0f7e19449ab3abc3fb7810f88dad32b28c40952ffd34d",
@@ -182,7 +183,7 @@ def test_every_value_can_be_replaced_without_losing_a_comment(params, add_preset
 
 def test_all_ckplus_presets_pin_the_same_981_images(params):
     expected = []
-    for name in ("ckplus", "ckplus-images", "ckplus-seed"):
+    for name in ("ckplus", "ckplus-imagenet", "ckplus-images", "ckplus-seed"):
         presets.apply(name, params)
         expected.append(read_experiment(params).download.expect)
     assert expected[0] == expected[1] == expected[2]
