@@ -101,11 +101,9 @@ class Sketch:
         before[mask.box] += (self.pixels - before)[mask.box] * mask.cover // FULL
         self.pixels = before
 
-    def fill(
-        self, points: Sequence[Point], tone: int, depth: int = 100, opacity: Number = 100
-    ) -> None:
+    def fill(self, points: Sequence[Point], tone: int, depth: int = 100) -> None:
         """Paint the smooth closed curve through the points."""
-        self.paint(self.shape(points, depth), tone, opacity)
+        self.paint(self.shape(points, depth), tone)
 
     def stroke(
         self,

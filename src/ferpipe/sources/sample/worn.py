@@ -25,7 +25,7 @@ HANDS = (
     (700, -1000, 1000, 500, 40, -275),  # on the outer brow and the temple
 )
 # Hair style -> how much lower the hairline is, and how much lower beside its middle.
-HAIRLINES = {"fringe": (560, -40), "swept": (330, 60), "receding": (-120, -230), "parted": (0, 190)}
+HAIRLINES = {"fringe": (560, 0), "swept": (330, 60), "receding": (-120, -230), "parted": (0, 190)}
 
 
 def hair(face: Sketch) -> None:
