@@ -1,4 +1,4 @@
-"""The models of the sections, checked with the committed params.yaml and with wrong values."""
+"""The models of the sections, checked with presets/base.yaml and with wrong values."""
 
 import copy
 import functools
@@ -11,7 +11,7 @@ from ferpipe.params.experiment import Experiment
 from ferpipe.params.reader import checked, read_yaml
 from ferpipe.params.train import BACKBONES
 
-COMMITTED = read_yaml(Path(__file__).parents[2] / "params.yaml")
+BASE = read_yaml(Path(__file__).parents[2] / "presets" / "base.yaml")
 
 
 def leaves(values, prefix=""):
@@ -24,7 +24,7 @@ def leaves(values, prefix=""):
     return flat
 
 
-LEAVES = leaves(COMMITTED)
+LEAVES = leaves(BASE)
 NULLABLE = {
     "download.root",
     "download.expect.class_counts",
@@ -42,9 +42,9 @@ SHA = "0123456789abcdef" * 4
 
 
 def read(changes):
-    """Check a section of the committed params.yaml with some keys changed (or removed: ...)."""
+    """Check a section of presets/base.yaml with some keys changed (or removed: ...)."""
     section = next(iter(changes)).split(".")[0]
-    values = copy.deepcopy(COMMITTED)
+    values = copy.deepcopy(BASE)
     for key, value in changes.items():
         *parents, last = key.split(".")
         target = functools.reduce(dict.__getitem__, parents, values)

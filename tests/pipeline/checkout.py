@@ -13,6 +13,8 @@ ROOT = Path(__file__).parents[2]
 STAGES = ["download", "split", "preprocess", "train", "evaluate"]
 # The command `ferpipe`, preferably of the checkout that it runs in.
 FERPIPE = "import sys; sys.path.insert(0, 'src'); from ferpipe.tools.cli import main; main()"
+# Files in the folders of the outputs that are no outputs; the last has the initial weights.
+COMMITTED = (".gitignore", "README.md", "drawn.keras")
 
 # Small enough for a whole run in half a minute; every stage does its real work.
 TINY = {
@@ -116,7 +118,7 @@ def copy_repository(path: Path, *changes) -> Checkout:
     for name in filter(None, listed.split("\0")):
         source, target = ROOT / name, path / name
         in_outputs = name.startswith(("data/", "models/", "reports/"))
-        is_output = in_outputs and source.name not in (".gitignore", "README.md")
+        is_output = in_outputs and source.name not in COMMITTED
         if source.is_file() and not is_output and source.name != "dvc.lock":
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)

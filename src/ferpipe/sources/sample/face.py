@@ -1,4 +1,4 @@
-"""Draws a face from facial action units; `raster` has the units of lengths and tones."""
+"""Draws a face from facial action units; `sketch` has the units of lengths and tones."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ferpipe.sources.sample.face_parts import brow, cheek, eye, forehead, mouth, nose
+from ferpipe.sources.sample import worn
+from ferpipe.sources.sample.lower_face import cheek, moustache, mouth, nose
 from ferpipe.sources.sample.person import Person, Shots
-from ferpipe.sources.sample.raster import SIDES, Sketch, darker, lighter, mirrored, octagon, on_side
+from ferpipe.sources.sample.raster import SIDES, darker, lighter, mirrored, on_side
+from ferpipe.sources.sample.sketch import Sketch
+from ferpipe.sources.sample.upper_face import brow, eye, forehead
 
 
-def draw(person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> np.ndarray:
-    """Draw the frames of a person.
+def draw(person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> Sketch:
+    """Draw the frames of a person, evenly lit.
 
     Args:
         person: the face at rest.
-        shots: pose and light of each frame.
+        shots: pose, light and hand of each frame.
         actions: FACS number -> int (frames, 2), intensity on the viewer's left and right, 0..100.
-
-    Returns:
-        uint8 (frames, 48, 48).
     """
     face = Sketch(person, shots, actions)
     _background(face)
@@ -32,10 +32,17 @@ def draw(person: Person, shots: Shots, actions: Mapping[int, np.ndarray]) -> np.
         brow(face, side)
     forehead(face)
     mouth(face)
-    _hair(face)
+    if person.moustache:
+        moustache(face)
+    worn.hair(face)
     if person.glasses:
-        _glasses(face)
-    return face.developed()
+        worn.glasses(face)
+    if person.hat:
+        worn.hat(face)
+    if person.scarf:
+        worn.scarf(face)
+    worn.hand(face)
+    return face
 
 
 def _background(face: Sketch) -> None:
@@ -73,10 +80,13 @@ def _head(face: Sketch) -> None:
     face.blob((0, -100), (wide * 5 // 4, 3000), lighter(skin, 20), 60, depth=0)
     lamp = (shots.light_x * 9, shots.light_y * 9 - 300)
     face.blob(lamp, (1500, 1900), lighter(skin, 45), shots.light // 2, depth=60)
+    for x, y, radius, opacity in person.marks:
+        face.blob((x, y), (radius, radius), darker(skin, 50), opacity)
     dark = darker(skin, 45)
     for side in SIDES:
         face.blob((side * wide, 700), (900, 2600), dark, 35, depth=0)
         face.blob((side * person.eye_distance, person.eye_height - 130), (720, 560), dark, 38)
+        face.blob((side * 1150, 500), (800, 1100), darker(skin, 70), face.turned_away(side, 55))
     face.blob((0, person.mouth_height + 560 + drop), (600, 230), dark, 35)
     face.restore_outside(outline, before)
     if person.beard:
@@ -85,41 +95,3 @@ def _head(face: Sketch) -> None:
         beard += [(wide * 11 // 10, 500), (wide * 11 // 10, chin), (0, chin + 300)]
         covered = face.shape(mirrored(beard), depth=30).within(outline)
         face.paint(covered, person.hair, person.beard)
-
-
-def _hair(face: Sketch) -> None:
-    """Hair over the forehead, by style."""
-    person = face.person
-    style = person.hair_style
-    if style == "bald":
-        return
-    volume = person.hair_volume // 4 if style == "crew" else person.hair_volume
-    line = person.hairline + {"fringe": 230, "receding": -120}.get(style, 0)
-    bays = {"fringe": -60, "receding": -230, "parted": 190}.get(style, 80)
-    lean = person.parting
-    out = person.head_width + volume // 2
-    outer = [(out, -350), (out, -1250), (out * 7 // 10, -2100 - volume // 2), (0, -2300 - volume)]
-    if style == "curly":
-        outer = [(out - 60, -250), (out + 190, -500), (out + 40, -800), (out + 180, -1100)]
-        outer += [(out - 30, -1350), (out + 40, -1700), (out * 8 // 10, -1850), (out // 2, -2500)]
-        outer += [(0, -2500)]
-    side = person.head_width * 94 // 100
-    inner = [(-side, -500), (-side * 92 // 100, -1150), (-side // 2, line + bays - lean)]
-    inner += [(lean * 2, line - abs(lean) // 2), (side // 2, line + bays + lean)]
-    inner += [(side * 92 // 100, -1150), (side, -500)]
-    face.fill([*mirrored(outer), *inner], person.hair, depth=25)
-    gloss = [(-out // 2, -2050), (-out // 5, -2200), (out // 3, -2130)]
-    face.stroke(gloss, (20, 90, 20), lighter(person.hair, 35), 45, depth=25)
-
-
-def _glasses(face: Sketch) -> None:
-    """Two round rims with arms and a bridge."""
-    person = face.person
-    y = person.eye_height + 30
-    for side in SIDES:
-        ring = octagon(person.eye_distance + 30, y, 640, 560)
-        face.stroke(on_side(side, [*ring, ring[0]]), [35] * 9, person.glasses, 75, depth=115)
-        arm = [(person.eye_distance + 660, y - 60), (person.head_width, y - 100)]
-        face.stroke(on_side(side, arm), (35, 35), person.glasses, 70, depth=50)
-    gap = person.eye_distance - 620
-    face.stroke([(-gap, y - 80), (0, y - 150), (gap, y - 80)], (35, 35, 35), person.glasses, 75)

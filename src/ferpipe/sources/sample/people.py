@@ -14,9 +14,13 @@ from functools import partial
 
 import numpy as np
 
+from ferpipe.sources.sample.camera import photograph
 from ferpipe.sources.sample.face import draw
 from ferpipe.sources.sample.person import SHOTS, Shots, draw_person
-from ferpipe.sources.sample.raster import SIDE
+from ferpipe.sources.sample.raster import SIDE, SIDES
+from ferpipe.sources.sample.worn import HANDS
+
+Draw = Callable[[str, int, int], int]  # draws a named integer, both bounds included
 
 FRAMES = 3  # neighbouring frames of each sequence, as in CK+ on Kaggle
 # Expression -> action unit (FACS number) -> intensity at the peak, 0..100.
@@ -29,9 +33,19 @@ PROTOTYPES: dict[str, dict[int, int]] = {
     "sadness": {1: 100, 4: 60, 15: 85, 17: 60},
     "surprise": {1: 90, 2: 100, 5: 70, 25: 50, 26: 100},
 }
+# Other styles of an expression, as changes of its prototype; people differ in the one they show.
+STYLES: dict[str, tuple[dict[int, int], ...]] = {
+    "anger": ({17: 0, 23: 0, 24: 0, 10: 45, 16: 60, 25: 100, 26: 15}, {5: 90, 7: 30, 17: 90}),
+    "contempt": ({12: 60, 14: 70}, {12: 25, 17: 20}),
+    "disgust": ({10: 30, 16: 0, 17: 80, 25: 0}, {4: 10, 9: 60, 10: 100, 16: 60, 25: 60}),
+    "fear": ({20: 80, 25: 30, 26: 0}, {2: 85, 20: 75, 26: 45}),
+    "happy": ({25: 0}, {6: 100, 25: 100, 26: 50}),
+    "sadness": ({4: 20, 17: 20, 15: 100}, {4: 90, 7: 40, 17: 90}),
+    "surprise": ({2: 85, 26: 65}, {5: 100, 25: 80}),
+}
 ACTION_UNITS = sorted(set().union(*PROTOTYPES.values()))
 ONE_SIDED = ("contempt",)
-GRAIN = 5  # amplitude of the film grain, in tones
+HANDED = 6  # one sequence in so many shows a hand
 
 
 def draw_subject(seed: int, subject: int) -> np.ndarray:
@@ -41,11 +55,14 @@ def draw_subject(seed: int, subject: int) -> np.ndarray:
         uint8 (7, 3, 48, 48): classes in the order of `PROTOTYPES`, frames by growing intensity.
     """
     shots: dict[str, list[int]] = {name: [] for name in SHOTS}
-    actions, grain = [], []
+    actions, grain, hands = [], [], []
     whole = partial(_draw_between, (seed, subject))
     for label in PROTOTYPES:
         sequence = partial(_draw_between, (seed, subject, label))
-        actions.append(_intensities(label, sequence))
+        actions.append(_intensities(label, whole, sequence))
+        hand = sequence("hand", 1, len(HANDS) - 1) if sequence("has hand", 1, HANDED) == 1 else 0
+        # A hand is on the weaker side, so that the expression still shows.
+        hands += [(hand, SIDES[sequence("weak_side", 0, 1)])] * FRAMES
         for frame in range(FRAMES):
             moment = partial(_draw_between, (seed, subject, label, frame))
             for name, (span, reach, jitter) in SHOTS.items():
@@ -53,8 +70,8 @@ def draw_subject(seed: int, subject: int) -> np.ndarray:
                 shots[name].append(value + moment(name, -jitter, jitter))
             grain.append(_noise(seed, subject, label, frame))
     by_unit = dict(zip(ACTION_UNITS, np.concatenate(actions, axis=1), strict=True))
-    faces = draw(draw_person(whole), Shots(*map(np.array, shots.values())), by_unit)
-    faces = (faces + np.stack(grain)).clip(0, 255).astype(np.uint8)
+    taken = Shots(*map(np.array, shots.values()), *np.array(hands).T)
+    faces = photograph(draw(draw_person(whole), taken, by_unit), np.stack(grain))
     return faces.reshape(len(PROTOTYPES), FRAMES, SIDE, SIDE)
 
 
@@ -84,22 +101,25 @@ def _draw_between(key: Sequence[object], name: str, low: int, high: int) -> int:
 
 
 def _noise(*key: object) -> np.ndarray:
-    """Film grain: int64 (48, 48), triangularly distributed over -GRAIN..GRAIN."""
+    """Film grain: int64 (48, 48), triangularly distributed over -255..255."""
     data = hashlib.shake_128("/".join(map(str, key)).encode()).digest(2 * SIDE * SIDE)
     pair = np.frombuffer(data, np.uint8).reshape(2, SIDE, SIDE).astype(np.int64)
-    return (pair.sum(axis=0) - 255) * GRAIN // 255
+    return pair.sum(axis=0) - 255
 
 
-def _intensities(label: str, sequence: Callable[[str, int, int], int]) -> np.ndarray:
+def _intensities(label: str, whole: Draw, sequence: Draw) -> np.ndarray:
     """Intensities of a sequence: int64 (len(ACTION_UNITS), frames, 2 sides), 0..100."""
-    strength = sequence("strength", 85, 100)
-    percent = 100 - sequence("growth", 6, 12) * np.arange(FRAMES)[::-1]
+    styles = ({}, *STYLES[label])
+    style = styles[sequence("style", 0, len(styles) - 1)]
+    strength = whole("strength", 90, 115) * sequence("strength", 90, 100)
+    onset = sequence("onset", 52, 75)
+    percent = onset + (100 - onset) * np.arange(FRAMES) // (FRAMES - 1)
     weak_side = sequence("weak_side", 0, 1)
-    weak_percent = 0 if label in ONE_SIDED else sequence("weak_percent", 80, 100)
+    weak_percent = 0 if label in ONE_SIDED else sequence("weak_percent", 65, 100)
     result = np.zeros((len(ACTION_UNITS), FRAMES, 2), np.int64)
-    for unit, peak in PROTOTYPES[label].items():
+    for unit, peak in (PROTOTYPES[label] | style).items():
         action = result[ACTION_UNITS.index(unit)]
-        top = peak * strength * sequence(f"unit {unit}", 80, 100) // 10_000
+        top = min(peak * strength * sequence(f"unit {unit}", 85, 108) // 1_000_000, 100)
         action[:] = (top * percent // 100)[:, None]
         action[:, weak_side] = action[:, weak_side] * weak_percent // 100
     return result
