@@ -14,11 +14,11 @@ from ferpipe.tools import presets
 # SHA-256 of the sections that the results in a header depend on: measure those again before you
 # change one.
 MEASURED = {
-    "ckplus": "fcf00e3e58a7630112d6e4c791b21d8aef852e0de8db327256e38ea96e2618d2",
-    "ckplus-imagenet": "",
-    "ckplus-images": "8120bb5b29a0e98bf08c79e59077fc7a9da79ca15bbdd85e3baaed589a39d316",
-    "ckplus-seed": "ce01f55d3f77725cd9a8bf8cdf41769bf939b47b7e720861c9ffffdcb5bbfd3e",
-    "drawn": "d40b7954068542f803f0f7e19449ab3abc3fb7810f88dad32b28c40952ffd34d",
+    "ckplus": "b45885ad73386429649d31b84f2cb394982f292dff1c94289dc519be3ef07770",
+    "ckplus-imagenet": "2347953fe141a22fe652554cb87ba5bfa3a86449f191cc1204a25a13424da992",
+    "ckplus-images": "e4b3bda8bd8db29629180b176f55521c696b9f0bdd56be4daac02e504a62a006",
+    "ckplus-seed": "bbfa8d963428969d4003d1a25288f1410082b01aa0aa17fd145b66d96190fb84",
+    "drawn": "bcad92489e34dbef0ed6bc474969ac976acf4282a01d9ef6947053a19143f820",
     "sample": "c8db7f1d9fd18c78557c409efabc0a18d3442acc7dfa52a1fe1f53b15e768c75",
 }
 
