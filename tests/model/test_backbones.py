@@ -34,7 +34,7 @@ def test_the_longest_family_name_wins(name, family):
 def test_each_network_accepts_its_minimum_input_size(name):
     size = MIN_INPUT.get(name, 32)
     assert backbones.build(name, size, 3, "none").output_shape[0] is None
-    with pytest.raises(ValidationError, match=f"{size} pixels or more|or equal to {size}"):
+    with pytest.raises(ValidationError, match=f"{size} pixels or more|side from {size} to"):
         train_params(backbone=name, input_size=size - 1)
 
 
