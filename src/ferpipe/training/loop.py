@@ -90,7 +90,7 @@ class _Progress:
         return max(rows, key=RANKS[self.params.monitor])
 
     def solve_head(self) -> None:
-        from ferpipe.training.ridge_head import solve_head  # importing scikit-learn takes a second
+        from ferpipe.training.ridge_head import solve_head  # SciPy is slow to import
 
         started = time.monotonic()
         refit = refits_on_val(self.params, self.schema)

@@ -37,7 +37,8 @@ def solve_head(
 
     Penalty (of `ridge: auto`) and temperature are fitted on `validation`. With `refit` the head is
     then solved again on both splits; the row has the metrics before that, when the head had not
-    been fitted on `validation`. Features are computed once for each image and copy, and not kept.
+    been fitted on `validation`. Features are not kept: those of `validation`, and of up to MEASURED
+    training images, are computed a second time to measure the head.
     """
     network, classes = model.get_layer("features"), model.output_shape[-1]
     extract = feature_extractor(network, batch_size(max(params.input_sizes)))
