@@ -16,7 +16,20 @@ import workers
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.reader import read_yaml
 
-BENCHMARKS = ("step", "kernels", "start", "stages", "inputs", "load", "reruns", "stable", "gpu")
+BENCHMARKS = (
+    *(
+        "step",
+        "features",
+        "kernels",
+        "start",
+        "stages",
+        "inputs",
+        "load",
+        "reruns",
+        "stable",
+        "gpu",
+    ),
+)
 OURS, PYTORCH, DEFAULT = (
     contender.name for contender in (workers.OURS, workers.PYTORCH, workers.PYTORCH_DEFAULT)
 )
@@ -32,7 +45,7 @@ def test_help_comes_without_tensorflow(root, run_python, name):
     }
 
 
-@pytest.mark.parametrize("name", ["step", "start", "gpu"])
+@pytest.mark.parametrize("name", ["step", "features", "start", "gpu"])
 def test_missing_pytorch_is_one_line(root, run_python, tmp_path, name):
     done = run_python(root / f"benchmarks/{name}.py", "--peer", tmp_path / "python")
     assert (done.returncode, done.stdout) == (1, "")

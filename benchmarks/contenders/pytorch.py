@@ -14,11 +14,11 @@ import numpy as np
 
 from contenders import orders
 
-# The handle that keeps torchvision's operators defined; see `_torchvision`.
+# The handle that keeps torchvision's operators defined; see `torchvision`.
 _operators: list[Any] = []
 
 
-def _torchvision() -> Any:
+def torchvision() -> Any:
     """Import torchvision; resnet needs none of its compiled operators.
 
     A torchvision wheel built for CUDA with a CPU build of torch lacks its compiled operators
@@ -43,7 +43,7 @@ def network(variant: str) -> tuple[Any, Callable[[Any, Any], float]]:
     """The model, and the function that takes one training step and returns the loss."""
     import torch
 
-    model = _torchvision().models.resnet101(weights=None, num_classes=orders.CLASSES)
+    model = torchvision().models.resnet101(weights=None, num_classes=orders.CLASSES)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = model.to(device, memory_format=torch.channels_last).train()
     # `fused` is one kernel for all of AdamW, and `foreach` one for all of a norm.

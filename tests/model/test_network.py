@@ -2,12 +2,12 @@ import importlib
 
 import numpy as np
 import pytest
-from networks import train_params
+from networks import schema, train_params
 
 from ferpipe.model import backbones, saving
 from ferpipe.model.backend import keras
 from ferpipe.model.losses import softmax
-from ferpipe.model.network import build_model, load_head, with_probabilities
+from ferpipe.model.network import build_model, initial_model, load_head, with_probabilities
 from ferpipe.params.train import MIN_INPUT
 
 # The smallest network of each family.
@@ -76,6 +76,16 @@ def test_the_head_computes_in_float32_under_mixed_precision():
     assert model.get_layer("standardise").compute_dtype == "float32"
     stem = model.get_layer("backbone").get_layer("stem_conv")
     assert (stem.compute_dtype, stem.variable_dtype) == ("bfloat16", "float32")
+
+
+@pytest.mark.parametrize(("epochs", "expected"), [(0, "float32"), (1, "bfloat16")])
+def test_a_network_that_is_not_trained_stays_in_float32(epochs, expected):
+    params = train_params(head="solved", epochs=epochs, precision="mixed_bfloat16")
+    try:
+        model = initial_model(params, schema(), 8)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert backbones.backbone_of(model).get_layer("stem_conv").compute_dtype == expected
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ CELLS = 6
 
 def initial_model(params: Train, schema: records.Schema, images: int) -> keras.Model:
     """Prepare the process and build the classifier for training on a number of images."""
-    prepare(params.seed, params.precision, params.deterministic)
+    # A network that is not trained stays in float32: with bfloat16 only its features are computed.
+    prepare(params.seed, params.precision if params.epochs else "float32", params.deterministic)
     if params.weights not in ("none", "imagenet"):
         backbones.check_weights_file(params.weights, params.weights_sha256 or "")
     model = build_model(params, schema.image_size, schema.channels, len(schema.classes))

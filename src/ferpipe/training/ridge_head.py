@@ -41,7 +41,11 @@ def solve_head(
     training images, are computed a second time to measure the head.
     """
     network, classes = model.get_layer("features"), model.output_shape[-1]
-    extract = feature_extractor(network, batch_size(max(params.input_sizes)))
+    extract = feature_extractor(
+        network,
+        batch_size(max(params.input_sizes)),
+        bfloat16=params.precision == "mixed_bfloat16",
+    )
     splits = (training, validation) if refit else (training,)
     rows = sum(len(split.labels) for split in splits) * copies(params)
     problem = Ridge(network.output_shape[-1], classes, rows)
