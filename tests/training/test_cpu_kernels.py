@@ -88,7 +88,10 @@ def test_the_optimizer_has_keras_results(clip, decay):
             optimizer.learning_rate = 0.1 / (step + 1)
             gradients = [tf.constant(random(*v.shape) * (step + 1)) for v in variables]
             optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        ends.append([np.array(variable) for variable in (*variables, *optimizer.variables)])
+        scales = map(np.array, getattr(optimizer, "_scales", (1, 1)))
+        moments = zip(scales, (optimizer._momentums, optimizer._velocities), strict=True)
+        ends.append([np.array(variable) for variable in (*variables, optimizer.iterations)])
+        ends[-1] += [scale * np.array(value) for scale, values in moments for value in values]
     for expected, actual in zip(*ends, strict=True):
         np.testing.assert_allclose(actual, expected, rtol=2e-4, atol=1e-6)
 
