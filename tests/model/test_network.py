@@ -7,7 +7,13 @@ from networks import schema, train_params
 from ferpipe.model import backbones, saving
 from ferpipe.model.backend import keras
 from ferpipe.model.losses import softmax
-from ferpipe.model.network import build_model, initial_model, load_head, with_probabilities
+from ferpipe.model.network import (
+    build_model,
+    initial_model,
+    load_head,
+    with_probabilities,
+    without_mirror,
+)
 from ferpipe.params.train import MIN_INPUT
 
 # The smallest network of each family.
@@ -161,3 +167,14 @@ def test_a_solved_head_sees_the_same_backbone_at_every_input_size(tmp_path):
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     expected = softmax(saving.predict(model, images, 3))
     np.testing.assert_allclose(loaded.predict(images, verbose=0), expected, atol=1e-5)
+
+
+def test_without_mirror_is_one_side_of_the_average():
+    params = train_params(head="solved", epochs=0, mirror_average=True)
+    model = build_model(params, 16, 1, classes=3)
+    one = without_mirror(model)
+    images = random_images(4, 16, 1)
+    sides = [saving.predict(one, side, 4) for side in (images, images[:, :, ::-1])]
+    np.testing.assert_allclose(np.mean(sides, axis=0), saving.predict(model, images, 4), atol=1e-5)
+    assert not np.allclose(*sides)
+    assert one.get_layer("logits") is model.get_layer("logits")

@@ -58,6 +58,13 @@ def build_model(params: Train, image_size: int, channels: int, classes: int) -> 
     return keras.Model(image, logits, name="classifier")
 
 
+def without_mirror(model: keras.Model) -> keras.Model:
+    """The classifier with a solved head, without the average over mirror images; shares layers."""
+    image = keras.Input(model.input_shape[1:], name="image")
+    x = model.get_layer("dropout")(model.get_layer("features")(image))
+    return keras.Model(image, model.get_layer("logits")(x), name="without_mirror")
+
+
 def _prepared(
     image: keras.KerasTensor, backbone: str, side: int, suffix: str = ""
 ) -> keras.KerasTensor:

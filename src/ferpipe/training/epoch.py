@@ -37,7 +37,7 @@ def run_epoch(task: Task, params: Train, phase: Phase, phase_epoch: int, epoch: 
         losses.append(float(loss))
         accuracies.append(float(accuracy))
         progress.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
-    logits = saving.predict(model, validation.images, params.batch_size)
+    logits = saving.predict(task.measured, validation.images, params.batch_size)
     loss, accuracy = float(np.mean(losses)), float(np.mean(accuracies))
     val_loss, val_accuracy = loss_and_accuracy(validation.labels, softmax(logits))
     return Epoch(epoch + 1, phase.name, rate, loss, accuracy, val_loss, val_accuracy)

@@ -47,9 +47,10 @@ def _frozen(model: keras.Model, batch: int, bfloat16: bool) -> Extractor:
 
     shape = batch, *model.input_shape[1:]
     traced = tf.function(lambda images: model(images, training=False))
-    frozen = convert_to_constants.convert_variables_to_constants_v2(
-        traced.get_concrete_function(tf.TensorSpec(shape, tf.float32))
-    )
+    with muted():  # it logs how many GPUs there are
+        frozen = convert_to_constants.convert_variables_to_constants_v2(
+            traced.get_concrete_function(tf.TensorSpec(shape, tf.float32))
+        )
     # Without the instructions oneDNN emulates bfloat16, slower than float32.
     bfloat16 = bfloat16 and "avx512_bf16" in machine.instruction_sets().split()
     options = {
@@ -67,6 +68,6 @@ def _frozen(model: keras.Model, batch: int, bfloat16: bool) -> Extractor:
         finally:
             tf.config.optimizer.set_experimental_options(others)
 
-    with muted():  # it logs how many GPUs there are
+    with muted():
         predict(np.zeros(shape, np.float32))
     return predict

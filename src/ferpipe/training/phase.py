@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ferpipe.data import records
-from ferpipe.model import backbones, saving
+from ferpipe.model import backbones, network, saving
 from ferpipe.model.backend import GPUS, NAME, keras
 from ferpipe.params.train import Train
 from ferpipe.training.augment import augmented
@@ -67,10 +67,12 @@ class Task:
     """The compiled model (the classifier, or its head on features) and the data of a phase.
 
     `inputs` makes a batch of its input from int (batch,) indices into the training split and the
-    batch's own generator; the images of `validation` are its input too.
+    batch's own generator. `measured`, the same model unless the classifier averages over mirror
+    images, is applied to the images of `validation`.
     """
 
     model: keras.Model
+    measured: keras.Model
     inputs: Callable[[np.ndarray, np.random.Generator], keras.KerasTensor]
     labels: np.ndarray
     validation: records.Dataset
@@ -87,12 +89,16 @@ def compile_phase(
 
     The features of a frozen backbone are computed once, of each image and of its mirror image.
     Other augmentation would need the backbone at each step, so the head is trained without it.
+    A classifier that averages over mirror images is trained without that, in half the time.
     """
     _set_trainable(model, params, phase.train_backbone)
     if FASTER_KERNELS:
         cpu_kernels.use_faster(model)
-    trained, selecting = model, validation
+    trained = measured = model
+    selecting = validation
     if phase.train_backbone:
+        if params.head == "solved" and params.mirror_average:
+            trained = network.without_mirror(model)
         images = keras.ops.convert_to_tensor(training.images)  # on the device, once
 
         def inputs(batch: np.ndarray, rng: np.random.Generator) -> keras.KerasTensor:
@@ -100,7 +106,7 @@ def compile_phase(
     else:
         pool = model.get_layer("pool")
         features = keras.Model(model.input, pool.output)
-        trained = keras.Model(pool.output, model.output, name="head")
+        trained = measured = keras.Model(pool.output, model.output, name="head")
         original, mirrored, maps = (
             saving.predict(features, images, params.batch_size).astype(np.float32)
             for images in (training.images, training.images[:, :, ::-1], validation.images)
@@ -112,7 +118,7 @@ def compile_phase(
             return np.where(flip[:, None], mirrored[batch], original[batch])
 
     _compile(trained, params)
-    return Task(trained, inputs, training.labels, selecting)
+    return Task(trained, measured, inputs, training.labels, selecting)
 
 
 def _compile(model: keras.Model, params: Train) -> None:
