@@ -15,7 +15,7 @@ from ferpipe.tools import presets
 # change one.
 MEASURED = {
     "ckplus": "b45885ad73386429649d31b84f2cb394982f292dff1c94289dc519be3ef07770",
-    "ckplus-imagenet": "2347953fe141a22fe652554cb87ba5bfa3a86449f191cc1204a25a13424da992",
+    "ckplus-imagenet": "4f6abd5cbfa1ea5d65c2202fe9cda0926c6e2e485807dec716c3b69500602e6e",
     "ckplus-images": "e4b3bda8bd8db29629180b176f55521c696b9f0bdd56be4daac02e504a62a006",
     "ckplus-seed": "bbfa8d963428969d4003d1a25288f1410082b01aa0aa17fd145b66d96190fb84",
     "drawn": "bcad92489e34dbef0ed6bc474969ac976acf4282a01d9ef6947053a19143f820",
