@@ -85,11 +85,12 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
         if update:
             # The operation returns the variance over n - 1, Keras averages that over n.
-            count = tf.cast(tf.size(inputs) / mean.shape[0], tf.float32)
+            values = inputs.shape.num_elements() or tf.cast(tf.size(inputs), tf.float32)
+            count = values / mean.shape[0]
             batch_variance *= (count - 1) / count
-            rate = 1 - self.momentum
-            self.moving_mean.assign_sub((mean - batch_mean) * rate)
-            self.moving_variance.assign_sub((variance - batch_variance) * rate)
+            # On TensorFlow's variables, with fewer operations than Keras' `assign_sub` has.
+            mean.assign_sub((mean - batch_mean) * (1 - self.momentum))
+            variance.assign_sub((variance - batch_variance) * (1 - self.momentum))
         return y
 
 
