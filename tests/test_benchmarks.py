@@ -2,6 +2,7 @@
 
 import pytest
 
+import features
 import gpu
 import inputs
 import load
@@ -17,18 +18,8 @@ from ferpipe.core.errors import PipelineError
 from ferpipe.params.reader import read_yaml
 
 BENCHMARKS = (
-    *(
-        "step",
-        "features",
-        "kernels",
-        "start",
-        "stages",
-        "inputs",
-        "load",
-        "reruns",
-        "stable",
-        "gpu",
-    ),
+    *("step", "features", "kernels", "start", "stages"),
+    *("inputs", "load", "reruns", "stable", "gpu"),
 )
 OURS, PYTORCH, DEFAULT = (
     contender.name for contender in (workers.OURS, workers.PYTORCH, workers.PYTORCH_DEFAULT)
@@ -61,6 +52,10 @@ def setting(speeds):
 STEP = setting({OURS: [30.0, 33.0, 24.0], PYTORCH: [20.0, 30.0, 20.0], DEFAULT: [19.0, 20.0, 19.0]})
 GPU = {gpu.OURS.name: [[9.0, 4.0], [0.2, 0.2]], gpu.PEER.name: [[20.0, 20.0], [0.4, 0.8]]}
 INPUTS = {inputs.READ: [3200.0], inputs.COMPACT.name: [32.0], inputs.RESNET.name: [16.0]}
+SPEEDS = [[30.0, 40.0], [9.0, 9.0], [8.0, 8.0], [10.0, 40.0], [20.0, 40.0]]
+NAMES = [who.name for who in features.CONTENDERS]
+FEATURES = step.Setting(96, 128, speeds=dict(zip(NAMES, SPEEDS, strict=True)),
+                        peaks=dict.fromkeys(NAMES, report.GIB))
 LOAD = {2024: dict.fromkeys(load.STAGES, (3.0, 101 * 2**20)),
         1000: dict.fromkeys(load.STAGES, (1.0, 100 * 2**20))}
 ROWS = {
@@ -71,6 +66,10 @@ ROWS = {
     ]),
     "without PyTorch there is no ratio": (step.rows(setting({OURS: [1.0]})), [
         (OURS, 64, 32, "1.0", "", 1, "3.0"),
+    ]),
+    "features have a ratio to both of PyTorch": (features.rows("ResNet101", FEATURES)[:1], [
+        (NAMES[0], "ResNet101", 96, "35 (30 to 40)", "2.00 (1.00 to 3.00)",
+         "1.25 (1.00 to 1.50)", "1.0"),
     ]),
     "a start has a ratio too": (start.rows({OURS: [20.0, 30.0], PYTORCH: [4.0, 5.0]}), [
         (OURS, "25.0 (20.0 to 30.0)", "5.5 (5.0 to 6.0)"),
