@@ -23,15 +23,16 @@ def test_what_download_writes_reads_back(tmp_path):
 
 
 WRONG = {
-    "another class": ("joy/2.png", "anger", 48, 48, "L", "0" * 64),
-    "no class": ("2.png", "", 48, 48, "L", "0" * 64),
-    "deeper": ("joy/a/2.png", "joy", 48, 48, "L", "0" * 64),
+    "another class": index.Image("joy/2.png", "anger", 48, 48, "L", "0" * 64),
+    "no class": index.Image("2.png", "", 48, 48, "L", "0" * 64),
+    "deeper": index.Image("joy/a/2.png", "joy", 48, 48, "L", "0" * 64),
     "twice": ROWS[1],
-    "out of order": ("anger/0.png", "anger", 48, 48, "L", "0" * 64),
-    "no width": ("joy/2.png", "joy", 0, 48, "L", "0" * 64),
-    "another mode": ("joy/2.png", "joy", 48, 48, "CMYK", "0" * 64),
-    "no hash": ("joy/2.png", "joy", 48, 48, "L", "0" * 63),
-    "control character": ("joy/2\x1b.png", "joy", 48, 48, "L", "0" * 64),
+    "out of order": index.Image("anger/0.png", "anger", 48, 48, "L", "0" * 64),
+    "no width": index.Image("joy/2.png", "joy", 0, 48, "L", "0" * 64),
+    "another mode": index.Image("joy/2.png", "joy", 48, 48, "CMYK", "0" * 64),
+    "no hash": index.Image("joy/2.png", "joy", 48, 48, "L", "0" * 63),
+    "control character": index.Image("joy/2\x1b.png", "joy", 48, 48, "L", "0" * 64),
+    "another part": ROWS[1]._replace(path="joy/2.png", part="training"),
 }
 
 

@@ -26,6 +26,8 @@ def leaves(values, prefix=""):
 
 LEAVES = leaves(BASE)
 NULLABLE = {
+    *("download.layout.pattern", "download.layout.file", "download.layout.name_encoding"),
+    "download.convert.background",
     "download.root",
     "download.expect.class_counts",
     "download.expect.digest",

@@ -93,11 +93,11 @@ def test_the_stage_writes_archive_index_and_skipped_files(
     raw = project / "data" / "raw"
     assert files_under(raw) == ["images.zip", "index.csv", "skipped.csv"]
     rows = [
-        f"{path},{path.split('/')[0]},12,10,L,{hashlib.sha256(data).hexdigest()}\n"
+        f"{path},{path.split('/')[0]},12,10,L,{hashlib.sha256(data).hexdigest()},,,\n"
         for path, data in sorted(TREE.items())
     ]
     assert (raw / "index.csv").read_text() == (
-        "path,label,width,height,mode,sha256\n" + "".join(rows)
+        "path,label,width,height,mode,sha256,part,subject,sequence\n" + "".join(rows)
     )
     assert (raw / "skipped.csv").read_text() == (
         "path,reason\nnotes.txt,not an image file\n"

@@ -36,7 +36,7 @@ SPLITS = ("train", "val", "test")
 INDEX_COLUMNS = {
     **dict.fromkeys(("path", "label"), "str"),
     **dict.fromkeys(("width", "height"), "int64"),
-    **dict.fromkeys(("mode", "sha256"), "str"),
+    **dict.fromkeys(("mode", "sha256", "part", "subject", "sequence"), "str"),
 }
 SKIPPED_COLUMNS = dict.fromkeys(("path", "reason"), "str")
 SPLIT_COLUMNS = dict.fromkeys(("path", "label", "subject", "sequence", "split"), "str")

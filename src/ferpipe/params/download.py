@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from ferpipe.params.reader import Fraction, Section, Seed, Sha256
+from ferpipe.params.reader import Fraction, Section, Seed, Sha256, known_groups
+
+LAYOUT_GROUPS = ("label", "subject", "sequence", "part")
+
+
+def _pattern(pattern: str) -> str:
+    return known_groups(pattern, LAYOUT_GROUPS)
+
 
 Count = Annotated[int, Field(ge=1)]
+Column = Annotated[int, Field(ge=0)]
+# YAML reads the class names 1 to 7 as numbers.
+Name = Annotated[str, BeforeValidator(lambda name: str(name) if type(name) is int else name)]
 
 
 class Kaggle(Section):
@@ -36,6 +46,45 @@ class Sample(Section):
     """random seed of the drawn faces"""
 
 
+class Layout(Section):
+    """How a source tells the label, subject, sequence and official part of each image."""
+
+    kind: Literal["auto", "folders", "pattern", "table", "frames", "rows"]
+    """where labels are: auto (find it), folders (class folders), pattern (paths, by regex),
+    table (a labels file), frames (CK+'s label files beside sequences), rows (of a CSV)"""
+    pattern: Annotated[str, AfterValidator(_pattern)] | None
+    """regex searched in the path of each file; groups: label, subject, sequence, part; with
+    folders, label may be missing"""
+    file: str | None
+    """path in the source of the CSV of rows, of the labels file of a table, or of the folder of
+    label files of frames; null: find it"""
+    columns: dict[Literal["path", "label", "part", "subject", "sequence", "pixels"], str | Column]
+    """columns of a table or rows, by name or number from 0; those left out are found by name"""
+    last_frames: Count
+    """number of last frames of each labelled sequence that are taken; frames only"""
+    parts: dict[Name, Literal["train", "val", "test"]]
+    """further names of official parts, such as {fold5: test}; train, validation, PublicTest and
+    the like are known"""
+    classes: dict[Name, Annotated[str, Field(min_length=1)] | None]
+    """class of each label that is renamed or merged, such as {1: anger, angry: anger}; null:
+    leave its images out"""
+    name_encoding: str | None
+    """encoding of file names in a zip that does not say UTF-8, such as gbk or cp437; null: ASCII"""
+
+
+class Convert(Section):
+    """Images that are refused because they cannot become 8-bit gray or RGB without loss."""
+
+    background: Annotated[str, Field(pattern="^#[0-9a-f]{6}$")] | None
+    """colour behind transparent pixels, such as '#ffffff'; null: refuse transparent images"""
+    cmyk: bool
+    """convert CMYK to RGB"""
+    deep: bool
+    """convert more than 8 bits per channel to 8, by the upper 8 bits"""
+    frames: bool
+    """take the first of several frames"""
+
+
 class Limits(Section):
     """Upper limits for a downloaded or local zip or folder; only images count towards sizes."""
 
@@ -52,7 +101,7 @@ class Limits(Section):
 class Expect(Section):
     """Checks of the content of the archive."""
 
-    class_counts: dict[str, Count] | None
+    class_counts: dict[Name, Count] | None
     """number of images per class; null: no check"""
     digest: Sha256 | None
     """SHA-256 of paths and image hashes, as printed by `download`; null: no check"""
@@ -65,8 +114,14 @@ class Download(Section):
     """sample (faces drawn by this package), kaggle, or local (your own images)"""
     root: str | None
     """folder in the archive that contains the class folders; null: find it"""
+    layout: Layout
+    """how labels, subjects and official parts are told; `ferpipe inspect` suggests values"""
     max_bad_fraction: Fraction
     """fraction of images that may be skipped as unusable; a larger fraction is an error"""
+    conflicts: Literal["error", "drop"]
+    """identical images with different labels: error, or drop all of them"""
+    convert: Convert
+    """conversions with loss, off unless set; an image that needs one is refused"""
     limits: Limits
     """upper limits for a downloaded or local zip or folder"""
     expect: Expect

@@ -78,6 +78,17 @@ def explained(message: str) -> WrapValidator:
     return WrapValidator(validate)
 
 
+def known_groups(pattern: str, known: Iterable[str]) -> str:
+    """A regular expression as it is; ValueError if it is not one or has other named groups."""
+    try:
+        groups = re.compile(pattern).groupindex
+    except re.error as error:
+        raise ValueError(f"is not a regular expression: {error}") from None
+    if unknown := sorted(set(groups) - set(known)):
+        raise ValueError(f"has the group `{unknown[0]}`; known: {', '.join(known)}")
+    return pattern
+
+
 def read_section(path: Path, name: str, model: type[SectionType]) -> SectionType:
     """Read the section `name` of a params file as a `model`."""
     values = read_yaml(path)

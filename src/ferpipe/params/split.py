@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ferpipe.params.reader import Fraction, Section, Seed
+from ferpipe.params.reader import Fraction, Section, Seed, known_groups
 
 NAME_GROUPS = ("subject", "sequence")
 
@@ -25,6 +25,12 @@ class Split(Section):
     """images that stay in one split: none (no groups), sequence or subject"""
     name_pattern: str
     """regex for file names; its groups `subject` and `sequence` are person and recording"""
+    official: Literal["ignore", "use"]
+    """official parts of the source: ignore, or use (test is the official test, val the official
+    val or val_size of the official train)"""
+    assigned: Annotated[str, Field(min_length=1)]
+    """CSV that assigns each path, sequence or subject to a part or to a fold, instead of a random
+    split; a file without rows assigns nothing"""
     folds: Annotated[int, Field(ge=2, le=1000)] | None
     """number of folds, one of which is the test split; null: use test_size"""
     fold: Annotated[int, Field(ge=0)]
@@ -33,13 +39,7 @@ class Split(Section):
     @field_validator("name_pattern")
     @classmethod
     def _compiles(cls, pattern: str) -> str:
-        try:
-            groups = re.compile(pattern).groupindex
-        except re.error as error:
-            raise ValueError(f"is not a regular expression: {error}") from None
-        if unknown := sorted(set(groups) - set(NAME_GROUPS)):
-            raise ValueError(f"has the group `{unknown[0]}`; known: {', '.join(NAME_GROUPS)}")
-        return pattern
+        return known_groups(pattern, NAME_GROUPS)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Split:

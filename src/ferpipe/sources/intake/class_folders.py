@@ -10,17 +10,25 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.sources.intake.listing import Tree, is_image, printable
+from ferpipe.sources.intake.listing import Tree, printable
 
 OUTSIDE = "outside download.root"
 
 
 class Member(NamedTuple):
-    """An image of a source: its class, its file name and a function that returns its bytes."""
+    """An image of a source.
+
+    Its class, its file name in the canonical archive, a function that returns its bytes, and what
+    the source's layout tells of its official part (train, val, test), subject and sequence; "" if
+    it tells nothing.
+    """
 
     label: str
     name: str
     read: Callable[[], bytes]
+    part: str = ""
+    subject: str = ""
+    sequence: str = ""
 
     @property
     def path(self) -> str:
@@ -41,13 +49,12 @@ def class_members(
     """
     skipped = []
     roots: dict[str, list[Member]] = defaultdict(list)
-    for path, read in tree.items():
-        if isinstance(read, str) or not is_image(path):
-            reason = read if isinstance(read, str) else "not an image file"
-            skipped.append((printable(path), reason))
+    for path, entry in tree.items():
+        if entry.skip:
+            skipped.append((printable(path), entry.skip))
         elif len(path.parts) >= 2:
             folder, label, name = map(_nfc, (str(path.parent.parent), *path.parts[-2:]))
-            roots[folder].append(Member(label, name, read))
+            roots[folder].append(Member(label, name, entry.read))
         elif root is None:
             raise PipelineError(f"{source}: {path} is in no class folder; move it into one")
         else:

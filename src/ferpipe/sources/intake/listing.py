@@ -7,6 +7,7 @@ read, and no member is read beyond its declared size.
 from __future__ import annotations
 
 import functools
+import io
 import os
 import re
 import stat
@@ -14,6 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO, NamedTuple
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import images
@@ -25,10 +27,26 @@ MB = 10**6
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 SPECIAL = "a link or a special file"  # which may lead anywhere, or block the reader
 
-# For each file of a source: a function that returns its bytes, or why it is never read.
-Reader = Callable[[], bytes] | str
-Tree = dict[PurePosixPath, Reader]
-Files = Iterator[tuple[str, int, Reader]]  # name in the source, size in bytes
+
+class Entry(NamedTuple):
+    """A file of a source.
+
+    `open` returns a stream of its bytes, never more than its declared size; None if it is never
+    read. `skip` is the reason why it is no image to take, "" if it is one.
+    """
+
+    size: int
+    open: Callable[[], BinaryIO] | None
+    skip: str = ""
+
+    def read(self) -> bytes:
+        """All bytes of the file."""
+        with self.open() as file:
+            return file.read()
+
+
+Tree = dict[PurePosixPath, Entry]
+Files = Iterator[tuple[str, Entry]]  # name in the source
 
 
 @contextmanager
@@ -66,12 +84,14 @@ def _folder_files(source: Path) -> Files:
         folders.sort()
         links = [name for name in folders if Path(folder, name).is_symlink()]
         if not folders and not names:
-            yield inside.as_posix(), 0, "an empty folder"
+            yield inside.as_posix(), Entry(0, None, "an empty folder")
         for name in sorted([*names, *links]):
             path = Path(folder, name)
             readable = path.is_file() and not path.is_symlink()
             size = path.stat().st_size if readable else 0
-            yield (inside / name).as_posix(), size, path.read_bytes if readable else SPECIAL
+            opened = functools.partial(path.open, "rb")
+            entry = Entry(size, opened) if readable else Entry(0, None, SPECIAL)
+            yield (inside / name).as_posix(), entry
 
 
 def _raise(error: OSError) -> None:
@@ -88,11 +108,11 @@ def _zip_files(source: Path, zipped: zipfile.ZipFile) -> Files:
             continue
         filled.update(path.parents)
         special = stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG)
-        read = functools.partial(_read_member, source, zipped, entry)
-        yield name, entry.file_size, SPECIAL if special else read
+        opened = functools.partial(_open_member, source, zipped, entry)
+        yield name, Entry(entry.file_size, opened) if not special else Entry(0, None, SPECIAL)
     for path in dict.fromkeys(folders):
         if path not in filled:
-            yield str(path), 0, "an empty folder"
+            yield str(path), Entry(0, None, "an empty folder")
 
 
 def _checked_tree(source: Path, files: Files, limits: Limits) -> Tree:
@@ -106,14 +126,15 @@ def _checked_tree(source: Path, files: Files, limits: Limits) -> Tree:
 
     tree: Tree = {}
     total = 0
-    for name, size, read in files:
+    for name, entry in files:
         path = PurePosixPath(name)
         if path in tree:
             raise PipelineError(f"{source}: {printable(path)} is there twice")
-        tree[path] = read
-        check(len(tree), "files", " has too many files")
+        size = entry.size
+        check(len(tree) + 1, "files", " has too many files")
         image = is_image(path) or is_image(PurePosixPath(name.partition("\0")[0]))
-        if isinstance(read, str) or not image:
+        tree[path] = entry if image or entry.skip else entry._replace(skip="not an image file")
+        if tree[path].skip:
             continue  # it is never read
         outside = path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name)
         if outside or "\\" in name or not name.isprintable():
@@ -127,7 +148,7 @@ def _checked_tree(source: Path, files: Files, limits: Limits) -> Tree:
     return tree
 
 
-def _read_member(source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+def _open_member(source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) -> BinaryIO:
     if entry.flag_bits & 1:
         raise PipelineError(f"{source}: {entry.filename} is encrypted")
     if entry.compress_type not in METHODS:
@@ -140,7 +161,7 @@ def _read_member(source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) 
             data = file.read(entry.file_size + 1)
         if len(data) != entry.file_size:
             raise zipfile.BadZipFile(f"{len(data)} bytes instead of {entry.file_size}")
-        return data
+        return io.BytesIO(data)
     except DAMAGED as error:
         damage = f"{entry.filename} cannot be read: {error}"
         raise PipelineError(f"{source} is not a valid zip: {damage}") from None

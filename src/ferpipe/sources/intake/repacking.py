@@ -82,7 +82,8 @@ def pack(
                 refused.append((member.path, str(reason)))
                 continue
             sha256 = hashlib.sha256(data).hexdigest()
-            accepted.append(Image(member.path, member.label, *image.size, image.mode, sha256))
+            facts = (*image.size, image.mode, sha256, member.part, member.subject, member.sequence)
+            accepted.append(Image(member.path, member.label, *facts))
             zipped.writestr(files.zip_entry(member.path), data)
         _check_bad_fraction(refused, len(members), max_bad_fraction)
         contents = Contents(accepted, sorted([*skipped, *refused]))
