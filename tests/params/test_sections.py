@@ -156,7 +156,7 @@ def test_a_number_is_in_its_range(key, good, bad):
         ("train.schedule", ["constant", "cosine"]),
         ("train.class_weights", ["none", "balanced"]),
         ("train.optimizer", ["adam", "adamw", "sgd"]),
-        ("train.monitor", ["loss", "accuracy"]),
+        ("train.monitor", ["loss", "accuracy", "none"]),
         ("train.backend", ["tensorflow", "jax"]),
         ("train.precision", ["float32", "mixed_bfloat16", "mixed_float16"]),
     ],
@@ -262,6 +262,7 @@ CONTRADICTIONS = {
             {"optimizer": "adam", "weight_decay": 0.01},
             "weight_decay needs the optimizer adamw or sgd; with adam use 0",
         ),
+        ({"monitor": "none", "early_stopping": 2}, "early_stopping needs a metric; set monitor"),
         ({"epochs": 5, "warmup_epochs": 6}, "warmup_epochs = 6 is more than epochs = 5"),
         ({"backbone": "Xception"}, "input_size = 48: Xception takes 71 pixels or more"),
         (

@@ -47,14 +47,16 @@ def test_another_seed_gives_another_training():
     assert fit(epochs=1)[1] != fit(epochs=1, seed=4)[1]
 
 
-@pytest.mark.parametrize("monitor", ["accuracy", "loss"])
+@pytest.mark.parametrize("monitor", ["accuracy", "loss", "none"])
 def test_the_best_epoch_and_its_model_are_returned(monitor):
     # At such a learning rate epochs differ, and the last need not be the best.
     model, history, best = fit(epochs=5, learning_rate=0.05, monitor=monitor)
     if monitor == "accuracy":
         ranks = [(-row.val_accuracy, row.val_loss) for row in history]
-    else:
+    elif monitor == "loss":
         ranks = [row.val_loss for row in history]
+    else:  # the last epoch
+        ranks = [-row.epoch for row in history]
     assert ranks[best - 1] == min(ranks)
     assert accuracy(model, bars(30, seed=2)) == pytest.approx(history[best - 1].val_accuracy)
 

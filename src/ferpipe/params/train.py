@@ -100,14 +100,16 @@ class Train(Section):
     """weights in the loss: none, or balanced (inverse class frequency)"""
     augment: Augment
     """random augmentation of training images"""
-    monitor: Literal["loss", "accuracy"]
-    """validation metric that selects the epoch; loss is less noisy on a small split"""
+    monitor: Literal["loss", "accuracy", "none"]
+    """validation metric that selects the epoch (loss is less noisy on a small split); none: the
+    last epoch"""
     early_stopping: Annotated[int, Field(ge=0)]
     """epochs without improvement before training stops; 0: never"""
     backend: Literal["tensorflow", "jax"]
     """tensorflow, or jax (an extra of the package, meant for a GPU)"""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"]
-    """compute precision; weights are always float32"""
+    """compute precision of training, and of the features for a solved head where a processor has
+    bfloat16; weights are always float32, and so is a network that is not trained (epochs 0)"""
     deterministic: bool
     """identical bytes on the same kind of processor, with any number of cores"""
     seed: Seed
@@ -135,6 +137,8 @@ class Train(Section):
             raise ValueError("epochs = 0 needs head = 'solved'; a trained head needs epochs")
         if self.optimizer == "adam" and self.weight_decay > 0:
             raise ValueError("weight_decay needs the optimizer adamw or sgd; with adam use 0")
+        if self.monitor == "none" and self.early_stopping > 0:
+            raise ValueError("early_stopping needs a metric; set monitor to loss or accuracy")
         if self.warmup_epochs > self.epochs:
             raise ValueError(
                 f"warmup_epochs = {self.warmup_epochs} is more than epochs = {self.epochs}; "

@@ -25,6 +25,7 @@ TEMPERATURES = (0.1, 10.0)
 RANKS = {
     "loss": lambda row: (-row.val_loss, row.val_accuracy),
     "accuracy": lambda row: (row.val_accuracy, -row.val_loss),
+    "none": lambda row: row.epoch,
 }
 
 
