@@ -1,0 +1,60 @@
+"""Names of official parts: train, val and test."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from ferpipe.core.errors import PipelineError
+from ferpipe.sources.intake.member import clean
+
+KNOWN = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+    # FER2013's names; its papers select on the public test and report the private test.
+    **{"publictest": "val", "privatetest": "test"},
+}
+SUFFIX = re.compile(r"[ _-]?(set|data|images?|imgs?|faces)$")  # such as train_set, test-images
+
+
+def known(names: Iterable[str], further: Mapping[str, str]) -> dict[str, str]:
+    """The part (train, val or test) of each name that is one of a part, in any case.
+
+    Args:
+        names: all names of the source at once: PublicTest is val beside a PrivateTest or another
+            test, and test where there is none.
+        further: `download.layout.parts`, which come first.
+    """
+    further = {_key(name): part for name, part in further.items()}
+    found = {}
+    for name in names:
+        key = _key(name)
+        if part := further.get(key) or KNOWN.get(key) or KNOWN.get(SUFFIX.sub("", key)):
+            found[name] = part
+    if "test" not in found.values():
+        public = [name for name in found if _key(name) == "publictest" and "publictest" not in further]
+        found |= dict.fromkeys(public, "test")
+    return found
+
+
+def required(names: Iterable[str], further: Mapping[str, str], where: str) -> dict[str, str]:
+    """The part of each name; "" has none. Any other name that is not of a part is an error.
+
+    Args:
+        names: the values of a column or of a group.
+        further: `download.layout.parts`.
+        where: the source and the column or group, for the error message.
+    """
+    names = sorted(set(names))
+    found = known(names, further) | {"": ""}
+    if unknown := [name for name in names if name not in found]:
+        raise PipelineError(
+            f"{where}: {', '.join(unknown[:5])} is no official part; name it in "
+            f"download.layout.parts, such as {{{unknown[0]}: train}}"
+        )
+    return found
+
+
+def _key(name: str) -> str:
+    return clean(name).casefold()
