@@ -4,13 +4,17 @@ import io
 import struct
 import zipfile
 import zlib
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
 
+from ferpipe.params.download import Layout
+from ferpipe.params.reader import read_yaml
 from ferpipe.sources.intake import repacking
 
+BASE = read_yaml(Path(__file__).parent.parent / "presets/base.yaml")["download"]
 LIMITS = SimpleNamespace(files=10**6, file_mb=10, total_mb=100, ratio=1000)
 
 CLASSES = ("anger", "happy", "sadness")
@@ -82,7 +86,14 @@ def write_zip(path, tree, compression=zipfile.ZIP_DEFLATED, date=(2019, 5, 4, 3,
     return path
 
 
-def repack(source, target, root=None, max_bad_fraction=0.0, limits=LIMITS):
-    """Repack with these keys of the section `download`."""
-    keys = SimpleNamespace(root=root, max_bad_fraction=max_bad_fraction, limits=limits)
+def layout(**keys):
+    """The section `download.layout` as in presets/base.yaml, with some keys changed."""
+    return Layout(**{**BASE["layout"], **keys})
+
+
+def repack(source, target, root=None, max_bad_fraction=0.0, limits=LIMITS, **keys):
+    """Repack with these keys of the section `download`; others are those of its layout."""
+    keys = SimpleNamespace(
+        root=root, max_bad_fraction=max_bad_fraction, limits=limits, layout=layout(**keys)
+    )
     return repacking.repack(source, target, keys)

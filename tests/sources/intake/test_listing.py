@@ -232,6 +232,7 @@ UNPACK = """
 import atexit
 from pathlib import Path
 from types import SimpleNamespace
+from ferpipe.params.download import Layout
 from ferpipe.sources.intake.repacking import repack
 
 def peak():  # in KiB, of this process alone
@@ -240,7 +241,11 @@ def peak():  # in KiB, of this process alone
 
 atexit.register(peak)
 limits = SimpleNamespace(files=9, file_mb=1, total_mb=1, ratio=1000)
-keys = SimpleNamespace(root=None, max_bad_fraction=0.0, limits=limits)
+layout = Layout(
+    kind="auto", pattern=None, file=None, columns={}, last_frames=3, parts={}, classes={},
+    name_encoding=None,
+)
+keys = SimpleNamespace(root=None, max_bad_fraction=0.0, limits=limits, layout=layout)
 repack(Path("source.zip"), Path("images.zip"), keys)
 """
 

@@ -1,101 +1,198 @@
-"""The class folders of a source."""
+"""Class folders at any depth, with official parts, subjects or sessions above or below them."""
 
 from __future__ import annotations
 
-import hashlib
-import unicodedata
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.sources.intake.listing import Tree, printable
+from ferpipe.params.download import Layout
+from ferpipe.sources.intake import advice, copies, naming, parts, pattern, words
+from ferpipe.sources.intake.listing import Tree
+from ferpipe.sources.intake.member import Found, nfc, not_images
 
-OUTSIDE = "outside download.root"
 
+class Place(NamedTuple):
+    """An image's path, the names of its folders, and what is known of them.
 
-class Member(NamedTuple):
-    """An image of a source.
-
-    Its class, its file name in the canonical archive, a function that returns its bytes, and what
-    the source's layout tells of its official part (train, val, test), subject and sequence; "" if
-    it tells nothing.
+    `free` are the indices of folders that may be its class, `kept` of those that its name keeps.
     """
 
-    label: str
-    name: str
-    read: Callable[[], bytes]
-    part: str = ""
-    subject: str = ""
-    sequence: str = ""
+    path: PurePosixPath
+    names: tuple[str, ...]
+    free: tuple[int, ...]
+    kept: tuple[int, ...]
+    facts: dict[str, str]  # label, part, subject and sequence
 
-    @property
-    def path(self) -> str:
-        """`<label>/<name>`."""
-        return f"{self.label}/{self.name}"
+    def free_names(self) -> tuple[str, ...]:
+        """The names of the folders that may be the class."""
+        return tuple(self.names[index] for index in self.free)
+
+    def without(self, free: set[int], kept: set[int], **facts: str) -> Place:
+        """The place without some of its free and kept folders, and with further facts."""
+        return self._replace(
+            free=tuple(index for index in self.free if index not in free),
+            kept=tuple(index for index in self.kept if index not in kept),
+            facts={**self.facts, **facts},
+        )
 
 
-def class_members(
-    tree: Tree, root: str | None, source: Path
-) -> tuple[list[Member], list[tuple[str, str]]]:
-    """The images in the class folders of a source, and (path, reason) of every other file.
+def members(tree: Tree, layout: Layout, source: Path) -> Found:
+    """The images in class folders.
+
+    Folders between class and file, and above the class, become part of the file name; official
+    parts and outer folders that all images share do not.
+
+    Raises:
+        PipelineError: it is not certain which folders are the classes.
+    """
+    images = [path for path, entry in tree.items() if not entry.skip]
+    if not images:
+        raise PipelineError(advice.no_images(tree, source))
+    skipped, notes = [], []
+    places = _places(images)
+    if layout.pattern is not None:
+        matches, skipped, notes = pattern.search(tree, layout, source)
+        places = [_matched(place, matches[place.path]) for place in places if place.path in matches]
+    places = _with_parts(places, layout, source)
+    places = _without_wrapper_of_part(places)
+    places = _with_class(places, tree, source)
+    places, repeats = _one_root(places, tree, layout, source)
+    placed = [
+        naming.Placed(place.path, folders=[place.names[i] for i in place.kept], **place.facts)
+        for place in places
+    ]
+    members = naming.members(placed, tree, layout, source)
+    return Found(members, [*not_images(tree), *skipped, *repeats], notes)
+
+
+def _places(images: Sequence[PurePosixPath]) -> list[Place]:
+    names = [tuple(map(nfc, path.parts[:-1])) for path in images]
+    start = naming.wrapper(names)
+    inner = [tuple(range(start, len(folders))) for folders in names]
+    return [Place(*place, {}) for place in zip(images, names, inner, inner, strict=True)]
+
+
+def _matched(place: Place, match: pattern.Match) -> Place:
+    """A place whose pattern has told some of its folders."""
+    label_and_part = match.named["label"] | match.named["part"]
+    told = label_and_part | match.named["subject"] | match.named["sequence"]
+    return place.without(told, label_and_part, **match.groups)
+
+
+def _with_parts(places: Sequence[Place], layout: Layout, source: Path) -> list[Place]:
+    """The places with the official part of their folders; all have one, or none has."""
+    if any("part" in place.facts for place in places):
+        return list(places)
+    known = parts.known({name for place in places for name in place.free_names()}, layout.parts)
+    found = []
+    for place in places:
+        told = [index for index in place.free if place.names[index] in known]
+        if len({known[place.names[index]] for index in told}) > 1:
+            both = " and ".join(place.names[index] for index in told)
+            raise PipelineError(
+                f"{source}: {place.path} is in folders of two official parts, {both}; rename one, "
+                "or set download.root to the folder that is right"
+            )
+        part = {"part": place.names[told[0]]} if told else {}
+        found.append(place.without(set(told), set(told), **part))
+    none = [place.path for place in found if "part" not in place.facts]
+    if 0 < len(none) < len(places):
+        raise PipelineError(
+            f"{source}: {', '.join(sorted(known))} are official parts, but {len(none)} of "
+            f"{len(places)} images are in none, such as {none[0]}; name the parts of other folders "
+            "in download.layout.parts, or set download.root to the folder to read"
+        )
+    return found
+
+
+def _without_wrapper_of_part(places: Sequence[Place]) -> list[Place]:
+    """Drop the outer folders that all images of a part share, such as train/images/."""
+    by_part = defaultdict(list)
+    for place in places:
+        by_part[place.facts.get("part", "")].append(place.free_names())
+    shared = {
+        part: min(naming.wrapper(names), *(max(0, len(folders) - 1) for folders in names))
+        for part, names in by_part.items()
+    }
+    found = []
+    for place in places:
+        outer = set(place.free[: shared[place.facts.get("part", "")]])
+        found.append(place.without(outer, outer))
+    return found
+
+
+def _with_class(places: Sequence[Place], tree: Tree, source: Path) -> list[Place]:
+    """The places with their class as the label; `free` keeps the folders above it."""
+    if all("label" in place.facts for place in places):
+        return [place.without(set(place.free), set()) for place in places]
+    outside = [place.path for place in places if not place.free]
+    if 0 < len(outside) < len(places):
+        raise PipelineError(
+            f"{source}: {outside[0]} is in no class folder; move it into one, or set download.root "
+            "to the folder that contains the class folders"
+        )
+    folders = [place.free_names() for place in places]
+    levels = None if outside else _class_levels(folders)
+    if levels is None and not outside:
+        roots = copies.roots((place.path, place.free[:-1]) for place in places)
+        if len(roots) > 1 and copies.identical(roots, tree):
+            levels = [len(names) - 1 for names in folders]
+    if levels is None:
+        raise PipelineError(advice.unknown_layout(tree, source))
+    found = []
+    for place, level in zip(places, levels, strict=True):
+        index = place.free[level]
+        below = set(place.free[level:])
+        found.append(place.without(below, {index}, label=place.names[index]))
+    return found
+
+
+def _class_levels(folders: Sequence[tuple[str, ...]]) -> list[int] | None:
+    """Which folder of each image is its class; None if that is not certain.
 
     Args:
-        tree: the files of the source.
-        root: the folder that contains the class folders; None finds it. Several are accepted if
-            they have identical files.
-        source: the zip or folder, for error messages.
+        folders: the folders of each image, without wrappers and parts.
     """
-    skipped = []
-    roots: dict[str, list[Member]] = defaultdict(list)
-    for path, entry in tree.items():
-        if entry.skip:
-            skipped.append((printable(path), entry.skip))
-        elif len(path.parts) >= 2:
-            folder, label, name = map(_nfc, (str(path.parent.parent), *path.parts[-2:]))
-            roots[folder].append(Member(label, name, entry.read))
-        elif root is None:
-            raise PipelineError(f"{source}: {path} is in no class folder; move it into one")
-        else:
-            skipped.append((str(path), OUTSIDE))
-    if not roots and root is None:
-        zips = [path for path, _ in skipped if path.lower().endswith(".zip")]
-        hint = f"; it contains the zip {zips[0]}, which may: unpack that" if zips else ""
-        raise PipelineError(
-            f"{source} holds no images; it should have one folder per class, such as "
-            f"happy/face1.png{hint}"
-        )
-    selected = _select_root(roots, root, source)
-    reason = f"also in {selected}" if root is None else OUTSIDE
-    for folder, members in roots.items():
-        if folder != selected:
-            skipped += [(str(PurePosixPath(folder, member.path)), reason) for member in members]
-    return roots[selected], skipped
+    said = [[i for i, name in enumerate(names) if words.expression(name)] for names in folders]
+    if all(len(levels) == 1 for levels in said):
+        return [levels[0] for levels in said]
+    last = [len(names) - 1 for names in folders]
+    depth = min(map(len, folders))
+    for levels in [*([level] * len(folders) for level in range(depth)), last]:
+        if all(set(found) <= {level} for found, level in zip(said, levels, strict=True)):
+            names = Counter(names[level] for names, level in zip(folders, levels, strict=True))
+            expressions = sum(1 for name in names if words.expression(name))
+            if expressions > 1 and expressions >= len(names) / 2:
+                return levels
+    above = {names[:-1] for names in folders}
+    plain = not any(level < end for found, end in zip(said, last, strict=True) for level in found)
+    people = any(words.like_person(name) for names in above for name in names)
+    return last if len(above) == 1 and plain and not people else None
 
 
-def _select_root(roots: Mapping[str, list[Member]], root: str | None, source: Path) -> str:
-    """The root that params ask for, or the shortest if all have the same files."""
-    if root is not None:
-        selected = _nfc(str(PurePosixPath(root)))
-        if selected not in roots:
-            raise PipelineError(
-                f"download.root = {root!r} contains no class folders in {source}; "
-                f"folders that do: {', '.join(sorted(roots)) or 'none'}"
-            )
-        return selected
-    names = sorted(roots, key=lambda name: (len(name), name))
-    if len(names) > 1 and len({_content(members) for members in roots.values()}) > 1:
-        raise PipelineError(
-            f"{source} has class folders in several places that differ: {', '.join(names)}; "
-            "set download.root to one of them"
-        )
-    return names[0]
-
-
-def _content(members: list[Member]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((m.path, hashlib.sha256(m.read()).hexdigest()) for m in members))
-
-
-def _nfc(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
+def _one_root(
+    places: Sequence[Place], tree: Tree, layout: Layout, source: Path
+) -> tuple[list[Place], list[tuple[str, str]]]:
+    """One of several folders of class folders that are copies; all of those that are people."""
+    roots = copies.roots((place.path, place.free) for place in places)
+    if len(roots) == 1:
+        return list(places), []
+    if copies.identical(roots, tree):
+        selected = next(iter(roots))
+        shown = "/".join(selected) or "."
+        repeats = [place for place in places if place.free_names() != selected]
+        kept = [place for place in places if place.free_names() == selected]
+        kept = [place.without(set(), set(place.free)) for place in kept]
+        return kept, [(str(place.path), f"also in {shown}") for place in repeats]
+    people = all(any(map(words.like_subject, names)) for names in roots)
+    if people or (layout.kind == "folders" and () not in roots):
+        return list(places), []
+    names = ", ".join("/".join(names) or "." for names in roots)
+    remedy = "" if () in roots else ", or download.layout.kind to folders to take all of them"
+    raise PipelineError(
+        f"{source} has class folders in several places that differ: {names}; set download.root to "
+        f"one of them{remedy}"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
 from typing import NamedTuple
 
 from ferpipe.sources.intake.listing import Tree, printable
@@ -49,6 +50,11 @@ def not_images(tree: Tree) -> list[tuple[str, str]]:
     return [(printable(path), entry.skip) for path, entry in tree.items() if entry.skip]
 
 
+def nfc(name: PurePath | str) -> str:
+    """A path or name in Unicode's composed form: macOS decomposes names."""
+    return unicodedata.normalize("NFC", str(name))
+
+
 def clean(name: str) -> str:
     """A label or part in NFC, without blanks around it: names that look the same are the same."""
-    return unicodedata.normalize("NFC", name).strip()
+    return nfc(name).strip()

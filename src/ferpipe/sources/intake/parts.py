@@ -33,7 +33,9 @@ def known(names: Iterable[str], further: Mapping[str, str]) -> dict[str, str]:
         if part := further.get(key) or KNOWN.get(key) or KNOWN.get(SUFFIX.sub("", key)):
             found[name] = part
     if "test" not in found.values():
-        public = [name for name in found if _key(name) == "publictest" and "publictest" not in further]
+        public = [
+            name for name in found if _key(name) == "publictest" and "publictest" not in further
+        ]
         found |= dict.fromkeys(public, "test")
     return found
 
@@ -47,6 +49,12 @@ def required(names: Iterable[str], further: Mapping[str, str], where: str) -> di
         where: the source and the column or group, for the error message.
     """
     names = sorted(set(names))
+    for name in further:
+        if _key(name) not in map(_key, names):
+            raise PipelineError(
+                f"{where}: none is named {name!r}, as in download.layout.parts; there are "
+                f"{', '.join(filter(None, names)) or 'none'}"
+            )
     found = known(names, further) | {"": ""}
     if unknown := [name for name in names if name not in found]:
         raise PipelineError(

@@ -12,7 +12,7 @@ import unicodedata
 import zipfile
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -23,18 +23,23 @@ from ferpipe.core.errors import PipelineError
 from ferpipe.data import images
 from ferpipe.data.index import Image, content_digest
 from ferpipe.params.download import Download, Expect
-from ferpipe.sources.intake.class_folders import Member, class_members
+from ferpipe.sources.intake import layouts
 from ferpipe.sources.intake.listing import open_tree
+from ferpipe.sources.intake.member import Member
 
 REFUSED = paths.CACHE / "refused.csv"
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The images of a canonical archive, and (path, reason) of skipped files; sorted by path."""
+    """The images of a canonical archive, and (path, reason) of skipped files; sorted by path.
+
+    `notes` are one-line warnings for the user.
+    """
 
     images: list[Image]
     skipped: list[tuple[str, str]]
+    notes: tuple[str, ...] = ()
 
     @property
     def class_counts(self) -> dict[str, int]:
@@ -48,10 +53,11 @@ class Contents:
 
 
 def repack(source: Path, target: Path, params: Download) -> Contents:
-    """Turn a zip or a folder with class folders at any depth into the canonical archive."""
+    """Turn a zip or a folder of any known layout into the canonical archive."""
     with open_tree(source, params.limits) as tree:
-        members, skipped = class_members(tree, params.root, source)
-        return pack(members, target, params.max_bad_fraction, skipped)
+        found = layouts.members(tree, params.layout, params.root, source)
+        contents = pack(found.members, target, params.max_bad_fraction, found.skipped)
+    return replace(contents, notes=(*found.notes, *contents.notes))
 
 
 def pack(

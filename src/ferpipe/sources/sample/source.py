@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw
 from ferpipe.params.download import Download, Sample
 from ferpipe.params.run import Run
 from ferpipe.sources.intake import repacking
-from ferpipe.sources.intake.class_folders import Member
+from ferpipe.sources.intake.member import Member
 from ferpipe.sources.sample.people import PROTOTYPES, draw_subject, file_names
 from ferpipe.sources.sample.raster import SIDE
 
