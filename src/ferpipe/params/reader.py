@@ -145,12 +145,19 @@ def unknown_key(key: str, known: Iterable[str], where: str) -> str:
 def as_yaml(value: object) -> str:
     """Format a value as in a params file, on one line."""
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{_printable(key)}: {as_yaml(value[key])}' for key in value)}}}"
+        return f"{{{', '.join(f'{_key(key)}: {as_yaml(value[key])}' for key in value)}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(as_yaml, value))}]"
     if value is None:
         return "null"
+    if isinstance(value, str) and value.isprintable():
+        return "'" + value.replace("'", "''") + "'"
     return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _key(key: object) -> str:
+    plain = re.fullmatch(r"\w[\w .+-]*", str(key)) and key not in ("null", "true", "false")
+    return str(key) if plain else as_yaml(key)
 
 
 def _printable(key: object) -> str:
