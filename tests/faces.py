@@ -1,10 +1,11 @@
 """Tiny images of noise, as files, folders and zips."""
 
+import functools
 import io
 import struct
 import zipfile
 import zlib
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from ferpipe.params.download import Layout
 from ferpipe.params.reader import read_yaml
 from ferpipe.sources.intake import repacking
+from ferpipe.sources.intake.listing import Entry
 
 BASE = read_yaml(Path(__file__).parent.parent / "presets/base.yaml")["download"]
 LIMITS = SimpleNamespace(files=10**6, file_mb=10, total_mb=100, ratio=1000)
@@ -84,6 +86,18 @@ def write_zip(path, tree, compression=zipfile.ZIP_DEFLATED, date=(2019, 5, 4, 3,
         for name, data in tree.items():
             zipped.writestr(zipfile.ZipInfo(name, date_time=date), data, compression)
     return path
+
+
+def listed(*paths, skip=(), data=None):
+    """A source as it is listed; files contain `data` or their own path, `skip` are no images."""
+    tree = {}
+    for path in (*paths, *skip):
+        content = path.encode() if data is None else data
+        reason = "not an image file" if path in skip else ""
+        tree[PurePosixPath(path)] = Entry(
+            len(content), functools.partial(io.BytesIO, content), reason
+        )
+    return tree
 
 
 def layout(**keys):

@@ -3,6 +3,7 @@
 from importlib import metadata
 
 import pytest
+from faces import dataset, write_folder
 
 from ferpipe.params.experiment import json_schema
 from ferpipe.tools import cli, presets
@@ -19,8 +20,8 @@ ARGUMENTS = {"cv_fold": ("--seed", "1", "--fold", "0")}
 def ferpipe(project, run_python):
     """Run a command in the project's folder."""
 
-    def run(*args):
-        return run_python("-c", "from ferpipe.tools.cli import main; main()", *args)
+    def run(*args, **environment):
+        return run_python("-c", "from ferpipe.tools.cli import main; main()", *args, **environment)
 
     return run
 
@@ -114,14 +115,28 @@ def test_the_contact_sheet_is_a_png_of_the_sample(ferpipe, write_params, project
     assert (project / "sheet.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("command", ["", "check", "preset", "schema", "contact-sheet", "compare"])
+def test_inspect_prints_the_params_to_paste_and_expands_the_home_folder(ferpipe, project):
+    write_folder(project / "faces", dataset())
+    home = project / "home"
+    home.mkdir()
+    (project / "faces").rename(home / "faces")
+    done = ferpipe("inspect", "~/faces", HOME=str(home))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "layout: folders\n" in done.stdout
+    assert f"path: {home}/faces\n" in done.stdout
+    assert failed(ferpipe("inspect", "nowhere"), "ferpipe: error: nowhere is missing; it should be")
+
+
+@pytest.mark.parametrize(
+    "command", ["", "check", "preset", "inspect", "schema", "contact-sheet", "compare"]
+)
 def test_every_command_has_help(command, capsys):
     with pytest.raises(SystemExit) as end:
         cli.parser().parse_args([*command.split(), "--help"])
     text = capsys.readouterr().out
     assert end.value.code == 0
     assert text.startswith(f"usage: {' '.join(['ferpipe', command]).strip()} ")
-    names = ["check", "preset", "schema", "contact-sheet", "compare"]
+    names = ["check", "preset", "inspect", "schema", "contact-sheet", "compare"]
     expected = names if not command else ["--params FILE"]
     assert all(word in text for word in expected)
     if command == "preset":

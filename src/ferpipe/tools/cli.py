@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError, exits_cleanly
+from ferpipe.params.download import Download
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.experiment import json_schema, read_experiment
 from ferpipe.params.reader import read_section
@@ -54,6 +55,18 @@ def preset(args: argparse.Namespace) -> None:
         )
         return
     print("\n".join(presets.apply(args.name, args.params)) or "nothing to change")
+
+
+def inspect_source(args: argparse.Namespace) -> None:
+    """Show what a data set holds, which layout fits it, and the params to read it with.
+
+    Nothing is written. `--params params.yaml` tests the layout that is set there.
+    """
+    from ferpipe.tools import inspection  # imports pandas
+
+    download = read_section(args.params, "download", Download)
+    for line in inspection.report(args.path.expanduser(), download):
+        print(line)
 
 
 def schema(args: argparse.Namespace) -> None:
@@ -122,6 +135,8 @@ def parser() -> argparse.ArgumentParser:
     add("check", check, params="params.yaml")
     command = add("preset", preset, params="params.yaml")
     command.add_argument("name", nargs="?", metavar="NAME", help="without it all are listed")
+    command = add("inspect", inspect_source, params=presets.BASE)
+    command.add_argument("path", type=Path, metavar="PATH", help="a folder, a zip or a CSV")
     command = add("runs", list_runs)
     command.add_argument("--last", type=int, default=30, metavar="N", help="0: all; default: 30")
     command = add("verify", verify)

@@ -86,7 +86,9 @@ def _with_parts(places: Sequence[Place], layout: Layout, source: Path) -> list[P
     """The places with the official part of their folders; all have one, or none has."""
     if any("part" in place.facts for place in places):
         return list(places)
-    known = parts.known({name for place in places for name in place.free_names()}, layout.parts)
+    names = {name for place in places for name in place.free_names()}
+    parts.check_used(layout.parts, names, f"{source}, folders")
+    known = parts.known(names, layout.parts)
     found = []
     for place in places:
         told = [index for index in place.free if place.names[index] in known]

@@ -46,16 +46,16 @@ def members(tree: Tree, layout: Layout, root: str | None, source: Path) -> Found
 
 def _by_kind(tree: Tree, layout: Layout, source: Path) -> Found:
     if layout.kind != "auto":
-        return KINDS[layout.kind].members(tree, layout, source)
+        return KINDS[layout.kind].members(tree, layout, source)._replace(kind=layout.kind)
     try:
-        found = folders.members(tree, layout, source)
+        found = folders.members(tree, layout, source)._replace(kind="folders")
         fault = None
     except PipelineError as error:
         found, fault = None, error
     if found is None or words.doubtful_classes(Counter(member.label for member in found.members)):
-        for kind in LABELS_IN_FILES.values():
+        for name, kind in LABELS_IN_FILES.items():
             if kind.find(tree, layout) is not None:
-                return kind.members(tree, layout, source)
+                return kind.members(tree, layout, source)._replace(kind=name)
     if found is None:
         raise fault
     return found

@@ -36,13 +36,15 @@ class Found(NamedTuple):
 
     `skipped` has (path, reason) of every file that is neither an image nor read for its labels,
     `notes` are one-line warnings for the user, and `codes` names the labels that the format itself
-    defines, such as {"0": "angry"}; `download.layout.classes` comes first.
+    defines, such as {"0": "angry"}; `download.layout.classes` comes first. `kind` is that of the
+    layout.
     """
 
     members: Sequence[Member]
     skipped: Sequence[tuple[str, str]]
     notes: Sequence[str] = ()
     codes: Mapping[str, str] = {}
+    kind: str = ""
 
 
 def not_images(tree: Tree) -> list[tuple[str, str]]:

@@ -49,12 +49,7 @@ def required(names: Iterable[str], further: Mapping[str, str], where: str) -> di
         where: the source and the column or group, for the error message.
     """
     names = sorted(set(names))
-    for name in further:
-        if _key(name) not in map(_key, names):
-            raise PipelineError(
-                f"{where}: none is named {name!r}, as in download.layout.parts; there are "
-                f"{', '.join(filter(None, names)) or 'none'}"
-            )
+    check_used(further, names, where)
     found = known(names, further) | {"": ""}
     if unknown := [name for name in names if name not in found]:
         raise PipelineError(
@@ -62,6 +57,17 @@ def required(names: Iterable[str], further: Mapping[str, str], where: str) -> di
             f"download.layout.parts, such as {{{unknown[0]}: train}}"
         )
     return found
+
+
+def check_used(further: Iterable[str], names: Iterable[str], where: str) -> None:
+    """Raise PipelineError if a name in `download.layout.parts` is none of the source's names."""
+    names = sorted(set(names) - {""})
+    for name in further:
+        if _key(name) not in map(_key, names):
+            there = ", ".join(names[:20]) or "none"
+            raise PipelineError(
+                f"{where}: none is named {name!r}, as in download.layout.parts; there are: {there}"
+            )
 
 
 def _key(name: str) -> str:

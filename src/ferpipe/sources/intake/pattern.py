@@ -68,7 +68,7 @@ def search(
         example = [*missing, *unlabelled, PurePosixPath("none")][0]
         raise PipelineError(
             f"{source}: {count} of {len(images)} images do not match {KEY} = {layout.pattern!r}, "
-            f"such as {example}; change it, or end it with `|` to leave all others out"
+            f"such as {example}; change it, or end it with `|$` to leave all others out"
         )
     skipped = [(str(path), f"does not match {KEY}") for path in missing]
     skipped += [(str(path), f"has no label by {KEY}") for path in unlabelled]

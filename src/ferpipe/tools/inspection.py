@@ -1,0 +1,146 @@
+"""What a data set holds, which layout fits it, and the params to read it with."""
+
+from __future__ import annotations
+
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from ruamel.yaml import YAML
+from tabulate import tabulate
+from tqdm import tqdm
+
+from ferpipe.core.errors import PipelineError
+from ferpipe.core.paths import SPLITS
+from ferpipe.data import images
+from ferpipe.params.download import Download, Layout
+from ferpipe.params.reader import checked
+from ferpipe.sources.intake import advice, file_names, layouts
+from ferpipe.sources.intake.listing import Tree, open_tree
+from ferpipe.sources.intake.member import Found, Member, not_images
+
+SHOWN = 5  # rows of sizes and of reasons
+MODES = {"L": "gray", "RGB": "RGB"}
+
+
+def report(source: Path, params: Download) -> Iterator[str]:
+    """Yield the lines of the report on a data set; nothing is written.
+
+    Args:
+        source: what `download.local.path` would be.
+        params: its `root`, `layout` and `limits` are used.
+
+    Raises:
+        PipelineError: the source is missing or cannot be listed.
+    """
+    with open_tree(source, params.limits) as tree:
+        count = sum(1 for entry in tree.values() if not entry.skip)
+        yield f"{source}: {len(tree)} files, {count} of them images"
+        layout = params.layout
+        try:
+            found = layouts.members(tree, layout, params.root, source)
+        except PipelineError as error:
+            yield f"layout: {error}"
+            layout, found = _suggested(tree, params, source)
+            if found is None:
+                yield from _skipped(not_images(tree))
+                return
+            yield "\nWith the layout that is suggested:"
+        accepted, shapes, refused = _decoded(found.members)
+        yield f"layout: {found.kind}"
+        yield from _classes(accepted)
+        yield from _table("images", shapes)
+        yield from _skipped([*found.skipped, *refused])
+        yield from (f"WARNING: {note}" for note in found.notes)
+        yield "\nIn params.yaml:\n"
+        yield _params(source, params.root, layout, found)
+
+
+def _suggested(
+    tree: Tree, params: Download, source: Path
+) -> tuple[Layout, Found] | tuple[Layout, None]:
+    """The layout that `advice` suggests and its images; None if it suggests none that fits."""
+    keys = advice.layout(tree) if params.root is None else None
+    if keys is None:
+        return params.layout, None
+    values = {**params.layout.model_dump(), **keys}
+    layout = checked(values, Layout, "the suggestion", prefix="download.layout")
+    try:
+        return layout, layouts.members(tree, layout, None, source)
+    except PipelineError:
+        return layout, None
+
+
+def _decoded(
+    members: Sequence[Member],
+) -> tuple[list[Member], Counter[str], list[tuple[str, str]]]:
+    """The images that are accepted, their number by size, and (path, reason) of the others."""
+    accepted, shapes, refused = [], Counter(), []
+    for member in tqdm(members, desc="images", unit="image", disable=None, leave=False):
+        try:
+            image = images.decode(member.read())
+        except images.ImageRefused as reason:
+            refused.append((member.path, str(reason)))
+            continue
+        accepted.append(member)
+        shapes[f"{MODES[image.mode]} {image.width}x{image.height}"] += 1
+    return accepted, shapes, refused
+
+
+def _classes(members: Sequence[Member]) -> Iterator[str]:
+    """Images of each class, by official part if there are any."""
+    counts = Counter((member.label, member.part) for member in members)
+    parts = [part for part in (*SPLITS, "") if any(told == part for _, told in counts)]
+    rows = []
+    for label in sorted({label for label, _ in counts}):
+        of_part = [counts[label, part] for part in parts]
+        rows.append([label, *of_part, sum(of_part)] if len(parts) > 1 else [label, *of_part])
+    names = [part or "no part" for part in parts]
+    header = ["class", *names, "images"] if len(parts) > 1 else ["class", "images"]
+    yield "\n" + tabulate(rows, header, disable_numparse=True, colalign=["left"]) + "\n"
+    for fact in ("subject", "sequence"):
+        if told := {getattr(member, fact) for member in members} - {""}:
+            yield f"{fact}s: {len(told)}, such as {', '.join(sorted(told)[:3])}"
+
+
+def _table(title: str, counts: Counter[str]) -> Iterator[str]:
+    """The most frequent of something, with their numbers."""
+    for what, count in counts.most_common(SHOWN):
+        yield f"{title}: {count} {what}"
+    if len(counts) > SHOWN:
+        rest = sum(counts.values()) - sum(count for _, count in counts.most_common(SHOWN))
+        yield f"{title}: {rest} others"
+
+
+def _skipped(skipped: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """The reasons of skipped files, with an example of each."""
+    paths = defaultdict(list)
+    for path, reason in sorted(skipped):
+        paths[reason].append(path)
+    for reason, files in sorted(paths.items(), key=lambda item: (-len(item[1]), item[0])):
+        yield f"skipped: {len(files)} ({reason}), such as {files[0]}"
+
+
+def _params(source: Path, root: str | None, layout: Layout, found: Found) -> str:
+    """The keys of params.yaml that read the source this way, as YAML."""
+    keys = {key: value for key, value in layout.model_dump().items() if value not in (None, {})}
+    keys["kind"] = found.kind
+    if found.kind != "frames":
+        keys.pop("last_frames")
+    download = {"source": "local", "local": {"path": str(source)}, "layout": keys}
+    if root is not None:
+        download["root"] = root
+    split: dict[str, str] = {}
+    if all(member.subject for member in found.members):
+        split["group_by"] = "subject"
+    elif pattern := file_names.suggest_subjects(found.members):
+        split |= {"group_by": "subject", "name_pattern": pattern}
+    else:
+        split["group_by"] = "none"
+    if any(member.part for member in found.members):
+        split["official"] = "use"
+    yaml, stream = YAML(), io.StringIO()
+    yaml.width = 4096  # never fold a line
+    yaml.dump({"download": download, "split": split}, stream)
+    return stream.getvalue().rstrip()

@@ -1,0 +1,123 @@
+"""The command `ferpipe inspect`: what it prints works when pasted."""
+
+import pytest
+from faces import dataset, png, write_folder, write_zip
+from ruamel.yaml import YAML
+
+from ferpipe.core import paths, tables
+from ferpipe.params.download import Download
+from ferpipe.params.reader import read_section
+from ferpipe.tools import inspection, presets
+
+
+@pytest.fixture
+def inspect(project):
+    """The lines of the report, with the params of a file."""
+
+    def inspected(source, params=presets.BASE):
+        return list(inspection.report(source, read_section(params, "download", Download)))
+
+    return inspected
+
+
+def pasted(lines):
+    """The params of a report as flat keys."""
+    start = lines.index("\nIn params.yaml:\n")
+    values = YAML(typ="safe", pure=True).load("\n".join(lines[start + 1 :]))
+    download, split = values["download"], values["split"]
+    layout = {f"download.layout.{key}": value for key, value in download["layout"].items()}
+    return {
+        "download.source": download["source"],
+        "download.local.path": download["local"]["path"],
+        **layout,
+        **{f"split.{key}": value for key, value in split.items()},
+    }
+
+
+JAFFE = {
+    f"{subject}.{code}{number}.9.tiff": png(number)
+    for subject in ("KA", "KM", "NA")
+    for code in ("AN", "HA")
+    for number in (1, 2, 3)
+}
+FER = {
+    f"db/{part}/{label}/{part}_{number}.png": png(number)
+    for part, count in (("train", 4), ("test", 2))
+    for label in ("angry", "happy")
+    for number in range(count)
+}
+SUBJECTS = {
+    f"{label}/S{subject}/{number}.png": png(number)
+    for label in ("fear", "happy")
+    for subject in (1, 2, 3, 4)
+    for number in (1, 2)
+}
+
+
+@pytest.mark.parametrize(
+    ("tree", "expected"),
+    [
+        (dataset(3), {"download.layout.kind": "folders", "split.group_by": "none"}),
+        (FER, {"download.layout.kind": "folders", "split.official": "use"}),
+        (SUBJECTS, {"split.name_pattern": "(?P<subject>[^_.-]+)[_.-]"}),
+        (JAFFE, {"download.layout.classes": {"AN": "angry", "HA": "happy"}}),
+    ],
+    ids=["plain", "official parts", "subjects", "names"],
+)
+def test_the_params_that_are_printed_read_the_source(
+    inspect, project, write_params, run_stage, tree, expected
+):
+    source = write_zip(project / "faces.zip", tree)
+    before = sorted(project.rglob("*"))
+    lines = inspect(source)
+    assert sorted(project.rglob("*")) == before
+    assert lines[0] == f"{source}: {len(tree)} files, {len(tree)} of them images"
+    params = pasted(lines)
+    assert params.items() >= expected.items()
+    write_params(params)
+    done = run_stage("download")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(tables.read_table(paths.INDEX, paths.INDEX_COLUMNS)) == len(tree)
+
+
+def test_classes_parts_sizes_and_what_is_skipped_are_counted(inspect, project):
+    tree = FER | {"notes.txt": b"", "db/train/angry/x.png": b"?", "db/test/happy/y.png": b""}
+    tree["db/test/happy/large.png"] = png(1, width=30, mode="RGB")
+    text = "\n".join(inspect(write_folder(project / "faces", tree)))
+    rows = [line.split() for line in text.splitlines()]
+    assert ["class", "train", "test", "images"] in rows
+    assert ["angry", "4", "2", "6"] in rows
+    assert ["happy", "4", "3", "7"] in rows
+    assert "images: 12 gray 12x10\nimages: 1 RGB 30x10" in text
+    assert "skipped: 1 (not an image file), such as notes.txt" in text
+    assert "skipped: 1 (empty file), such as happy/y.png" in text
+
+
+def test_a_layout_that_is_not_certain_is_explained(inspect, project):
+    tree = {f"S00{subject}/00{take}/1.png": png() for subject in "12" for take in "12"}
+    lines = inspect(write_folder(project / "faces", tree))
+    assert "it cannot be told which class an image has: it has 4 images in folders" in lines[1]
+    assert "\nIn params.yaml:\n" not in lines
+    assert inspect(write_folder(project / "empty", {"a.txt": b""}))[1].endswith(
+        "empty holds no images; it should have one folder per class, such as happy/face1.png"
+    )
+
+
+def test_the_layout_of_the_present_params_is_tested(inspect, project, write_params):
+    source = write_folder(project / "faces", dataset(3))
+    write_params({"download.layout.classes": {"angry": "anger"}})
+    lines = inspect(source, paths.PARAMS)
+    assert any(line.startswith("\nclass ") and "anger " in line for line in lines)
+    assert pasted(lines)["download.layout.classes"] == {"angry": "anger"}
+    write_params({"download.layout.classes": {"angri": "anger"}})
+    assert "has no label 'angri'" in inspect(source, paths.PARAMS)[1]
+
+
+def test_classes_that_look_alike_are_a_warning(inspect, project):
+    source = write_folder(project / "faces", dataset(3, classes=("angry", "anger", "happy ")))
+    lines = inspect(source)
+    assert [line for line in lines if line.startswith("WARNING: ")] == [
+        "WARNING: 'happy ' is read as 'happy': blanks around a name do not count",
+        "WARNING: classes look alike: anger and angry; to merge them, set download.layout.classes "
+        "to {angry: 'anger'}",
+    ]
