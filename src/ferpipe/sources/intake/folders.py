@@ -140,7 +140,8 @@ def _with_class(places: Sequence[Place], tree: Tree, source: Path) -> list[Place
     levels = None if outside else _class_levels(folders)
     if levels is None and not outside:
         roots = copies.roots((place.path, place.free[:-1]) for place in places)
-        if len(roots) > 1 and copies.identical(roots, tree):
+        people = any(words.like_person(name) for names in roots for name in names)
+        if len(roots) > 1 and not people and copies.identical(roots, tree):
             levels = [len(names) - 1 for names in folders]
     if levels is None:
         raise PipelineError(advice.unknown_layout(tree, source))
