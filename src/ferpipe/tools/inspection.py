@@ -16,7 +16,7 @@ from ferpipe.core.paths import SPLITS
 from ferpipe.data import images
 from ferpipe.params.download import Download, Layout
 from ferpipe.params.reader import checked
-from ferpipe.sources.intake import advice, file_names, layouts
+from ferpipe.sources.intake import advice, layouts, name_patterns
 from ferpipe.sources.intake.listing import Tree, open_tree
 from ferpipe.sources.intake.member import Found, Member, not_images
 
@@ -134,7 +134,7 @@ def _params(source: Path, root: str | None, layout: Layout, found: Found) -> str
     split: dict[str, str] = {}
     if all(member.subject for member in found.members):
         split["group_by"] = "subject"
-    elif pattern := file_names.suggest_subjects(found.members):
+    elif pattern := name_patterns.suggest_subjects(found.members):
         split |= {"group_by": "subject", "name_pattern": pattern}
     else:
         split["group_by"] = "none"

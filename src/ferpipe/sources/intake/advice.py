@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ferpipe.params.reader import as_yaml
-from ferpipe.sources.intake import file_names, naming, parts, words
+from ferpipe.sources.intake import name_patterns, naming, parts, words
 from ferpipe.sources.intake.listing import Tree, printable
 from ferpipe.sources.intake.member import nfc
 
@@ -48,7 +48,7 @@ def picture(tree: Tree) -> str:
 def layout(tree: Tree) -> dict[str, object] | None:
     """Keys of `download.layout` that are likely right for a source whose layout is not certain."""
     images = _images(tree)
-    if suggestion := file_names.suggest_labels(images):
+    if suggestion := name_patterns.suggest_labels(images):
         keys = {"kind": "pattern", "pattern": suggestion.pattern}
         return keys | ({"classes": suggestion.classes} if suggestion.classes else {})
     folders = [tuple(map(nfc, path.parts[:-1])) for path in images]
@@ -76,7 +76,7 @@ def remedy(tree: Tree) -> str:
         f"{{kind: 'table', file: {as_yaml(files[0])}}}" if len(files) == 1 else "{kind: 'table'}"
     )
     if depth == 0:
-        pattern = {"kind": "pattern", "pattern": file_names.KNOWN[0][0]}
+        pattern = {"kind": "pattern", "pattern": name_patterns.KNOWN[0][0]}
         example = f"labels in names like JAFFE's KA.AN1.39.tiff: {as_yaml(pattern)}"
     else:
         example = f"folders of the classes angry and happy: {as_yaml(NAMED_FOLDERS)}"

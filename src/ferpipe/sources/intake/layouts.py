@@ -52,7 +52,8 @@ def _by_kind(tree: Tree, layout: Layout, source: Path) -> Found:
         fault = None
     except PipelineError as error:
         found, fault = None, error
-    if found is None or words.doubtful_classes(Counter(member.label for member in found.members)):
+    counts = Counter(member.label for member in found.members) if found else {}
+    if len(counts) < 2 or words.doubtful_classes(counts):
         for name, kind in LABELS_IN_FILES.items():
             if kind.find(tree, layout) is not None:
                 return kind.members(tree, layout, source)._replace(kind=name)

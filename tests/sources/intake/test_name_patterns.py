@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from ferpipe.sources.intake import file_names
+from ferpipe.sources.intake import name_patterns
 from ferpipe.sources.intake.member import Member
 
 
@@ -34,7 +34,7 @@ SAD = ("sad", "Happy")
     ],
 )
 def test_labels_of_known_data_sets_and_labels_that_are_spelt_out(names, first):
-    found = file_names.suggest_labels(names)
+    found = name_patterns.suggest_labels(names)
     match = re.search(found.pattern, str(names[0]))
     subject = match.groupdict().get("subject", "-")
     assert f"{match['label']} {subject} {found.classes.get(match['label'], '-')}" == first
@@ -53,7 +53,7 @@ def test_labels_of_known_data_sets_and_labels_that_are_spelt_out(names, first):
     ],
 )
 def test_nothing_is_suggested_where_nothing_is_obvious(names):
-    assert file_names.suggest_labels(names) is None
+    assert name_patterns.suggest_labels(names) is None
 
 
 @pytest.mark.parametrize(
@@ -72,10 +72,10 @@ def test_nothing_is_suggested_where_nothing_is_obvious(names):
 )
 def test_subjects_that_begin_the_names_of_several_classes(names, subject):
     members = [Member(label, name, bytes) for name in names for label in ("angry", "happy")]
-    pattern = file_names.suggest_subjects(members)
+    pattern = name_patterns.suggest_subjects(members)
     assert (pattern and re.match(pattern, names[0])["subject"]) == subject
 
 
 def test_a_token_of_one_class_each_is_no_subject():
     members = [Member(f"c{number}", f"id{number}_0.png", bytes) for number in range(9)]
-    assert file_names.suggest_subjects(members) is None
+    assert name_patterns.suggest_subjects(members) is None
