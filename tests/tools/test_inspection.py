@@ -34,24 +34,21 @@ def pasted(lines):
     }
 
 
-JAFFE = {
-    f"{subject}.{code}{number}.9.tiff": png(number)
-    for subject in ("KA", "KM", "NA")
-    for code in ("AN", "HA")
-    for number in (1, 2, 3)
-}
-FER = {
-    f"db/{part}/{label}/{part}_{number}.png": png(number)
-    for part, count in (("train", 4), ("test", 2))
-    for label in ("angry", "happy")
-    for number in range(count)
-}
-SUBJECTS = {
-    f"{label}/S{subject}/{number}.png": png(number)
-    for label in ("fear", "happy")
-    for subject in (1, 2, 3, 4)
-    for number in (1, 2)
-}
+def images(*paths):
+    """Different images by their paths."""
+    return {path: png(number) for number, path in enumerate(paths)}
+
+
+JAFFE = images(
+    *(f"{s}.{c}{n}.9.tiff" for s in ("KA", "KM", "NA") for c in ("AN", "HA") for n in (1, 2, 3))
+)
+FER = images(
+    *(f"db/train/{label}/train_{n}.png" for label in ("angry", "happy") for n in range(4)),
+    *(f"db/test/{label}/test_{n}.png" for label in ("angry", "happy") for n in range(2)),
+)
+SUBJECTS = images(
+    *(f"{label}/S{s}/{n}.png" for label in ("fear", "happy") for s in (1, 2, 3) for n in (1, 2))
+)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +91,7 @@ def test_classes_parts_sizes_and_what_is_skipped_are_counted(inspect, project):
 
 
 def test_a_layout_that_is_not_certain_is_explained(inspect, project):
-    tree = {f"S00{subject}/00{take}/1.png": png() for subject in "12" for take in "12"}
+    tree = images(*(f"S00{subject}/00{take}/1.png" for subject in "12" for take in "12"))
     lines = inspect(write_folder(project / "faces", tree))
     assert "it cannot be told which class an image has: it has 4 images in folders" in lines[1]
     assert "\nIn params.yaml:\n" not in lines

@@ -53,8 +53,8 @@ class Layout(Section):
     """where labels are: auto (find it), folders (class folders), pattern (paths, by regex),
     table (a labels file), frames (CK+'s label files beside sequences), rows (of a CSV)"""
     pattern: Annotated[str, AfterValidator(_pattern)] | None
-    """regex searched in the path of each file; groups: label, subject, sequence, part; with
-    folders, label may be missing"""
+    """regex searched in the path of each image; groups: label, subject, sequence, part; with
+    folders, label may be missing; an image that matches without its label is left out"""
     file: str | None
     """path in the source of the CSV of rows, of the labels file of a table, or of the folder of
     label files of frames; null: find it"""
@@ -113,7 +113,7 @@ class Download(Section):
     source: Literal["sample", "kaggle", "local"]
     """sample (faces drawn by this package), kaggle, or local (your own images)"""
     root: str | None
-    """folder in the archive that contains the class folders; null: find it"""
+    """folder of the source to read, to which paths of the layout are relative; null: all of it"""
     layout: Layout
     """how labels, subjects and official parts are told; `ferpipe inspect` suggests values"""
     max_bad_fraction: Fraction

@@ -135,6 +135,8 @@ def test_what_is_in_no_part_or_class_is_an_error_that_names_the_key(paths, messa
     "paths",
     [
         each("db/{s}/{t}/{i}.png", s=PEOPLE, t=("001", "002")),
+        each("db/{s}/{i}.png", s=PEOPLE),
+        each("KDEF/{s}/{s}{c}S.JPG", s=("AF01", "BM35"), c=("AN", "HA")),
         each("{s}/{t}/{i}.png", s=("S005",), t=("001", "002")),
         each("{s}/{t}/{i}.png", s=("1", "2", "3"), t=("1", "2")),
         each("{t}/{s}/{i}.png", s=("anna", "bob"), t=("foo", "bar")),
@@ -150,6 +152,10 @@ def test_what_is_not_certain_is_an_error_that_takes_no_people_for_classes(paths)
     assert "download.layout" in message
     assert "download.root" not in message
     assert "\n" not in message
+
+
+def test_folders_like_people_are_classes_only_if_the_kind_says_so():
+    assert len(find(*each("{s}/{i}.png", s=PEOPLE), kind="folders")[0]) == 6
 
 
 @pytest.mark.parametrize(

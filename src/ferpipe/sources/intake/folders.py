@@ -58,7 +58,7 @@ def members(tree: Tree, layout: Layout, source: Path) -> Found:
         places = [_matched(place, matches[place.path]) for place in places if place.path in matches]
     places = _with_parts(places, layout, source)
     places = _without_wrapper_of_part(places)
-    places = _with_class(places, tree, source)
+    places = _with_class(places, tree, layout, source)
     places, repeats = _one_root(places, tree, layout, source)
     placed = [
         naming.Placed(place.path, folders=[place.names[i] for i in place.kept], **place.facts)
@@ -126,7 +126,7 @@ def _without_wrapper_of_part(places: Sequence[Place]) -> list[Place]:
     return found
 
 
-def _with_class(places: Sequence[Place], tree: Tree, source: Path) -> list[Place]:
+def _with_class(places: Sequence[Place], tree: Tree, layout: Layout, source: Path) -> list[Place]:
     """The places with their class as the label; `free` keeps the folders above it."""
     if all("label" in place.facts for place in places):
         return [place.without(set(place.free), set()) for place in places]
@@ -143,6 +143,9 @@ def _with_class(places: Sequence[Place], tree: Tree, source: Path) -> list[Place
         people = any(words.like_person(name) for names in roots for name in names)
         if len(roots) > 1 and not people and copies.identical(roots, tree):
             levels = [len(names) - 1 for names in folders]
+    if levels is not None and layout.kind != "folders":
+        names = {names[level] for names, level in zip(folders, levels, strict=True)}
+        levels = None if words.like_people(names) else levels
     if levels is None:
         raise PipelineError(advice.unknown_layout(tree, source))
     found = []
