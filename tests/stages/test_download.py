@@ -105,6 +105,21 @@ def test_the_stage_writes_archive_index_and_skipped_files(
     )
 
 
+def test_the_stage_prints_notes_and_writes_official_parts(project, write_params, run_stage):
+    tree = {f"{part}/{path}": data for part in ("Train", "test") for path, data in TREE.items()}
+    tree = {path.replace("happy", "happy "): data for path, data in tree.items()}
+    write_folder(project / "data" / "local", tree)
+    write_params({"download.source": "local"})
+    done = run_stage("download")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[:2] == [
+        "download: WARNING: 'happy ' is read as 'happy': blanks around a name do not count",
+        "download: 8 images from local: angry 4, happy 4",
+    ]
+    rows = (project / "data/raw/index.csv").read_text().splitlines()
+    assert rows[1].startswith("angry/Train_00.png,angry,") and rows[1].endswith(",train,,")
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -111,7 +111,7 @@ def test_further_names_of_parts():
     [
         (
             [*each("{p}/{c}/{i}.png", p=("train", "test"), c="12"), "more/1/0.png"],
-            "test, train are official parts, but 1 of 9 images are in none, such as more/1/0.png",
+            "1 of 9 images are in no official part, such as more/1/0.png, others are in",
         ),
         (
             [*each("train/{c}/{i}.png", c="12"), "test/0.png"],

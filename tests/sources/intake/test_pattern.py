@@ -92,3 +92,9 @@ def test_a_part_that_is_not_known_is_an_error_until_it_is_named():
     assert "official parts: f1, f2 is no official part; name it in" in refused(regex, *paths)
     found = find(regex, *paths, parts={"f1": "train", "f2": "val"})
     assert [member.part for member in found.members] == ["train", "val"]
+
+
+def test_a_part_of_several_folders_can_be_in_the_names():
+    regex = r"(?P<part>db/f\d)/(?P<label>\w)\."
+    found = find(regex, "db/f1/a.png", "db/f2/a.png", parts={"db/f1": "train", "db/f2": "test"})
+    assert [member.path for member in found.members] == ["a/db_f1_a.png", "a/db_f2_a.png"]

@@ -41,7 +41,7 @@ def picture(tree: Tree) -> str:
         levels.append(_some(names))
     inside = f"in folders {' / '.join(levels)}" if levels else "in no folder"
     others = [printable(path) for path, entry in tree.items() if entry.skip]
-    beside = f", and {len(others)} other files, such as {others[0]}" if others else ""
+    beside = f"; other files: {len(others)}, such as {others[0]}" if others else ""
     return f"it has {len(images)} images {inside}, such as {images[0]}{beside}"
 
 

@@ -51,7 +51,8 @@ def members(placed: Sequence[Placed], tree: Tree, layout: Layout, source: Path) 
     alone = Counter((p.label, n.casefold()) for p, n in zip(placed, names, strict=True))
     in_part = {(p.label, n.casefold(), p.part) for p, n in zip(placed, names, strict=True)}
     if len(in_part) > len(alone):
-        names = ["_".join(filter(None, (p.part, n))) for p, n in zip(placed, names, strict=True)]
+        prefixes = [p.part.replace("/", "_") + "_" if p.part else "" for p in placed]
+        names = [prefix + name for prefix, name in zip(prefixes, names, strict=True)]
     if len(set(part_of.values()) - {""}) < 2:  # one part of a data set tells nothing
         part_of = dict.fromkeys(part_of, "")
     return [

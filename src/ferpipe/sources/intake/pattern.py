@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.params.download import Layout
+from ferpipe.params.download import LAYOUT_GROUPS, Layout
 from ferpipe.sources.intake import naming
 from ferpipe.sources.intake.listing import Tree
 from ferpipe.sources.intake.member import Found, nfc, not_images
@@ -24,6 +24,9 @@ class Match(NamedTuple):
 
     groups: dict[str, str]
     named: dict[str, set[int]]
+
+
+NOTHING = Match({}, {name: set() for name in LAYOUT_GROUPS})
 
 
 def members(tree: Tree, layout: Layout, source: Path) -> Found:
@@ -83,7 +86,7 @@ def search(
 
 def _match(path: PurePosixPath, match: re.Match) -> Match:
     groups = {name: text for name, text in match.groupdict(default="").items() if text}
-    named = {name: set() for name in ("label", "part", "subject", "sequence")}
+    named = {name: set() for name in LAYOUT_GROUPS}
     start = 0
     for index, folder in enumerate(_folders(path)):
         end = start + len(folder)
