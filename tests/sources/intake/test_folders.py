@@ -48,6 +48,7 @@ PEOPLE = ("S1", "S02", "S113")
         (each("{s}/{c}/{t}/{i}.png", c=CLASSES, s=PEOPLE, t=("a", "b")), "angry/S1_a_0.png"),
         (["angry/0.png", *each("{c}/{s}/{i}.png", c=CLASSES, s=PEOPLE)], "angry/0.png"),
         (each("S1/{c}/{i}.png", c=CLASSES), "angry/S1_0.png"),
+        (each("{c}/{c}/{i}.png", c=CLASSES), "angry/angry_0.png"),
         (each("{s}/{c}/{i}.png", s=PEOPLE, c=("AN", "HA")), "AN/S1_0.png"),
         (each("{s}/{c}/{i}.png", s=PEOPLE, c=("0_angry", "1_happy", "ahegao")), "0_angry/S1_0.png"),
     ],

@@ -25,6 +25,7 @@ SAD = ("sad", "Happy")
         (paths("{s}.{c}1.39.tiff", s=("KA", "KM"), c=("AN", "HA")), "AN KA angry"),
         (paths("k/A{s}{c}{a}.JPG", s=("F01", "M35"), c=("AF", "SU"), a=("S", "HL")), "AF F01 fear"),
         (paths("{s}_{c}_O.BMP", s=("01F", "22M"), c=("CA", "SP")), "CA 01F calm"),
+        (paths("{s}_{c}01WH_F2D.bmp", s=("F0001", "M0020"), c=("HA", "SU")), "HA F0001 happy"),
         (paths("{s}_y_m_{c}_a.jpg", s=("004", "066"), c="ns"), "n 004 neutral"),
         (paths("CFD-{s}-003-{c}.jpg", s=("WF-001", "BM-020"), c=("N", "A")), "N WF-001 neutral"),
         (paths("Rafd090_{s}_Caucasian_male_{c}_frontal.jpg", s=("01", "02"), c=SAD), "sad 01 -"),

@@ -15,7 +15,12 @@ def class_levels(folders: Sequence[tuple[str, ...]]) -> list[int] | None:
         folders: the folders of each image, without wrappers and parts.
     """
     said = [[i for i, name in enumerate(names) if words.expression(name)] for names in folders]
-    if all(len(levels) == 1 for levels in said):
+    # Where a folder is in one of the same name, as unpacking leaves it, both say the same.
+    words_said = [
+        {names[level].casefold() for level in found}
+        for names, found in zip(folders, said, strict=True)
+    ]
+    if all(len(found) == 1 for found in words_said):
         return [levels[0] for levels in said]
     last = [len(names) - 1 for names in folders]
     depth = min(map(len, folders))

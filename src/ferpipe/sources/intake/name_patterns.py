@@ -28,6 +28,7 @@ KNOWN = (
     (r"(^|/)(?P<subject>[A-Z]{2})\.(?P<label>[A-Z]{2})\d+\.\d+", JAFFE),
     (r"(^|/)[AB](?P<subject>[FM]\d\d)(?P<label>[A-Z]{2})(S|FL|FR|HL|HR)\.", KDEF),
     (r"(^|/)(?P<subject>\d\d[FM])_(?P<label>[A-Z]{2})_[COX]", NIMSTIM),
+    (r"(^|/)(?P<subject>[FM]\d{4})_(?P<label>[A-Z]{2})\d\d[A-Z]{2}", JAFFE),  # BU-3DFE
     (r"(^|/)(?P<subject>\d+)_[ymo]_[fm]_(?P<label>[a-z])_[ab]\.", FACES),
     (r"(^|/)CFD-(?P<subject>[A-Z]{2}-\d+)-\d+-(?P<label>[A-Z]+)\.", CHICAGO),
     (r"(^|/)Rafd\d+_(?P<subject>\d+)_[A-Za-z]+_[a-z]+_(?P<label>[A-Za-z]+)_", {}),

@@ -17,7 +17,7 @@ EXPRESSIONS = {
     "happiness": "happy happiness joy joyful smile smiling hap HA",
     "neutral": "neutral neutrality neu NE",
     "sadness": "sad sadness unhappy SA",
-    "surprise": "surprise surprised surprising astonished sur SU",
+    "surprise": "surprise surprised surprising suprise astonished sur SU",
     "amusement": "amused amusement",
     "anxiety": "anxious anxiety",
     "awe": "awe awed",
