@@ -11,7 +11,7 @@ def written(project):
     """The table of three images, and its file."""
     columns = {"path": ["a/S1.png", "a/S2.png", "b/S1.png"], "label": ["a", "a", "b"]}
     columns |= {"subject": ["S1", "S2", "S1"], "sequence": ["", "", ""]}
-    splits = {name: ["train", "val", "test"] for name in folds.FOLD_COLUMNS}
+    splits = {name: ["train", "val", "test"] for name in folds.fold_columns(10)}
     table = pd.DataFrame(columns | splits, dtype="str")
     tables.write_table(folds.folds_path(1), table)
     return table, folds.folds_path(1)

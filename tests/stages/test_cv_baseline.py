@@ -3,11 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 from networks import bars
+from splits import assign_folds
 
 from ferpipe.core import paths
 from ferpipe.evaluation import hog
 from ferpipe.params.split import Split
-from ferpipe.splitting.assign_folds import assign_folds
 from ferpipe.stages import cv_baseline
 
 IMAGES = bars(60, seed=1)

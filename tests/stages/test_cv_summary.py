@@ -26,7 +26,7 @@ def summarise(write_params, capsys):
         paths.INDEX.touch()
         baseline = []
         for seed in (1, 2):
-            splits = {name: ["train"] * 20 for name in folds.FOLD_COLUMNS}
+            splits = {name: ["train"] * 20 for name in folds.fold_columns(10)}
             for fold in range(10):
                 splits[f"fold_{fold}"][fold::10] = ["test", "test"]
                 test = predictions(seed)[fold::10]
@@ -81,9 +81,11 @@ def test_few_people_get_one_caution_and_selection_on_test_a_flag(summarise):
 
 @pytest.mark.parametrize(("seeds", "index"), [([2], b"path,label\n"), ([1], b"path,labels\n")])
 def test_the_fingerprint_is_of_params_and_images(seeds, index):
-    first, again = (
-        cv_summary.fingerprint({"cv": CrossValidation(seeds=[1])}, b"path,label\n")
-        for _ in range(2)
-    )
-    assert first == again
-    assert first != cv_summary.fingerprint({"cv": CrossValidation(seeds=seeds)}, index)
+    def fingerprint(seeds, *contents):
+        section = CrossValidation(seeds=seeds, folds=[0, 1])
+        return cv_summary.fingerprint({"cv": section}, *contents)
+
+    first = fingerprint([1], b"path,label\n")
+    assert first == fingerprint([1], b"path,label\n")
+    assert first != fingerprint(seeds, index)
+    assert first != fingerprint([1], b"path,label\n", b"digest of an assigned file")

@@ -25,7 +25,7 @@ def test_it_writes_split_counts_and_audit(project, write_raw, write_params, run_
     write_params({"train": "not a section"})  # the stage reads its own section only
     done = run_stage("split")
     assert (done.returncode, done.stderr) == (0, "")
-    outputs = ["raw/images.zip", "raw/index.csv", "split.csv", "split_audit.json"]
+    outputs = ["assigned.csv", "raw/images.zip", "raw/index.csv", "split.csv", "split_audit.json"]
     assert files_under(project / "data") == outputs
     outputs = ["closest_pairs.csv", "split.json", "split_counts.csv"]
     assert files_under(project / "reports") == outputs
@@ -37,6 +37,7 @@ def test_it_writes_split_counts_and_audit(project, write_raw, write_params, run_
     assert facts == {
         **{name: sizes[name] for name in paths.SPLITS},
         "classes": 3,
+        "split_by": "random",
         "repeated_images": 0,
         "held_out_sharing_subject": 0.0,
         "held_out_sharing_sequence": 0.0,
