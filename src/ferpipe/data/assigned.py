@@ -27,7 +27,7 @@ PARTS = {
     **dict.fromkeys(("test", "testing"), "test"),
     **{"publictest": "val", "privatetest": "test"},  # FER2013's names
 }
-FOLD = re.compile(r"(?:fold)?[ _-]*([0-9]{1,4})(?:\.0+)?")  # 3, fold_3, 3.0
+FOLD = re.compile(r"(?:fold[ _-]*)?([0-9]{1,4})(?:\.0+)?")  # 3, fold_3, 3.0
 SEPARATORS = ",\t;"
 COLUMNS = "should begin with a column path, sequence or subject, and a column part or fold"
 

@@ -31,6 +31,12 @@ def check(args: argparse.Namespace) -> None:
             f"{args.params}: download.local.path = {local!r}: there is no such file or folder; "
             "the default is data/local"
         )
+    assigned = experiment.split.assigned
+    if not Path(assigned).is_file():
+        raise PipelineError(
+            f"{args.params}: split.assigned = {assigned!r}: there is no such file; the default is "
+            "data/assigned.csv"
+        )
     print(
         f"{args.params} is valid: source {experiment.download.source}, split by "
         f"{experiment.split.group_by}, backbone {experiment.train.backbone}, "
