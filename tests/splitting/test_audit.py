@@ -7,6 +7,7 @@ from ferpipe.core.paths import SPLIT_COLUMNS
 from ferpipe.params.reader import read_yaml
 from ferpipe.params.split import Split
 from ferpipe.splitting import audit
+from ferpipe.splitting.given import Given
 from ferpipe.splitting.near_duplicates import NEAR
 
 
@@ -108,3 +109,28 @@ def test_the_closest_pairs_have_similarities_and_shared_names():
     assert result["shared"].tolist() == ["sequence", "subject", "none", "unknown"]
     assert result["mirrored"].tolist() == [False, True, False, False]
     assert result["near_duplicate"].tolist() == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("repeats", "across"),
+    [
+        ({}, 0),
+        ({"a/1": "a/0"}, 0),  # both in train
+        ({"a/4": "a/0"}, 1),
+        ({"a/2": "a/0", "a/4": "a/0"}, 2),
+        ({"a/4": "a/2"}, 1),  # val selects the epoch
+        ({"a/5": "a/4"}, 0),
+        ({"a/4": "a/1", "a/6": "a/5"}, 1),
+    ],
+)
+def test_repeats_that_a_given_split_separates_are_counted(repeats, across):
+    given = Given(TABLE["split"])
+    facts = audit.summary(TABLE, pairs_of(0.5), repeats, PARAMS, given)
+    assert (facts["split_by"], facts["repeats_across_splits"]) == ("official", across)
+    lines = audit.lines(facts, "none")
+    assert any("exact duplicates of training" in line for line in lines) == (across > 0)
+    assert facts["val_taken"] is False
+    assert lines[1] == (
+        "test: the source's official test part (4 images); val: the source's official val part "
+        "(2 images)"
+    )

@@ -55,6 +55,7 @@ def test_check_summarises_valid_params(ferpipe):
     [
         ("train.batch_size", 0, "train.batch_size = 0: should be greater than or equal to 1\n"),
         ("download.local.path", "no.zip", "download.local.path = 'no.zip': there is no such file "),
+        ("split.assigned", "no.csv", "split.assigned = 'no.csv': there is no such file; the "),
     ],
 )
 def test_check_reports_a_wrong_value_in_one_line(ferpipe, write_params, key, value, message):
