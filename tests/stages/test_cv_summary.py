@@ -98,14 +98,11 @@ def test_the_file_that_assigned_is_told(summarise, project, column):
     (project / "list.csv").write_text("\n".join(lines))
     unused = 5 if column == "part" else 0
     first = summarise([""] * 20, 1, unused=unused, **{"split.assigned": "list.csv"})[0]
-    assert (
-        first
-        == {
-            "part": "cv_summary: 20 images, grouped by subject; the test part of list.csv (5 images) "
-            "is in no fold; folds: 10, seeds: 2",
-            "fold": "cv_summary: 20 images, val grouped by subject; folds: 10 of list.csv, seeds: 2",
-        }[column]
-    )
+    told = {
+        "part": "grouped by subject; the test part of list.csv (5 images) is in no fold; folds: 10",
+        "fold": "val grouped by subject; folds: 10 of list.csv",
+    }
+    assert first == f"cv_summary: 20 images, {told[column]}, seeds: 2"
     summary = files.read_json(paths.CV / "summary.json")
     assert (summary["in_no_fold"], summary["split_by"]) == (unused, "assigned")
 

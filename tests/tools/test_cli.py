@@ -63,6 +63,16 @@ def test_check_reports_a_wrong_value_in_one_line(ferpipe, write_params, key, val
     assert failed(ferpipe("check"), f"ferpipe: error: params.yaml: {message}")
 
 
+def test_check_says_who_made_the_split(ferpipe, project, write_params):
+    write_params({"split.official": "use"})
+    assert ", split by official parts, backbone" in ferpipe("check").stdout
+    write_params({"split.official": "ignore"})
+    (project / "data/assigned.csv").write_text("subject,fold\nS1,0\nS2,1\n")
+    assert ", split by data/assigned.csv, backbone" in ferpipe("check").stdout
+    (project / "data/assigned.csv").write_text("subject,fold\nS1,0\nS2,two\n")
+    assert failed(ferpipe("check"), "ferpipe: error: data/assigned.csv, line 3: fold = 'two' sho")
+
+
 def test_check_takes_another_file(ferpipe, project):
     (project / "params.yaml").rename(project / "other.yaml")
     assert ferpipe("check", "--params", "other.yaml").stdout.startswith("other.yaml is valid: ")
