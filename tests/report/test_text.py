@@ -98,7 +98,12 @@ def test_unknown_subjects_of_a_given_split_claim_no_new_people():
 
 def test_files_that_are_left_out_are_told_by_reason():
     assert text.left_out({}) == ""
-    assert text.left_out({"cannot be decoded": 1200, "not an image file": 1}) == (
+    many = {f"{side}x{side} px": 1 for side in range(9000, 9020)} | {"empty file": 2}
+    assert text.left_out(many).endswith(
+        "reason: 2 empty file, 1 9000x9000 px, 1 9001x9001 px, 1 "
+        "9002x9002 px, 1 9003x9003 px, 1 9004x9004 px, 15 others."
+    )
+    assert text.left_out({"not an image file": 1, "cannot be decoded": 1200}) == (
         "Files of the source that are left out, by reason: 1,200 cannot be decoded, 1 not an image "
         "file."
     )

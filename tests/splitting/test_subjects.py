@@ -30,6 +30,13 @@ def test_the_layout_comes_before_the_name(params, told, subjects, sequences):
     assert images["sequence"].tolist() == sequences
 
 
+def test_a_sequence_that_several_people_have_is_one_of_each(params):
+    paths = [f"a/{n}.png" for n in range(5)]
+    told = {"subject": ["S1", "S2", "S2", "S2", ""], "sequence": ["1", "1", "1", "x", "1"]}
+    images = name_images(indexed(paths, **told), params(name_pattern=""))
+    assert images["sequence"].tolist() == ["S1_1", "S2_1", "S2_1", "x", "1"]
+
+
 def test_a_pattern_without_the_group_leaves_what_the_layout_tells(params):
     images = name_images(indexed(PATHS, subject="KA"), params(name_pattern=""))
     assert images["subject"].tolist() == ["KA"] * 3

@@ -11,6 +11,8 @@ from ferpipe.report.findings import Findings
 OPTIMISTIC = "optimistic: selected on test"
 # A larger fraction of held-out images that training knows is a reason to doubt the metrics.
 MAX_LEAK = 0.01
+# Reasons for leaving files out that are listed; the others are counted.
+MAX_REASONS = 6
 GROUPED = {
     "subject": "All images of a person are in one split.",
     "sequence": "All images of a recording are in one split; a person may be in several.",
@@ -103,8 +105,11 @@ def left_out(skipped: Mapping[str, int]) -> str:
     """A sentence on the files of the source that are not used; empty if there are none."""
     if not skipped:
         return ""
-    reasons = ", ".join(f"{count:,} {reason}" for reason, count in skipped.items())
-    return f"Files of the source that are left out, by reason: {reasons}."
+    by_count = sorted(skipped.items(), key=lambda item: (-item[1], item[0]))
+    reasons = [f"{count:,} {reason}" for reason, count in by_count[:MAX_REASONS]]
+    if others := sum(count for _, count in by_count[MAX_REASONS:]):
+        reasons.append(f"{others:,} others")
+    return f"Files of the source that are left out, by reason: {', '.join(reasons)}."
 
 
 def audit(facts: Mapping[str, object]) -> list[Check]:

@@ -16,9 +16,15 @@ COLUMNS = ("path", "label", "part", "subject", "sequence")
 def name_images(index: pd.DataFrame, params: Split) -> pd.DataFrame:
     """The columns COLUMNS of index.csv; where subject or sequence is "", the file name's.
 
-    Both are "" where the name has none either.
+    Both are "" where the name has none either. A sequence of the layout that several subjects
+    have, such as 001, becomes one of each: `<subject>_001`.
     """
     images = index[list(COLUMNS)].reset_index(drop=True)
+    told = (images["subject"] != "") & (images["sequence"] != "")
+    people = images[told].groupby("sequence")["subject"].nunique()
+    shared = told & images["sequence"].isin(people.index[people > 1])
+    of_each = images["subject"] + "_" + images["sequence"]
+    images["sequence"] = images["sequence"].mask(shared, of_each)
     matches = [re.match(params.name_pattern, path.split("/", 1)[1]) for path in images["path"]]
     for group in NAME_GROUPS:
         if group in re.compile(params.name_pattern).groupindex:
