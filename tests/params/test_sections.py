@@ -149,6 +149,11 @@ def test_a_number_is_in_its_range(key, good, bad):
     [
         ("download.source", ["sample", "kaggle", "local"]),
         ("split.group_by", ["none", "sequence", "subject"]),
+        ("split.official", ["ignore", "use"]),
+        (
+            "evaluate.dataset",
+            ["auto", "ckplus", "ckplus-owners", "fer2013", "jaffe", "kdef", "raf-db"],
+        ),
         ("preprocess.color", ["grayscale", "rgb"]),
         ("train.backbone", BACKBONES),
         ("train.batchnorm", ["frozen", "updated"]),
