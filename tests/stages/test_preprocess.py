@@ -167,7 +167,8 @@ def test_the_stage_writes_the_records_and_nothing_else(project, stage, run_stage
     ]
     shards = [f"records/{name}-00000-of-00001.tfrecord" for name in sorted(paths.SPLITS)]
     raw = [f"raw/{name}" for name in before]
-    assert files_under(project / "data") == [*raw, "records/schema.json", *shards, "split.csv"]
+    written = [*raw, "records/schema.json", *shards, "split.csv"]
+    assert files_under(project / "data") == ["assigned.csv", *written]
     schema = read_schema(project / "data" / "records")
     val = read_split(project / "data" / "records", schema, "val")
     assert val.paths == stage["path"][stage["split"] == "val"].tolist()
@@ -185,5 +186,5 @@ def test_an_error_of_the_stage_is_one_line_and_the_old_records_stay(project, sta
         "run `dvc repro --force`\n"
     )
     assert old.read_bytes() == b"old"
-    names = {"local", "raw", "records", "split.csv"}
+    names = {"assigned.csv", "local", "raw", "records", "split.csv"}
     assert {path.name for path in (project / "data").iterdir()} == names
