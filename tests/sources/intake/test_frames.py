@@ -71,6 +71,10 @@ def test_the_last_frames_of_labelled_sequences_are_taken(read, write):
     found = read(ckplus() | OTHERS, write)
     assert facts(found) == expected()
     assert found.codes == frames.CODES
+    assert found.notes == [
+        "the labels are read as the codes of CK+ (1 anger, 3 disgust, 7 surprise); to name them "
+        "otherwise, set download.layout.classes"
+    ]
     reasons = dict(found.skipped)
     assert reasons["cohn-kanade-images/S005/001/S005_001_00000002.png"] == (
         "not one of the last 3 frames of a labelled sequence"

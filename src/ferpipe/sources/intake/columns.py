@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.sources.intake.member import clean
@@ -23,6 +23,12 @@ NAMES = {
     "sequence": {"sequence", "sequenceid", "video", "videoid", "clip", "clipid"},
     "pixels": {"pixels", "pixel"},
 }
+
+
+def known(name: str) -> str | None:
+    """What a column of that name is, such as "label"; None if that is not known."""
+    key = re.sub(r"[\W_]", "", name.casefold())
+    return next((what for what, names in NAMES.items() if key in names), None)
 
 
 def numbers(
@@ -50,9 +56,10 @@ def numbers(
             key = f"download.layout.columns.{what} = {column!r}"
             raise PipelineError(f"{where}: {key} is none of its columns: {_shown(header, width)}")
     for number, name in enumerate(names):
-        key = re.sub(r"[\W_]", "", name.casefold())
-        what = next((what for what, known in NAMES.items() if key in known), None)
+        what = known(name)
         if what is None or what in asked:
+            continue
+        if what in found and what == "path":  # the first; `path` beside `image` is common
             continue
         if what in found:
             both = f"{names[found[what]]!r} and {name!r}"
@@ -77,6 +84,15 @@ def code(cell: str) -> str:
     """A label; of a code that is written as a float, such as 3.0 or 3.0000000e+00, the integer."""
     number = re.fullmatch(r"(\d+)\.0*(e[+-]?0+)?", cell, re.ASCII | re.IGNORECASE)
     return number[1] if number else clean(cell)
+
+
+def note(labels: Iterable[str], codes: Mapping[str, str], whose: str) -> list[str]:
+    """A note for the user that labels are codes, and how they are named."""
+    if not codes:
+        return []
+    names = ", ".join(f"{label} {codes[label]}" for label in sorted(set(labels), key=int))
+    remedy = "to name them otherwise, set download.layout.classes"
+    return [f"the labels are read as the codes of {whose} ({names}); {remedy}"]
 
 
 def _shown(header: Sequence[str], width: int) -> str:

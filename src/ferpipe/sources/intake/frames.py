@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
-from ferpipe.sources.intake.columns import code
+from ferpipe.sources.intake.columns import code, note
 from ferpipe.sources.intake.listing import Tree, printable
 from ferpipe.sources.intake.member import Found, Member, clean
 
@@ -69,8 +69,9 @@ def members(tree: Tree, layout: Layout, source: Path) -> Found:
         for path, entry in tree.items()
         if path not in found and path not in used.values()
     ]
-    known = {member.label for member in found.values()} <= CODES.keys()
-    return Found(list(found.values()), skipped, codes=CODES if known else {})
+    labels = {member.label for member in found.values()}
+    codes = CODES if labels <= CODES.keys() else {}
+    return Found(list(found.values()), skipped, note(labels, codes, "CK+"), codes)
 
 
 def _roots(tree: Tree, layout: Layout) -> dict[PurePosixPath, list[PurePosixPath]]:

@@ -81,8 +81,8 @@ def pack(
     refused: list[tuple[str, str]] = []
     with files.replacing(target) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as zipped:
         for member in tqdm(members, desc="images", unit="image", disable=None, leave=False):
-            data = member.read()
             try:
+                data = member.read()
                 image = images.decode(data)
             except images.ImageRefused as reason:
                 refused.append((member.path, str(reason)))

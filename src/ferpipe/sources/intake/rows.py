@@ -74,6 +74,8 @@ def members(tree: Tree, layout: Layout, source: Path) -> Found:
     where = f"{source}: {printable(path)}"
     found = list(_read(path, tree[path], form, where))
     known = parts.required({member.part for member in found}, layout.parts, where)
+    if len(set(known.values()) - {""}) < 2:  # one part of a data set tells nothing
+        known = dict.fromkeys(known, "")
     digits = max(5, len(str(len(found))))
     found = [
         member._replace(name=f"row-{number:0{digits}}.png", part=known[member.part])
@@ -85,8 +87,9 @@ def members(tree: Tree, layout: Layout, source: Path) -> Found:
         if name != path
     ]
     names_emotions = bool(form.header) and form.header[form.columns["label"]].lower() == "emotion"
-    fer = names_emotions and {member.label for member in found} <= CODES.keys()
-    return Found(found, skipped, codes=CODES if fer else {})
+    labels = {member.label for member in found}
+    codes = CODES if names_emotions and labels <= CODES.keys() else {}
+    return Found(found, skipped, columns.note(labels, codes, "FER2013"), codes)
 
 
 def _forms(tree: Tree, layout: Layout) -> dict[PurePosixPath, Form | PipelineError]:
