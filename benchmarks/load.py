@@ -26,8 +26,8 @@ import table
 import workers
 from ferpipe.core import files
 from ferpipe.core.errors import PipelineError, exits_cleanly
+from ferpipe.data import png
 from ferpipe.params.reader import read_yaml
-from ferpipe.sources.sample.source import encode_png
 from workers import ROOT
 
 STAGES = ("download", "split", "preprocess", "train")
@@ -60,7 +60,7 @@ def write_zip(path: Path, count: int) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:
         for number in range(count):
             pixels = rng.integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
-            zipped.writestr(files.zip_entry(name_of(number)), encode_png(pixels))
+            zipped.writestr(files.zip_entry(name_of(number)), png.encode(pixels))
 
 
 def run_stage(stage: str, folder: Path) -> tuple[float, int]:

@@ -2,14 +2,20 @@
 
 import io
 import struct
+import tarfile
 import zipfile
 import zlib
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 from PIL import Image
 
+from ferpipe.params.download import Convert, Layout
+from ferpipe.params.reader import read_yaml
 from ferpipe.sources.intake import repacking
+
+BASE = read_yaml(Path(__file__).parents[1] / "presets/base.yaml")["download"]
 
 LIMITS = SimpleNamespace(files=10**6, file_mb=10, total_mb=100, ratio=1000)
 
@@ -82,7 +88,35 @@ def write_zip(path, tree, compression=zipfile.ZIP_DEFLATED, date=(2019, 5, 4, 3,
     return path
 
 
-def repack(source, target, root=None, max_bad_fraction=0.0, limits=LIMITS):
-    """Repack with these keys of the section `download`."""
-    keys = SimpleNamespace(root=root, max_bad_fraction=max_bad_fraction, limits=limits)
+def write_tar(path, tree, compression=""):
+    """Write `{path: bytes}` as a tar, members in the order given; returns the path.
+
+    Args:
+        compression: "gz", "bz2", "xz" or none.
+    """
+    with tarfile.open(path, f"w:{compression}") as tar:
+        for name, data in tree.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
+def layout(**keys):
+    """The section `download.layout` as in presets/base.yaml, with some keys changed."""
+    return Layout(**{**BASE["layout"], **keys})
+
+
+def repack(source, target, root=None, max_bad_fraction=0.0, limits=LIMITS, **keys):
+    """Repack with these keys of the section `download`; others are of `convert` or `layout`."""
+    keys = {"conflicts": "error", **BASE["convert"], **BASE["layout"], **keys}
+    convert = {name: keys.pop(name) for name in BASE["convert"]}
+    keys = SimpleNamespace(
+        root=root,
+        max_bad_fraction=max_bad_fraction,
+        limits=limits,
+        conflicts=keys.pop("conflicts"),
+        convert=Convert(**convert),
+        layout=layout(**keys),
+    )
     return repacking.repack(source, target, keys)

@@ -36,6 +36,8 @@ def main() -> None:
     tables.write_table(paths.INDEX, pd.DataFrame(contents.images))
     tables.write_table(paths.SKIPPED, repacking.skipped_table(contents.skipped))
 
+    for note in contents.notes:
+        print(f"download: WARNING: {note}")
     counts = ", ".join(f"{label} {count}" for label, count in contents.class_counts.items())
     print(f"download: {len(contents.images)} images from {params.source}: {counts}")
     if contents.skipped:

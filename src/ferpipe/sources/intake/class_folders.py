@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.sources.intake.listing import Tree, printable
+from ferpipe.sources.intake.listing import Tree, hint, printable
 
 OUTSIDE = "outside download.root"
 
@@ -60,11 +60,9 @@ def class_members(
         else:
             skipped.append((str(path), OUTSIDE))
     if not roots and root is None:
-        zips = [path for path, _ in skipped if path.lower().endswith(".zip")]
-        hint = f"; it contains the zip {zips[0]}, which may: unpack that" if zips else ""
         raise PipelineError(
             f"{source} holds no images; it should have one folder per class, such as "
-            f"happy/face1.png{hint}"
+            f"happy/face1.png{hint(tree)}"
         )
     selected = _select_root(roots, root, source)
     reason = f"also in {selected}" if root is None else OUTSIDE

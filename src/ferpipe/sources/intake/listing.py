@@ -1,167 +1,154 @@
-"""The files of a source, a zip or a folder, without extracting anything or following links.
+"""The files of a source, a folder, zip, tar or text file, without extracting anything.
 
-No source is trusted: names, sizes, links and the number of files are checked before any file is
-read, and no member is read beyond its declared size.
+No source is trusted: names, sizes and the number of files are checked before any image is read, no
+member is read beyond its declared size, and links in an archive are not followed.
 """
 
 from __future__ import annotations
 
 import functools
-import io
-import os
 import re
-import stat
+import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, NamedTuple
 
-from ferpipe.core.errors import PipelineError
-from ferpipe.data import images
+from ferpipe.core import files, paths
+from ferpipe.core.errors import PipelineError, one_line
+from ferpipe.data import formats
 from ferpipe.data.archive import DAMAGED
 from ferpipe.params.download import Limits
+from ferpipe.sources.intake import tars
+from ferpipe.sources.intake.disk import folder_files
+from ferpipe.sources.intake.entry import (
+    MB,
+    NOT_AN_IMAGE,
+    Entry,
+    Files,
+    Tree,
+    check_limit,
+    printable,
+)
+from ferpipe.sources.intake.zips import zip_files
 
-MB = 10**6
-# Other methods are refused: bzip2 and xz unpack a kilobyte to gigabytes in one step.
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-SPECIAL = "a link or a special file"  # which may lead anywhere, or block the reader
-
-
-class Entry(NamedTuple):
-    """A file of a source.
-
-    `open` returns a stream of its bytes, never more than its declared size; None if it is never
-    read. `skip` is the reason why it is no image to take, "" if it is one.
-    """
-
-    size: int
-    open: Callable[[], BinaryIO] | None
-    skip: str = ""
-
-    def read(self) -> bytes:
-        """All bytes of the file."""
-        with self.open() as file:
-            return file.read()
-
-
-Tree = dict[PurePosixPath, Entry]
-Files = Iterator[tuple[str, Entry]]  # name in the source
+HEAD = 4096  # bytes that tell what kind of file a source is
+SHOWN = 3  # links that an error names
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+UNREADABLE = {b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive"}
 
 
 @contextmanager
-def open_tree(source: Path, limits: Limits) -> Iterator[Tree]:
-    """List the files of a zip or a folder; they can be read while the block lasts."""
+def open_tree(source: Path, limits: Limits, name_encoding: str | None = None) -> Iterator[Tree]:
+    """List the files of a source; they can be read while the block lasts.
+
+    Args:
+        source: a folder, zip, tar, or a text file such as a CSV, which is the only file of its
+            tree.
+        limits: see params.yaml.
+        name_encoding: encoding of file names in an archive that does not say UTF-8.
+    """
+    with ExitStack() as stack:
+        yield _checked_tree(source, _files(source, limits, name_encoding, stack), limits)
+
+
+def hint(tree: Tree) -> str:
+    """What may be wrong with a source without images, "" or beginning with `; `."""
+    archives = [path for path in tree if path.suffix.lower() in ARCHIVES]
+    links = list(dict.fromkeys(entry.link for entry in tree.values() if entry.link))
+    if archives:
+        return f"; it contains the archive {printable(archives[0])}: unpack that"
+    if links:
+        shown = ", ".join(printable(PurePosixPath(link)) for link in links[:SHOWN])
+        return f"; its links lead to no images: {shown}"
+    return ""
+
+
+def _files(source: Path, limits: Limits, name_encoding: str | None, stack: ExitStack) -> Files:
     if source.is_dir():
-        yield _checked_tree(source, _folder_files(source), limits)
-    elif source.is_file():
+        return folder_files(source)
+    if not source.is_file():
+        raise PipelineError(
+            f"{source} is missing; it should be a folder with one folder per class, or a zip, tar "
+            "or CSV"
+        )
+    with source.open("rb") as file:
+        head = file.read(HEAD)
+    if any(head.startswith(start) for start in tars.COMPRESSED):
+        folder = stack.enter_context(files.scratch(paths.CACHE / "unpacked"))
+        unpacked = folder / source.stem
+        tars.decompress(source, limits, unpacked)
+        with unpacked.open("rb") as file:
+            head = file.read(HEAD)
+        return _file(source, unpacked, head, limits, name_encoding, stack)
+    return _file(source, source, head, limits, name_encoding, stack)
+
+
+def _file(
+    source: Path,
+    path: Path,
+    head: bytes,
+    limits: Limits,
+    name_encoding: str | None,
+    stack: ExitStack,
+) -> Files:
+    """The files of a file at `path` that begins with `head`; errors name `source`."""
+    # A tar may end with a zip, so that it would be taken for one.
+    if tars.is_tar(head):
+        tar = stack.enter_context(tarfile.TarFile(path, encoding="utf-8"))
+        return tars.tar_files(source, tar, limits, name_encoding)
+    is_text = bool(head) and (b"\0" not in head or head.startswith(UTF_16))
+    if head.startswith(b"PK") or (not is_text and zipfile.is_zipfile(path)):
         try:
-            zipped = zipfile.ZipFile(source)
+            zipped = stack.enter_context(zipfile.ZipFile(path))
         except DAMAGED as error:
-            raise PipelineError(f"{source} is not a valid zip: {error}") from None
-        with zipped:
-            yield _checked_tree(source, _zip_files(source, zipped), limits)
-    else:
-        raise PipelineError(f"{source} is missing; it should be a zip or a folder of class folders")
+            raise PipelineError(f"{source} is not a valid zip: {one_line(error)}") from None
+        return zip_files(source, zipped, name_encoding)
+    if is_text and not formats.detect(head):
+        return iter([(path.name, Entry(path.stat().st_size, functools.partial(path.open, "rb")))])
+    found = formats.detect(head)
+    kinds = [kind for start, kind in UNREADABLE.items() if head.startswith(start)]
+    what = kinds[0] if kinds else f"a {found} image" if found else "of no kind that is read"
+    raise PipelineError(f"{source} is {what}; it should be a folder, a zip, a tar or a CSV")
 
 
-def is_image(path: PurePosixPath) -> bool:
-    """Whether the name is that of an image, and not hidden or of macOS."""
-    hidden = any(re.match(r"__MACOSX$|\.(?!\.)", part) for part in path.parts)
-    return path.suffix.lower() in images.SUFFIXES and not hidden
-
-
-def printable(path: PurePosixPath) -> str:
-    """The path with escapes, as in Python source, for what is not printable or not UTF-8."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(path)
-    )
-
-
-def _folder_files(source: Path) -> Files:
-    for folder, folders, names in os.walk(source, onerror=_raise):
-        inside = Path(folder).relative_to(source)
-        folders.sort()
-        links = [name for name in folders if Path(folder, name).is_symlink()]
-        if not folders and not names:
-            yield inside.as_posix(), Entry(0, None, "an empty folder")
-        for name in sorted([*names, *links]):
-            path = Path(folder, name)
-            readable = path.is_file() and not path.is_symlink()
-            size = path.stat().st_size if readable else 0
-            opened = functools.partial(path.open, "rb")
-            entry = Entry(size, opened) if readable else Entry(0, None, SPECIAL)
-            yield (inside / name).as_posix(), entry
-
-
-def _raise(error: OSError) -> None:
-    raise error  # os.walk would skip a folder that it cannot list
-
-
-def _zip_files(source: Path, zipped: zipfile.ZipFile) -> Files:
-    folders, filled = [], set()
-    for entry in zipped.infolist():
-        name = entry.orig_filename  # `filename` is cut at a NUL
-        path = PurePosixPath(name)
-        if name.endswith("/"):
-            folders.append(path)
-            continue
-        filled.update(path.parents)
-        special = stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG)
-        opened = functools.partial(_open_member, source, zipped, entry)
-        yield name, Entry(entry.file_size, opened) if not special else Entry(0, None, SPECIAL)
-    for path in dict.fromkeys(folders):
-        if path not in filled:
-            yield str(path), Entry(0, None, "an empty folder")
-
-
-def _checked_tree(source: Path, files: Files, limits: Limits) -> Tree:
+def _checked_tree(source: Path, found: Files, limits: Limits) -> Tree:
     """Collect the files, and check names and limits; only images count towards the sizes."""
-
-    def check(value: float, key: str, fault: str) -> None:
-        limit = getattr(limits, key)
-        if value > limit:
-            more = f"more than download.limits.{key} = {limit}"
-            raise PipelineError(f"{source}{fault}, {more}; raise it if the source is as intended")
-
     tree: Tree = {}
     total = 0
-    for name, entry in files:
+    for name, entry in found:
         path = PurePosixPath(name)
         if path in tree:
             raise PipelineError(f"{source}: {printable(path)} is there twice")
-        size = entry.size
-        check(len(tree) + 1, "files", " has too many files")
-        image = is_image(path) or is_image(PurePosixPath(name.partition("\0")[0]))
-        tree[path] = entry if image or entry.skip else entry._replace(skip="not an image file")
-        if tree[path].skip:
-            continue  # it is never read
+        check_limit(source, limits, "files", len(tree) + 1, " has too many files")
+        tree[path] = entry = entry._replace(skip=entry.skip or _why_skip(name, entry))
+        if entry.skip:
+            continue
         outside = path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name)
         if outside or "\\" in name or not name.isprintable():
             raise PipelineError(f"{source}: the file name {name!r} is not a plain relative path")
-        total += size
-        check(size / MB, "file_mb", f": {name} has {size} bytes")
-        check(total / MB, "total_mb", ": its images are too large together")
+        total += entry.size
+        check_limit(source, limits, "file_mb", entry.size / MB, f": {name} has {entry.size} bytes")
+        check_limit(source, limits, "total_mb", total / MB, ": its images are too large together")
     if source.is_file():
         ratio = total / source.stat().st_size
-        check(ratio, "ratio", f": its images unpack to {ratio:.0f} times its size")
-    return tree
+        check_limit(
+            source, limits, "ratio", ratio, f": its images unpack to {ratio:.0f} times its size"
+        )
+    return dict(sorted(tree.items()))
 
 
-def _open_member(source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) -> BinaryIO:
-    if entry.flag_bits & 1:
-        raise PipelineError(f"{source}: {entry.filename} is encrypted")
-    if entry.compress_type not in METHODS:
-        compressed = f"{entry.filename} is compressed by method {entry.compress_type}"
-        remedy = "compress it with deflate, the default of zip programs"
-        raise PipelineError(f"{source}: {compressed}; {remedy}")
+def _why_skip(name: str, entry: Entry) -> str:
+    """Why a file is no image to take, "" if its suffix or its first bytes are those of one."""
+    path = PurePosixPath(name)
+    if any(re.match(r"__MACOSX$|\.(?!\.)", part) for part in path.parts):
+        return NOT_AN_IMAGE
+    suffixes = {path.suffix.lower(), PurePosixPath(name.partition("\0")[0]).suffix.lower()}
+    if suffixes & formats.SUFFIXES:
+        return ""
     try:
-        with zipped.open(entry) as file:
-            # Without a size, zipfile unpacks everything, whatever size is declared.
-            data = file.read(entry.file_size + 1)
-        if len(data) != entry.file_size:
-            raise zipfile.BadZipFile(f"{len(data)} bytes instead of {entry.file_size}")
-        return io.BytesIO(data)
-    except DAMAGED as error:
-        damage = f"{entry.filename} cannot be read: {error}"
-        raise PipelineError(f"{source} is not a valid zip: {damage}") from None
+        is_image = entry.size > 0 and formats.detect(entry.head(formats.HEAD))
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return "" if is_image else NOT_AN_IMAGE
