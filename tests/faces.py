@@ -54,11 +54,12 @@ def png_chunk(name, data):
     return struct.pack(">I", len(data)) + name + data + crc
 
 
-def png_by_hand(width, height, depth, colour_type, rows, before=b"", interlaced=0):
+def png_by_hand(width, height, depth, colour_type, rows, before=b"", after=b"", interlaced=0):
     """The bytes of a PNG with any header and rows, which Pillow would not write."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, interlaced)
     body = zlib.compress(b"".join(b"\0" + row for row in rows))
-    chunks = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", body) + png_chunk(b"IEND", b"")
+    chunks = png_chunk(b"IHDR", header) + after
+    chunks += png_chunk(b"IDAT", body) + png_chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + before + chunks
 
 

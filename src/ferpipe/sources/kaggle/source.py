@@ -57,6 +57,7 @@ def _from_kept(kept: Path, target: Path, params: Download) -> repacking.Contents
     digest = params.expect.digest
     try:
         contents = repacking.repack(kept, target, params)
+        repacking.verify_counts(contents, params.expect)
     except PipelineError as error:
         if _is_intact(kept):
             raise PipelineError(f"{error}; delete {kept} to download again") from None
