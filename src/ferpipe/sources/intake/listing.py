@@ -55,14 +55,17 @@ def open_tree(source: Path, limits: Limits, name_encoding: str | None = None) ->
 
 def hint(tree: Tree) -> str:
     """What may be wrong with a source without images, "" or beginning with `; `."""
-    archives = [path for path in tree if path.suffix.lower() in ARCHIVES]
+    archives = [
+        printable(path)
+        for path, entry in tree.items()
+        if path.suffix.lower() in ARCHIVES and not entry.link
+    ]
     links = list(dict.fromkeys(entry.link for entry in tree.values() if entry.link))
-    if archives:
-        return f"; it contains the archive {printable(archives[0])}: unpack that"
+    hint = f"; it contains the archive {archives[0]}: unpack that" if archives else ""
     if links:
         shown = ", ".join(printable(PurePosixPath(link)) for link in links[:SHOWN])
-        return f"; its links lead to no images: {shown}"
-    return ""
+        hint += f"; its links lead to no images: {shown}"
+    return hint
 
 
 def _files(source: Path, limits: Limits, name_encoding: str | None, stack: ExitStack) -> Files:
