@@ -12,6 +12,7 @@ import pytest
 from faces import dataset, encoded, noise, png, repack, write_folder, write_tar, write_zip
 
 from ferpipe.data.archive import read_images
+from ferpipe.sources.intake.listing import open_tree
 
 TREE = dataset(per_class=3)
 LIMITS = SimpleNamespace(files=1000, file_mb=1, total_mb=2, ratio=100)
@@ -124,9 +125,21 @@ REFUSED_ZIPS = {
     "members that overlap": (overlapping(20), RATIO),
     "declared size too small": (with_size(1000), "angry/99.png cannot be read: Bad CRC-32"),
     "declared size too large": (with_size(40_000), "read: 10000 bytes less than its declared size"),
-    "nested zip": (
-        zipped({"inner/faces.zip": zipped()}),
-        "happy/face1.png; it contains the archive inner/faces.zip: unpack that",
+    "archives in it": (
+        zipped({"inner/faces.zip": zipped(), "inner/more.zip": zipped()}),
+        "happy/face1.png; it contains the archive inner/faces.zip: unpack it",
+    ),
+    "a damaged zip in it": (
+        zipped({"inner/faces.zip": zipped()[:100]}),
+        "source.zip/inner/faces.zip is not a valid zip: ",
+    ),
+    "a zip in it with an unsafe name": (
+        zipped({"faces.zip": with_member("../angry/1.png")}),
+        "source.zip/faces.zip: the file name '../angry/1.png' is not a plain relative path",
+    ),
+    "a zip in it in a zip in it": (
+        zipped({"a.zip": zipped({"b.zip": zipped()})}),
+        "; it contains the archive a.zip/b.zip: unpack it",
     ),
 }
 SPECIAL = "a link or a special file"
@@ -293,3 +306,26 @@ def test_the_content_says_what_is_an_image(here, write):
     contents = repack(source, here / "images.zip", limits=LIMITS)
     assert dict(contents.skipped) == dict.fromkeys(others, NO_IMAGE)
     assert dict(read_images(here / "images.zip")) == images
+
+
+@pytest.mark.parametrize("write", [write_folder, write_zip, write_tar])
+@pytest.mark.parametrize("name", ["inner/faces.zip", "faces.tar", "faces.tgz"])
+def test_the_only_archive_in_a_source_is_read(here, write, name):
+    if name.endswith("zip"):
+        inner = write_zip(here / "inner", TREE)
+    else:
+        inner = write_tar(here / "inner", TREE, "gz" if name.endswith("tgz") else "")
+    others = {"README.txt": b"hello", "__MACOSX/._faces.zip": b"", ".hidden.zip": b""}
+    source = write(here / "source", {name: inner.read_bytes(), **others})
+    contents = repack(source, here / "images.zip", limits=LIMITS)
+    assert dict(read_images(here / "images.zip")) == TREE
+    assert dict(contents.skipped) == dict.fromkeys(others, NO_IMAGE)
+    left = [path.name for path in (here / ".ferpipe").iterdir()]
+    assert left == []
+
+
+def test_an_archive_beside_images_or_a_table_is_not_read(here):
+    for others in (TREE, {"fer.csv": b"emotion,pixels"}):
+        source = write_zip(here / "source.zip", {"inner.zip": zipped(), **others})
+        with open_tree(source, LIMITS) as tree:
+            assert {str(path) for path in tree} == {"inner.zip", *others}

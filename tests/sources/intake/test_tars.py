@@ -126,6 +126,29 @@ def test_a_damaged_header_does_not_end_the_tar_without_a_word(here, refused, blo
     assert "source is not a valid tar: no end, or no header at byte " in refused(source)
 
 
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_random_damage_is_read_or_refused_in_one_line(here, form):
+    with tarfile.open(here / "intact", "w", format=form) as tar:
+        for path, data in TREE.items():
+            member = tarfile.TarInfo(f"{'long/' * 40}{path}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    intact = (here / "intact").read_bytes()
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(300):
+        data = bytearray(intact)
+        for at in rng.integers(len(intact.rstrip(b"\0")), size=rng.integers(1, 6)):
+            data[at] = rng.integers(256)
+        (here / "source").write_bytes(data)
+        try:
+            repack(here / "source", here / "images.zip", max_bad_fraction=0.9)
+        except PipelineError as error:
+            assert "\n" not in str(error)
+            refused += 1
+    assert 50 < refused < 300
+
+
 def test_a_text_file_is_the_only_file_of_its_tree(here):
     (here / "fer.csv").write_bytes(b"emotion,pixels\n0,1 2 3\n")
     (here / "fer.csv.gz").write_bytes(gzip.compress((here / "fer.csv").read_bytes()))

@@ -6,20 +6,16 @@ member is read beyond its declared size, and links in an archive are not followe
 
 from __future__ import annotations
 
-import functools
 import re
-import tarfile
-import zipfile
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
 
 from ferpipe.core import files, paths
-from ferpipe.core.errors import PipelineError, one_line
+from ferpipe.core.errors import PipelineError
 from ferpipe.data import formats
-from ferpipe.data.archive import DAMAGED
 from ferpipe.params.download import Limits
-from ferpipe.sources.intake import tars
 from ferpipe.sources.intake.disk import folder_files
 from ferpipe.sources.intake.entry import (
     MB,
@@ -30,13 +26,11 @@ from ferpipe.sources.intake.entry import (
     check_limit,
     printable,
 )
-from ferpipe.sources.intake.zips import zip_files
+from ferpipe.sources.intake.kinds import files_in
 
-HEAD = 4096  # bytes that tell what kind of file a source is
 SHOWN = 3  # links that an error names
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
-UNREADABLE = {b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive"}
+TABLES = (".csv", ".tsv")
 
 
 @contextmanager
@@ -44,13 +38,48 @@ def open_tree(source: Path, limits: Limits, name_encoding: str | None = None) ->
     """List the files of a source; they can be read while the block lasts.
 
     Args:
-        source: a folder, zip, tar, or a text file such as a CSV, which is the only file of its
-            tree.
+        source: a folder, zip or tar, which may contain one archive with the images; or a text
+            file such as a CSV, the only file of its tree.
         limits: see params.yaml.
         name_encoding: encoding of file names in an archive that does not say UTF-8.
     """
+    if not source.is_dir() and not source.is_file():
+        raise PipelineError(
+            f"{source} is missing; it should be a folder with one folder per class, or a zip, tar "
+            "or CSV"
+        )
     with ExitStack() as stack:
-        yield _checked_tree(source, _files(source, limits, name_encoding, stack), limits)
+
+        def tree_of(name: Path, path: Path) -> Tree:
+            """The tree of the file at `path`, which errors name `name`."""
+            found = files_in(name, path, limits, name_encoding, stack)
+            return _checked_tree(name, found, limits, path.stat().st_size)
+
+        if source.is_dir():
+            tree = _checked_tree(source, folder_files(source), limits)
+        else:
+            tree = tree_of(source, source)
+        if (path := _only_archive(tree)) is not None:
+            copied = stack.enter_context(files.scratch(paths.CACHE / "nested")) / path.name
+            _copy(source, path, tree.pop(path), limits, copied)
+            tree |= {path / inner: entry for inner, entry in tree_of(source / path, copied).items()}
+        yield dict(sorted(tree.items()))
+
+
+def _only_archive(tree: Tree) -> PurePosixPath | None:
+    """The only archive of a source that has neither images nor tables, which thus are in it."""
+    suffixes = {path: path.suffix.lower() for path in tree if not _is_hidden(path)}
+    if any(not entry.skip for entry in tree.values()) or set(suffixes.values()) & set(TABLES):
+        return None
+    archives = [path for path, suffix in suffixes.items() if suffix in ARCHIVES]
+    return archives[0] if len(archives) == 1 and tree[archives[0]].open else None
+
+
+def _copy(source: Path, path: PurePosixPath, entry: Entry, limits: Limits, target: Path) -> None:
+    """Copy a file of the source to `target`."""
+    check_limit(source, limits, "total_mb", entry.size / MB, f": {printable(path)} is too large")
+    with entry.open() as packed, target.open("wb") as copied:
+        shutil.copyfileobj(packed, copied)
 
 
 def hint(tree: Tree) -> str:
@@ -61,63 +90,22 @@ def hint(tree: Tree) -> str:
         if path.suffix.lower() in ARCHIVES and not entry.link
     ]
     links = list(dict.fromkeys(entry.link for entry in tree.values() if entry.link))
-    hint = f"; it contains the archive {archives[0]}: unpack that" if archives else ""
+    hint = f"; it contains the archive {archives[0]}: unpack it" if archives else ""
     if links:
         shown = ", ".join(printable(PurePosixPath(link)) for link in links[:SHOWN])
         hint += f"; its links lead to no images: {shown}"
     return hint
 
 
-def _files(source: Path, limits: Limits, name_encoding: str | None, stack: ExitStack) -> Files:
-    if source.is_dir():
-        return folder_files(source)
-    if not source.is_file():
-        raise PipelineError(
-            f"{source} is missing; it should be a folder with one folder per class, or a zip, tar "
-            "or CSV"
-        )
-    with source.open("rb") as file:
-        head = file.read(HEAD)
-    if any(head.startswith(start) for start in tars.COMPRESSED):
-        folder = stack.enter_context(files.scratch(paths.CACHE / "unpacked"))
-        unpacked = folder / source.stem
-        tars.decompress(source, limits, unpacked)
-        with unpacked.open("rb") as file:
-            head = file.read(HEAD)
-        return _file(source, unpacked, head, limits, name_encoding, stack)
-    return _file(source, source, head, limits, name_encoding, stack)
+def _checked_tree(source: Path, found: Files, limits: Limits, packed: int | None = None) -> Tree:
+    """Collect the files, and check names and limits; only images count towards the sizes.
 
-
-def _file(
-    source: Path,
-    path: Path,
-    head: bytes,
-    limits: Limits,
-    name_encoding: str | None,
-    stack: ExitStack,
-) -> Files:
-    """The files of a file at `path` that begins with `head`; errors name `source`."""
-    # A tar may end with a zip, so that it would be taken for one.
-    if tars.is_tar(head):
-        tar = stack.enter_context(tarfile.TarFile(path, encoding="utf-8"))
-        return tars.tar_files(source, tar, limits, name_encoding)
-    is_text = bool(head) and (b"\0" not in head or head.startswith(UTF_16))
-    if head.startswith(b"PK") or (not is_text and zipfile.is_zipfile(path)):
-        try:
-            zipped = stack.enter_context(zipfile.ZipFile(path))
-        except DAMAGED as error:
-            raise PipelineError(f"{source} is not a valid zip: {one_line(error)}") from None
-        return zip_files(source, zipped, name_encoding)
-    if is_text and not formats.detect(head):
-        return iter([(path.name, Entry(path.stat().st_size, functools.partial(path.open, "rb")))])
-    found = formats.detect(head)
-    kinds = [kind for start, kind in UNREADABLE.items() if head.startswith(start)]
-    what = kinds[0] if kinds else f"a {found} image" if found else "of no kind that is read"
-    raise PipelineError(f"{source} is {what}; it should be a folder, a zip, a tar or a CSV")
-
-
-def _checked_tree(source: Path, found: Files, limits: Limits) -> Tree:
-    """Collect the files, and check names and limits; only images count towards the sizes."""
+    Args:
+        source: for error messages.
+        found: the files.
+        limits: see params.yaml.
+        packed: size of the archive that they are in, None for a folder.
+    """
     tree: Tree = {}
     total = 0
     for name, entry in found:
@@ -134,18 +122,23 @@ def _checked_tree(source: Path, found: Files, limits: Limits) -> Tree:
         total += entry.size
         check_limit(source, limits, "file_mb", entry.size / MB, f": {name} has {entry.size} bytes")
         check_limit(source, limits, "total_mb", total / MB, ": its images are too large together")
-    if source.is_file():
-        ratio = total / source.stat().st_size
+    if packed is not None:
+        ratio = total / packed
         check_limit(
             source, limits, "ratio", ratio, f": its images unpack to {ratio:.0f} times its size"
         )
-    return dict(sorted(tree.items()))
+    return tree
+
+
+def _is_hidden(path: PurePosixPath) -> bool:
+    """Whether a file is hidden, or of macOS beside what it has zipped."""
+    return any(re.match(r"__MACOSX$|\.(?!\.)", part) for part in path.parts)
 
 
 def _why_skip(name: str, entry: Entry) -> str:
     """Why a file is no image to take, "" if its suffix or its first bytes are those of one."""
     path = PurePosixPath(name)
-    if any(re.match(r"__MACOSX$|\.(?!\.)", part) for part in path.parts):
+    if _is_hidden(path):
         return NOT_AN_IMAGE
     suffixes = {path.suffix.lower(), PurePosixPath(name.partition("\0")[0]).suffix.lower()}
     if suffixes & formats.SUFFIXES:

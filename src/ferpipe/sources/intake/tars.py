@@ -42,15 +42,15 @@ def is_tar(head: bytes) -> bool:
     return True
 
 
-def decompress(source: Path, limits: Limits, target: Path) -> None:
-    """Unpack a gzip, bzip2 or xz file to `target`; PipelineError if it is damaged or too large."""
-    with source.open("rb") as file:
+def decompress(source: Path, path: Path, limits: Limits, target: Path) -> None:
+    """Unpack a gzip, bzip2 or xz file at `path` to `target`; errors name it `source`."""
+    with path.open("rb") as file:
         head = file.read(6)
     (name,) = (name for start, name in COMPRESSED.items() if head.startswith(start))
     module = importlib.import_module(name)
     damaged = (*DAMAGED, getattr(module, "LZMAError", OSError))
-    size, packed = 0, source.stat().st_size
-    with target.open("wb") as out, module.open(source) as unpacked:
+    size, packed = 0, path.stat().st_size
+    with target.open("wb") as out, module.open(path) as unpacked:
         while True:
             try:
                 piece = unpacked.read(PIECE)
@@ -64,6 +64,14 @@ def decompress(source: Path, limits: Limits, target: Path) -> None:
                 ratio = size / packed
                 check_limit(source, limits, "ratio", ratio, " unpacks to too much for its size")
             out.write(piece)
+
+
+def open_tar(source: Path, path: Path) -> tarfile.TarFile:
+    """Open an uncompressed tar at `path`; errors name it `source`."""
+    try:
+        return tarfile.TarFile(path, encoding="utf-8")
+    except DAMAGED as error:
+        raise PipelineError(f"{source} is not a valid tar: {one_line(error)}") from None
 
 
 def tar_files(
