@@ -12,7 +12,6 @@ on any processor, whatever the order of the sums.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,8 +49,7 @@ def fingerprints(archive_path: Path, paths: Sequence[str]) -> tuple[list[str], n
         members, "fingerprints", total=len(paths), unit="image", disable=None, leave=False
     ):
         image = images.decode(data)
-        pixels = repr(image.size).encode() + image.convert("RGB").tobytes()
-        digests.append(hashlib.sha256(pixels).hexdigest())
+        digests.append(images.pixel_digest(image))
         thumbnails.append(images.square(image, SIDE, "grayscale")[:, :, 0])
     return digests, np.stack(thumbnails)
 
