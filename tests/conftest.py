@@ -49,6 +49,7 @@ def project(tmp_path, monkeypatch):
     shutil.copy(ROOT / "params.yaml", folder)
     shutil.copytree(ROOT / "presets", folder / "presets")
     (folder / "data/local").mkdir(parents=True)
+    shutil.copy(ROOT / "data/assigned.csv", folder / "data")
     monkeypatch.chdir(folder)
     return folder
 

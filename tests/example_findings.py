@@ -60,7 +60,7 @@ def history(epochs=3, head=0):
 
 def findings(
     classes=CLASSES, count=90, skill=3.0, temperature=1.0, selected_on_test=False, audit=None,
-    params=None, data=CKPLUS, epochs=3, seed=0, people=None, channels=1,
+    params=None, data=CKPLUS, epochs=3, seed=0, people=None, channels=1, skipped=None,
 ):  # fmt: skip
     """Findings on `count` images of `people` people; of more than three classes the last is absent.
 
@@ -99,6 +99,7 @@ def findings(
             subjects=12,
             sequences=dict.fromkeys(classes, 4),
             params={**PARAMS, "train": PARAMS["train"] | (params or {})},
+            skipped=skipped or {},
             digests={"model.keras": "0" * 64},
             versions={"python": "3.11.0", "keras": "3.15.0"},
         ),

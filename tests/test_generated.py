@@ -34,6 +34,7 @@ from ferpipe.params.reader import read_yaml
 from ferpipe.params.split import Split
 from ferpipe.sources.intake import repacking
 from ferpipe.splitting.assign import assign
+from ferpipe.splitting.subjects import name_images
 
 ROOT = Path(__file__).parents[1]
 COMMITTED = read_yaml(ROOT / "params.yaml")
@@ -158,15 +159,16 @@ PEOPLE = [
 )
 def test_any_index_is_assigned_whole(tmp_path, changes, path, rows, group_by):
     file = tmp_path / "index.csv"
-    lines = [f"{name},{name.split('/')[0]},48,48,L,{'0' * 64}" for name in PEOPLE[:rows]]
+    rest = f"48,48,L,{'0' * 64},,,"
+    lines = [f"{name},{name.split('/')[0]},{rest}" for name in PEOPLE[:rows]]
     if path:
-        lines.append(f'"{path}",anger,48,48,L,{"0" * 64}')
+        lines.append(f'"{path}",anger,{rest}')
     text = "\n".join([",".join(paths.INDEX_COLUMNS), *lines, ""])
     file.write_bytes(edited(text.encode("utf-8", "replace"), changes))
     params = Split(**COMMITTED["split"] | {"group_by": group_by})
     with refused_in_one_line():
-        names = index.read_index(file)["path"].tolist()
-        assert len(assign(names, params)) == len(names)
+        table = name_images(index.read_index(file), params)
+        assert len(assign(table, params)) == len(table)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ def written(project):
     """The table of three images, and its file."""
     columns = {"path": ["a/S1.png", "a/S2.png", "b/S1.png"], "label": ["a", "a", "b"]}
     columns |= {"subject": ["S1", "S2", "S1"], "sequence": ["", "", ""]}
-    splits = {name: ["train", "val", "test"] for name in folds.FOLD_COLUMNS}
+    splits = {name: ["train", "val", "test"] for name in folds.fold_columns(10)}
     table = pd.DataFrame(columns | splits, dtype="str")
     tables.write_table(folds.folds_path(1), table)
     return table, folds.folds_path(1)
@@ -21,6 +21,29 @@ def test_what_was_written_reads_back(written):
     table, path = written
     assert folds.read_folds(1).equals(table)
     assert path.read_text().startswith("path,label,subject,sequence,fold_0,fold_1,")
+
+
+@pytest.mark.parametrize("count", [2, 3, 118])
+def test_any_number_of_folds_reads_back_and_images_may_be_in_none(written, count):
+    table, path = written
+    splits = {name: ["train", "test", ""] for name in folds.fold_columns(count)}
+    table = table[list(folds.columns(0))].assign(**splits)
+    tables.write_table(path, table)
+    assert folds.read_folds(1).equals(table)
+    assert folds.count_folds(table) == count
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_one_fold_is_an_error(written, count):
+    table, path = written
+    tables.write_table(path, table[list(folds.columns(count))])
+    with pytest.raises(PipelineError, match=r"seed-1\.csv is not what `cv_folds` writes"):
+        folds.read_folds(1)
+
+
+def test_a_missing_table_is_an_error(project):
+    with pytest.raises(PipelineError, match=r"seed-1\.csv is missing; run `dvc repro`"):
+        folds.read_folds(1)
 
 
 @pytest.mark.parametrize("change", [("test", "train"), ("train", "Train"), ("fold_9", "fold_10")])

@@ -62,11 +62,11 @@ def of_images(by_seed, fold_sd, hits):
     label = np.array([0] * 6 + [1] * 4)
     counts[np.arange(10), label, label] = hits
     counts[np.arange(10), label, 1 - label] = 2 - np.array(hits)
-    return Scores(by_seed, fold_sd, metrics.Confusions(counts, "images", seeds=2))
+    return Scores(by_seed, fold_sd, metrics.Confusions(counts, "images", seeds=2), folds=5)
 
 
 def of_people(counts):
-    return Scores({1: 0.9, 2: 0.7}, 0.1, metrics.Confusions(np.array(counts), "people", seeds=2))
+    return Scores({1: 0.9, 2: 0.7}, 0.1, metrics.Confusions(np.array(counts), "people", seeds=2), 5)
 
 
 # Two seeds of ten images: 9 and 7 right; the baseline 8 and 8.
@@ -86,7 +86,7 @@ def test_an_image_counts_once_however_many_seeds_there_are():
         "baseline_accuracy": 0.8,
         "baseline_macro_f1": (18 / 22 + 14 / 18) / 2,
         "images": 10,
-        "folds": 10,
+        "folds": 5,
         "seeds": 2,
     }
     summary = summarise(NETWORK, BASELINE, 0.75, 0.95, selected_on_test=False)

@@ -149,6 +149,11 @@ def test_a_number_is_in_its_range(key, good, bad):
     [
         ("download.source", ["sample", "kaggle", "local"]),
         ("split.group_by", ["none", "sequence", "subject"]),
+        ("split.official", ["ignore", "use"]),
+        (
+            "evaluate.dataset",
+            ["auto", "ckplus", "ckplus-owners", "fer2013", "jaffe", "kdef", "raf-db"],
+        ),
         ("preprocess.color", ["grayscale", "rgb"]),
         ("train.backbone", BACKBONES),
         ("train.batchnorm", ["frozen", "updated"]),
@@ -170,6 +175,11 @@ def test_a_choice_is_one_of_those_listed(key, choices):
         read({key: choice, **needed.get(key, {})})
     *first, last = map(repr, choices)
     assert f"{key} = '!': should be {', '.join(first)} or {last}" in refused({key: "!"})
+
+
+@pytest.mark.parametrize("folds", [2, 3, 118])
+def test_any_number_of_folds_is_accepted(folds):
+    assert len(read({"cv.folds": list(range(folds))}).folds) == folds
 
 
 def test_seeds_of_the_cross_validation_are_in_their_range():
@@ -233,6 +243,13 @@ def test_a_digest_is_64_lower_case_hexadecimal_digits(digest):
         ("cv.seeds", [], " = []: List should have at least 1 item"),
         ("cv.seeds", [1, 2, 1], " = [1, 2, 1]: seeds should differ"),
         ("cv.seeds", 3, " = 3: should be a valid list"),
+        ("cv.folds", [0], " = [0]: List should have at least 2 items"),
+        ("cv.folds", [1, 2, 3], " = [1, 2, 3]: should be 0, 1, 2 and so on, such as [0, 1, 2"),
+        ("cv.folds", [0, 2], " = [0, 2]: should be 0, 1, 2 and so on"),
+        ("cv.folds", [0, 1, 1], " = [0, 1, 1]: should be 0, 1, 2 and so on"),
+        ("cv.folds", 10, " = 10: should be a valid list"),
+        ("split.assigned", "", " = '': "),
+        ("split.assigned", "~/folds.csv", " = '~/folds.csv': "),
         *(
             ("download.kaggle.dataset", dataset, f" = {dataset!r}: ")
             for dataset in (
@@ -274,13 +291,10 @@ CONTRADICTIONS = {
         ),
         ({"folds": 2, "val_size": 0.46}, "test (0.5) and val_size (0.46) should leave"),
         (
-            {"group_by": "subject", "name_pattern": r"(?P<sequence>S\d+)"},
-            "group_by = 'subject' needs (?P<subject>...) in name_pattern",
+            {"folds": 5, "official": "use"},
+            "folds = 5 and official = 'use' both choose the test split; set folds to null",
         ),
-        (
-            {"group_by": "sequence", "name_pattern": ""},
-            "group_by = 'sequence' needs (?P<sequence>...) in name_pattern",
-        ),
+        ({"official": "use", "val_size": 0.96}, "test (0) and val_size (0.96) should leave"),
     ],
     "train": [
         (
@@ -350,6 +364,8 @@ def test_keys_that_contradict_each_other_are_refused(section, changes, message):
         ("split", {"folds": 10, "test_size": 0.9}),  # test_size is not used with folds
         ("split", {"folds": None, "fold": 7}),  # fold is not used without folds
         ("split", {"group_by": "none", "name_pattern": ""}),
+        ("split", {"group_by": "subject", "name_pattern": ""}),  # the layout may tell subjects
+        ("split", {"official": "use", "test_size": 0.9}),  # nor is it with official parts
         ("train", {"backbone": "VGG16", "weights": "imagenet", "head_epochs": 3}),
         ("train", {"weights": "face.weights.h5", "weights_sha256": SHA, "head_epochs": 3}),
         ("train", {"optimizer": "sgd", "weight_decay": 0.1}),

@@ -14,7 +14,7 @@ STAGES = ["download", "split", "preprocess", "train", "evaluate"]
 # The command `ferpipe`, preferably of the checkout that it runs in.
 FERPIPE = "import sys; sys.path.insert(0, 'src'); from ferpipe.tools.cli import main; main()"
 # Files in the folders of the outputs that are no outputs; the last has the initial weights.
-COMMITTED = (".gitignore", "README.md", "drawn.keras")
+COMMITTED = (".gitignore", "README.md", "assigned.csv", "drawn.keras")
 
 # Small enough for a whole run in half a minute; every stage does its real work.
 TINY = {

@@ -5,7 +5,6 @@ import pytest
 from checkout import ROOT, STAGES
 from ruamel.yaml import YAML
 
-from ferpipe.data.folds import FOLDS
 from ferpipe.params.experiment import Experiment
 from ferpipe.params.train import Train
 from ferpipe.splitting.assign_folds import REPLACED
@@ -109,10 +108,15 @@ def test_a_stage_of_the_cross_validation_runs_in_the_root_and_writes_what_git_ig
 
 
 def test_the_folds_read_what_they_do_not_replace():
-    assert CV["cv_fold"]["matrix"] == {"seed": "${cv.seeds}", "fold": list(range(FOLDS))}
+    assert CV["cv_fold"]["matrix"] == {"seed": "${cv.seeds}", "fold": "${cv.folds}"}
     of_train = [f"train.{key}" for key in Train.model_fields if key != "seed"]
     assert CV["cv_fold"]["params"] == of_train
     of_split = Experiment.model_fields["split"].annotation.model_fields
     read = {param for param in CV["cv_folds"]["params"] if param.startswith("split.")}
     assert read == {f"split.{key}" for key in of_split if key not in REPLACED}
-    assert NOT_READ == {"split": REPLACED, "train": ("seed",)}
+    assert {"split": (*REPLACED, "assigned"), "train": ("seed",)} == NOT_READ
+
+
+def test_the_assigned_file_is_a_dependency_of_all_that_read_it():
+    reading = [name for name in ALL if "${split.assigned}" in ALL[name]["deps"]]
+    assert reading == ["split", "cv_folds", "cv_summary"]

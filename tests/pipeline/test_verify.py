@@ -86,3 +86,19 @@ def test_a_failed_run_is_an_error_after_its_last_output(verified, capsys):
 def test_without_a_git_repository_verify_is_refused(tmp_path):
     with pytest.raises(PipelineError, match="git repository; clone this project with git"):
         verify.run(tmp_path, None, keep=False)
+
+
+def test_the_users_images_and_split_are_given_to_the_clone(project, write_params, tmp_path):
+    write_params({"download.local.path": "faces", "split.assigned": "lists/people.csv"})
+    clone = tmp_path / "clone"
+    (clone / "data").mkdir(parents=True)
+    (clone / "params.yaml").write_text((project / "params.yaml").read_text())
+    for name in ("faces/a/1.png", "lists/people.csv"):
+        (project / name).parent.mkdir(parents=True)
+        (project / name).write_text(name)
+    verify._copy_data(project, clone)
+    for name in ("faces/a/1.png", "lists/people.csv"):
+        assert (clone / name).read_text() == name
+    (clone / "lists/people.csv").write_text("as committed")
+    verify._copy_data(project, clone)
+    assert (clone / "lists/people.csv").read_text() == "as committed"

@@ -1,4 +1,19 @@
-from ferpipe.report.datasets import CKPLUS, CKPLUS_DIGEST, DRAWN, recognise
+import typing
+
+import pytest
+
+from ferpipe.params.evaluate import Evaluate
+from ferpipe.report.datasets import (
+    CHOSEN,
+    CKPLUS,
+    CKPLUS_DIGEST,
+    DRAWN,
+    FER2013,
+    KDEF,
+    ON_KAGGLE,
+    RAF_DB,
+    recognise,
+)
 
 
 def test_ckplus_is_recognised_by_its_images_wherever_they_lay():
@@ -19,3 +34,25 @@ def test_drawn_faces_are_recognised_whoever_they_are():
 def test_nothing_is_claimed_of_other_data():
     assert recognise("0" * 64, "kaggle", "a/b").name == "a/b"
     assert recognise("0" * 64, "local", "a/b").name == "images of your own"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("msambare/fer2013", FER2013), ("shuvoalok/raf-db-dataset", RAF_DB)]
+)
+def test_data_sets_are_recognised_by_their_names_on_kaggle(name, data):
+    assert recognise("0" * 64, "kaggle", name) is data
+    assert recognise("0" * 64, "local", name) is not data
+
+
+def test_the_param_comes_first_but_drawn_faces_stay_drawn():
+    assert recognise("0" * 64, "local", "a/b", "kdef") is KDEF
+    assert recognise("0" * 64, "kaggle", "msambare/fer2013", "kdef") is KDEF
+    assert recognise("0" * 64, "sample", "a/b", "kdef") is DRAWN
+
+
+def test_every_choice_of_the_param_has_a_description():
+    choices = typing.get_args(Evaluate.model_fields["dataset"].annotation)
+    assert choices == ("auto", *CHOSEN)
+    for data in {*CHOSEN.values(), *ON_KAGGLE.values()}:
+        sentences = (data.description, data.terms, *data.limits)
+        assert all(text.endswith(".") and "  " not in text for text in sentences)

@@ -66,3 +66,12 @@ def test_calibration_is_shown_without_the_temperature_too():
     before = shown.calibration[0]
     value = f"log loss {before.log_loss:.3f}, calibration error {before.error:.3f}"
     assert ["without temperature", value] in rows_of(card(shown), "## Results")
+
+
+def test_a_given_split_and_files_that_are_left_out_are_told():
+    assert "left out" not in card(findings())
+    origin = {"origin": "test: the source's official test part (9 images)", "val_taken": False}
+    text = card(findings(audit=origin, skipped={"same image with another label": 12}))
+    assert "used once. Test: the source's official test part (9 images).\n" in text
+    assert "- Files of the source that are left out, by reason: 12 same image with another" in text
+    assert "\n\n\n" not in text

@@ -17,6 +17,11 @@ IMAGES = [
     for person in range(3)
     for frame in range(2)
 ]
+SKIPPED = [
+    ("a/1.png", "cannot be decoded: its header is not at its beginning"),
+    ("a/2.png", "cannot be decoded: OSError, truncated"),
+    ("a/read, me.txt", "not an image (PNG, JPEG)"),
+]
 
 
 @pytest.fixture
@@ -30,6 +35,8 @@ def run(project):
             for i in IMAGES
         ]
         write_table(paths.SPLIT, pd.DataFrame(split, columns=list(paths.SPLIT_COLUMNS)))
+        write_table(paths.SKIPPED, pd.DataFrame(SKIPPED, columns=list(paths.SKIPPED_COLUMNS)))
+        files.write_json(paths.SPLIT_AUDIT, {"train": 12})
         files.write_bytes(paths.MODEL, b"weights")
 
     write()
@@ -56,7 +63,7 @@ def test_every_param_of_the_run_is_told_under_its_own_name(run, values):
     params = provenance.read().params
     assert list(params) == ["download", "split", "preprocess", "train", "evaluate"]
     assert params["train"]["augment.rotate"] == values["train"]["augment"]["rotate"]
-    assert params["split"] == values["split"]
+    assert params["split"] == values["split"] | {"assigned": "assigned.csv"}
     assert params["download"] == {"source": "sample", "sample.subjects": 48, "sample.seed": 1}
 
 
@@ -65,6 +72,7 @@ def test_no_path_is_told(run, write_params):
         {
             "download.source": "local",
             "download.local.path": "/home/somebody/faces",
+            "split.assigned": "/home/somebody/folds.csv",
             "train.weights": "/home/somebody/w.h5",
             "train.weights_sha256": "0" * 64,
         }
@@ -72,6 +80,7 @@ def test_no_path_is_told(run, write_params):
     params = provenance.read().params
     assert params["train"]["weights"] == "w.h5"
     assert params["download"] == {"source": "local"}
+    assert params["split"]["assigned"] == "folds.csv"
     assert "somebody" not in json.dumps(params)
 
 
@@ -87,3 +96,20 @@ def test_a_missing_index_is_one_clear_line(run):
     paths.INDEX.unlink()
     with pytest.raises(PipelineError, match=r"index\.csv is missing; run `dvc repro`"):
         provenance.read()
+
+
+def test_skipped_files_are_counted_by_reason(run):
+    assert provenance.read().skipped == {"cannot be decoded": 2, "not an image": 1}
+    write_table(paths.SKIPPED, pd.DataFrame([], columns=list(paths.SKIPPED_COLUMNS)))
+    assert provenance.read().skipped == {}
+
+
+def test_the_digest_of_an_assigned_file_is_told(run):
+    assert "split.assigned" not in provenance.read().digests
+    files.write_json(paths.SPLIT_AUDIT, {"assigned_sha256": "ab" * 32})
+    assert provenance.read().digests["split.assigned"] == "ab" * 32
+
+
+def test_the_description_can_be_chosen(run, write_params):
+    write_params({"download.source": "local", "evaluate.dataset": "jaffe"})
+    assert provenance.read().data.name == "JAFFE"

@@ -31,6 +31,13 @@ def test_the_text_report_is_scikit_learns_under_the_headline():
     )
 
 
+def test_the_text_report_tells_a_given_split():
+    shown = findings(audit={"origin": "test: assigned by folds.csv (9 images)"})
+    assert publish.text_report(shown).splitlines()[:3] == [
+        *(shown.headline, "test: assigned by folds.csv (9 images)", "")
+    ]
+
+
 def test_tables_are_written_with_what_selected_the_epoch(project):
     shown = findings(selected_on_test=True, temperature=1.5)
     publish.write_tables(shown)

@@ -1,5 +1,5 @@
 import pytest
-from example_findings import AUDIT, findings
+from example_findings import AUDIT, PARAMS, findings
 
 from ferpipe.report import text
 from ferpipe.report.datasets import CKPLUS, DRAWN, unknown
@@ -57,6 +57,56 @@ def test_the_audit_distinguishes_zero_some_and_unknown():
     ]
     few = text.audit(AUDIT | {"held_out_sharing_subject": 0.005})[1]
     assert (few.text[:4], few.doubt) == ("0.5%", False)
+
+
+ORIGIN = "test: the source's official test part (7,178 images); val: taken from its train part"
+OFFICIAL = {"split_by": "official", "origin": ORIGIN, "val_taken": True}
+
+
+@pytest.mark.parametrize("group_by", ["subject", "sequence", "none"])
+def test_the_protocol_of_a_given_split_claims_nothing_of_its_groups(group_by, monkeypatch):
+    monkeypatch.setitem(PARAMS["split"], "group_by", group_by)
+    shown = findings(audit=OFFICIAL)
+    _, origin, grouped = text.protocol(shown)
+    assert origin == f"T{ORIGIN[1:]}."
+    assert grouped == text.VAL_GROUPED[group_by]
+    assert text.summary(shown)[1] == ORIGIN
+    given = text.protocol(findings(audit=OFFICIAL | {"val_taken": False}))
+    assert len(given) == 2
+    assert not set(text.GROUPED.values()) & {grouped, *given}
+
+
+def test_repeats_that_a_given_split_separates_are_a_reason_to_doubt():
+    facts = AUDIT | OFFICIAL | {"repeated_images": 1853, "repeats_across_splits": 1024}
+    first = text.audit(facts)[0]
+    assert (first.text, first.doubt) == (
+        "1,853 images are exact duplicates of another one; 1,024 held-out images repeat a training "
+        "image.",
+        True,
+    )
+    same = text.audit(facts | {"repeats_across_splits": 0})[0]
+    assert same.text.endswith("both are in the same split.")
+    assert not same.doubt
+
+
+def test_unknown_subjects_of_a_given_split_claim_no_new_people():
+    facts = OFFICIAL | {"held_out_sharing_subject": None}
+    limits = " ".join(text.limits(findings(audit=facts)))
+    assert "the metrics may not generalise to new people" in limits
+    assert "No held-out image shows a person" not in str(text.audit(AUDIT | facts))
+
+
+def test_files_that_are_left_out_are_told_by_reason():
+    assert text.left_out({}) == ""
+    many = {f"{side}x{side} px": 1 for side in range(9000, 9020)} | {"empty file": 2}
+    assert text.left_out(many).endswith(
+        "reason: 2 empty file, 1 9000x9000 px, 1 9001x9001 px, 1 "
+        "9002x9002 px, 1 9003x9003 px, 1 9004x9004 px, 15 others."
+    )
+    assert text.left_out({"not an image file": 1, "cannot be decoded": 1200}) == (
+        "Files of the source that are left out, by reason: 1,200 cannot be decoded, 1 not an image "
+        "file."
+    )
 
 
 def test_limits_are_those_of_the_data_in_use():

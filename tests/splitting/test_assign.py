@@ -2,11 +2,12 @@ import hashlib
 
 import pytest
 from faces import CLASSES, PATHS
+from splits import assign
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.core.paths import SPLIT_COLUMNS
 from ferpipe.params.split import Split
-from ferpipe.splitting.assign import assign, count_images
+from ferpipe.splitting.assign import count_images
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 from collections import Counter
 
 import pytest
+from splits import assign_folds
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.data.folds import FOLD_COLUMNS
+from ferpipe.data.folds import fold_columns
 from ferpipe.params.split import Split
-from ferpipe.splitting.assign_folds import assign_folds
 
 PATHS = [
     f"{label}/S{subject:03}_001_{frame:08}.png"
@@ -25,7 +25,7 @@ def test_every_image_is_test_once_and_subjects_stay_apart(params):
     table = assign_folds(PATHS, params(), 1)
     assert table["path"].tolist() == PATHS
     tested = Counter()
-    for name in FOLD_COLUMNS:
+    for name in fold_columns(10):
         tested.update(table["path"][table[name] == "test"])
         assert (table.groupby("subject")[name].nunique() == 1).all()
     assert tested == Counter(PATHS)
@@ -40,8 +40,8 @@ def test_seed_and_folds_replace_those_of_split(params):
 def test_repeats_of_an_image_stay_in_its_split_in_every_fold(params):
     repeats = {PATHS[40]: PATHS[0], PATHS[21]: PATHS[3], PATHS[80]: PATHS[60]}
     for group_by in ("none", "subject"):
-        table = assign_folds(PATHS, params(group_by=group_by), 1, repeats).set_index("path")
-        for split in (table[name] for name in FOLD_COLUMNS):
+        table = assign_folds(PATHS, params(group_by=group_by), 1, repeats=repeats).set_index("path")
+        for split in (table[name] for name in fold_columns(10)):
             assert all(split[path] == split[first] for path, first in repeats.items())
 
 

@@ -1,8 +1,13 @@
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from ferpipe.core.paths import SPLIT_COLUMNS
+from ferpipe.params.reader import read_yaml
+from ferpipe.params.split import Split
 from ferpipe.splitting import audit
+from ferpipe.splitting.given import Given
 from ferpipe.splitting.near_duplicates import NEAR
 
 
@@ -26,6 +31,7 @@ def pairs_of(*similarities):
     )
 
 
+PARAMS = Split(**read_yaml(Path(__file__).parents[2] / "params.yaml")["split"])
 TABLE = rows_of(
     ("train", "S1", "S1_1"),
     ("train", "S2", "S2_1"),
@@ -39,12 +45,13 @@ TABLE = rows_of(
 
 
 def test_the_summary_counts_images_and_what_training_shares():
-    facts = audit.summary(TABLE, pairs_of(0.99, 0.95, 0.93, 0.5), repeated=1)
+    facts = audit.summary(TABLE, pairs_of(0.99, 0.95, 0.93, 0.5), {"a/1": "a/0"}, PARAMS)
     assert facts == {
         "train": 2,
         "val": 2,
         "test": 4,
         "classes": 2,
+        "split_by": "random",
         "repeated_images": 1,
         "held_out_sharing_subject": 3 / 6,
         "held_out_sharing_sequence": 2 / 6,
@@ -58,14 +65,14 @@ def test_the_summary_counts_images_and_what_training_shares():
 
 def test_shares_are_unknown_without_names():
     table = rows_of(("train", "S1", "S1_1"), ("test", "S1", ""))
-    facts = audit.summary(table, pairs_of(0.5), repeated=0)
+    facts = audit.summary(table, pairs_of(0.5), {}, PARAMS)
     assert facts["held_out_sharing_subject"] == 1.0
     assert facts["held_out_sharing_sequence"] is None
     assert "sequence" not in "".join(audit.lines(facts, "none"))
 
 
 def test_the_summary_warns_if_the_epoch_is_selected_on_test():
-    facts = audit.summary(rows_of(("train", "", ""), ("test", "", "")), pairs_of(0.5), repeated=0)
+    facts = audit.summary(rows_of(("train", "", ""), ("test", "", "")), pairs_of(0.5), {}, PARAMS)
     assert (facts["val"], facts["selected_on_test"]) == (0, True)
     assert audit.lines(facts, "none")[-1] == (
         "WARNING: val_size is 0, so test is also the validation split: metrics are optimistic"
@@ -75,7 +82,7 @@ def test_the_summary_warns_if_the_epoch_is_selected_on_test():
 @pytest.mark.parametrize("key", ["sharing_subject", "sharing_sequence", "near_duplicates"])
 def test_more_than_one_percent_shared_gives_a_warning(key):
     def warnings(share):
-        facts = audit.summary(TABLE, pairs_of(0.5), repeated=0)
+        facts = audit.summary(TABLE, pairs_of(0.5), {}, PARAMS)
         shares = {"sharing_subject": 0.0, "sharing_sequence": 0.0, key: share}
         facts |= {f"held_out_{name}": value for name, value in shares.items()}
         return [line for line in audit.lines(facts, "none") if "WARNING" in line]
@@ -102,3 +109,28 @@ def test_the_closest_pairs_have_similarities_and_shared_names():
     assert result["shared"].tolist() == ["sequence", "subject", "none", "unknown"]
     assert result["mirrored"].tolist() == [False, True, False, False]
     assert result["near_duplicate"].tolist() == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("repeats", "across"),
+    [
+        ({}, 0),
+        ({"a/1": "a/0"}, 0),  # both in train
+        ({"a/4": "a/0"}, 1),
+        ({"a/2": "a/0", "a/4": "a/0"}, 2),
+        ({"a/4": "a/2"}, 1),  # val selects the epoch
+        ({"a/5": "a/4"}, 0),
+        ({"a/4": "a/1", "a/6": "a/5"}, 1),
+    ],
+)
+def test_repeats_that_a_given_split_separates_are_counted(repeats, across):
+    given = Given(TABLE["split"])
+    facts = audit.summary(TABLE, pairs_of(0.5), repeats, PARAMS, given)
+    assert (facts["split_by"], facts["repeats_across_splits"]) == ("official", across)
+    lines = audit.lines(facts, "none")
+    assert any("exact duplicates of training" in line for line in lines) == (across > 0)
+    assert facts["val_taken"] is False
+    assert lines[1] == (
+        "test: the source's official test part (4 images); val: the source's official val part "
+        "(2 images)"
+    )

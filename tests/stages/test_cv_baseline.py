@@ -3,11 +3,11 @@ import dataclasses
 import numpy as np
 import pytest
 from networks import bars
+from splits import assign_folds
 
 from ferpipe.core import paths
 from ferpipe.evaluation import hog
 from ferpipe.params.split import Split
-from ferpipe.splitting.assign_folds import assign_folds
 from ferpipe.stages import cv_baseline
 
 IMAGES = bars(60, seed=1)
@@ -53,3 +53,15 @@ def test_what_is_test_is_not_learned(folds):
     """Noise says nothing of its class, but an image that was learned would be recognised."""
     noise = np.random.default_rng(0).integers(0, 256, IMAGES.images.shape).astype(np.uint8)
     assert predict(folds(1), dataclasses.replace(IMAGES, images=noise))[1] < 0.6
+
+
+def test_what_is_in_no_fold_is_neither_learned_nor_predicted(folds, monkeypatch):
+    (table,) = folds(1).values()
+    names = [name for name in table if name.startswith("fold_")]
+    table.loc[::2, names] = ""
+    sizes = []
+    fit = hog.fit
+    monkeypatch.setattr(hog, "fit", lambda rows, y: sizes.append(len(rows)) or fit(rows, y))
+    predicted, _ = predict({1: table})
+    assert sorted(predicted["path"]) == sorted(IMAGES.paths[1::2])
+    assert sum(sizes) == 9 * 30

@@ -20,13 +20,13 @@ def predictions(wrong):
 def summarise(write_params, capsys):
     """Run the stage on two seeds of two images a fold; returns the lines that it prints."""
 
-    def run(subjects, val):
-        write_params({"cv.seeds": [1, 2], "split.val_size": 0.1 if val else 0})
+    def run(subjects, val, unused=0, **changes):
+        write_params({"cv.seeds": [1, 2], "split.val_size": 0.1 if val else 0} | changes)
         paths.INDEX.parent.mkdir(parents=True)
         paths.INDEX.touch()
         baseline = []
         for seed in (1, 2):
-            splits = {name: ["train"] * 20 for name in folds.FOLD_COLUMNS}
+            splits = {name: ["train"] * 20 for name in folds.fold_columns(10)}
             for fold in range(10):
                 splits[f"fold_{fold}"][fold::10] = ["test", "test"]
                 test = predictions(seed)[fold::10]
@@ -36,7 +36,9 @@ def summarise(write_params, capsys):
                 tables.write_table(folds.predictions_path(seed, fold), rows)
                 baseline.append(predictions(5)[fold::10].assign(seed=seed, fold=fold))
             columns = {"path": PATHS, "label": LABELS, "subject": subjects, "sequence": subjects}
-            tables.write_table(folds.folds_path(seed), pd.DataFrame(columns | splits))
+            rows = pd.DataFrame(columns | splits)
+            rows = pd.concat([rows, rows[:unused].assign(**dict.fromkeys(splits, ""))])
+            tables.write_table(folds.folds_path(seed), rows)
         table = pd.concat(baseline)[list(paths.CV_BASELINE_COLUMNS)]
         tables.write_table(paths.CV_BASELINE, table)
         cv_summary.main()
@@ -79,11 +81,39 @@ def test_few_people_get_one_caution_and_selection_on_test_a_flag(summarise):
     assert (paths.CV / "per_class.csv").read_text().count(",test,") == 2
 
 
+def test_the_official_test_part_is_not_scored(summarise):
+    lines = summarise([""] * 20, 1, unused=5, **{"split.official": "use"})
+    assert lines[0] == (
+        "cv_summary: 20 images, grouped by subject; the test part of the source (5 images) is in "
+        "no fold; folds: 10, seeds: 2"
+    )
+    summary = files.read_json(paths.CV / "summary.json")
+    assert (summary["images"], summary["in_no_fold"], summary["split_by"]) == (20, 5, "official")
+
+
+@pytest.mark.parametrize("column", ["part", "fold"])
+def test_the_file_that_assigned_is_told(summarise, project, column):
+    values = ("train", "test") if column == "part" else (0, 1)
+    lines = [f"path,{column}", *(f"{path},{values[n % 2]}" for n, path in enumerate(PATHS))]
+    (project / "list.csv").write_text("\n".join(lines))
+    unused = 5 if column == "part" else 0
+    first = summarise([""] * 20, 1, unused=unused, **{"split.assigned": "list.csv"})[0]
+    told = {
+        "part": "grouped by subject; the test part of list.csv (5 images) is in no fold; folds: 10",
+        "fold": "val grouped by subject; folds: 10 of list.csv",
+    }
+    assert first == f"cv_summary: 20 images, {told[column]}, seeds: 2"
+    summary = files.read_json(paths.CV / "summary.json")
+    assert (summary["in_no_fold"], summary["split_by"]) == (unused, "assigned")
+
+
 @pytest.mark.parametrize(("seeds", "index"), [([2], b"path,label\n"), ([1], b"path,labels\n")])
 def test_the_fingerprint_is_of_params_and_images(seeds, index):
-    first, again = (
-        cv_summary.fingerprint({"cv": CrossValidation(seeds=[1])}, b"path,label\n")
-        for _ in range(2)
-    )
-    assert first == again
-    assert first != cv_summary.fingerprint({"cv": CrossValidation(seeds=seeds)}, index)
+    def fingerprint(seeds, *contents):
+        section = CrossValidation(seeds=seeds, folds=[0, 1])
+        return cv_summary.fingerprint({"cv": section}, *contents)
+
+    first = fingerprint([1], b"path,label\n")
+    assert first == fingerprint([1], b"path,label\n")
+    assert first != fingerprint(seeds, index)
+    assert first != fingerprint([1], b"path,label\n", b"digest of an assigned file")

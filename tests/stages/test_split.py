@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import pandas as pd
@@ -6,16 +7,17 @@ from faces import CLASSES, PATHS, encoded, noise, png, repack, write_folder
 
 from ferpipe.core import files, paths
 from ferpipe.core.tables import read_table, write_table
+from ferpipe.data.records import read_schema, read_split
 
 
 @pytest.fixture
 def write_raw(project):
-    """Write data/raw/ from a tree."""
+    """Write data/raw/ from a tree; `part_of` gives the official part of each path."""
 
-    def write(tree):
+    def write(tree, part_of=lambda path: ""):
         source = write_folder(project / "source", tree)
-        contents = repack(source, paths.IMAGES)
-        write_table(paths.INDEX, pd.DataFrame(contents.images))
+        index = pd.DataFrame(repack(source, paths.IMAGES).images)
+        write_table(paths.INDEX, index.assign(part=index["path"].map(part_of)))
 
     return write
 
@@ -25,7 +27,7 @@ def test_it_writes_split_counts_and_audit(project, write_raw, write_params, run_
     write_params({"train": "not a section"})  # the stage reads its own section only
     done = run_stage("split")
     assert (done.returncode, done.stderr) == (0, "")
-    outputs = ["raw/images.zip", "raw/index.csv", "split.csv", "split_audit.json"]
+    outputs = ["assigned.csv", "raw/images.zip", "raw/index.csv", "split.csv", "split_audit.json"]
     assert files_under(project / "data") == outputs
     outputs = ["closest_pairs.csv", "split.json", "split_counts.csv"]
     assert files_under(project / "reports") == outputs
@@ -37,6 +39,7 @@ def test_it_writes_split_counts_and_audit(project, write_raw, write_params, run_
     assert facts == {
         **{name: sizes[name] for name in paths.SPLITS},
         "classes": 3,
+        "split_by": "random",
         "repeated_images": 0,
         "held_out_sharing_subject": 0.0,
         "held_out_sharing_sequence": 0.0,
@@ -86,3 +89,121 @@ def test_near_duplicates_are_found_without_names(write_raw, write_params, run_st
     assert sum(near) > 0.3 * len(near)
     assert facts["held_out_near_duplicates"] == files.rounded(sum(near) / len(near))
     assert "split: WARNING: training contains people or near-duplicates of" in done.stdout
+
+
+# Splits that others made
+
+
+def official(path):
+    """The first 20 people are train."""
+    return "train" if int(path.split("/S")[1][:3]) <= 20 else "test"
+
+
+def test_official_parts_are_told_and_used_as_records(
+    project, write_raw, write_params, run_stage, files_under
+):
+    write_raw({path: png(number) for number, path in enumerate(PATHS)}, official)
+    write_params({"split.official": "use"})
+    done = run_stage("split")
+    assert (done.returncode, done.stderr) == (0, "")
+    table = read_table(paths.SPLIT, paths.SPLIT_COLUMNS)
+    sizes = table["split"].value_counts()
+    assert ((table["split"] == "test") == (table["path"].map(official) == "test")).all()
+    facts = json.loads(paths.SPLIT_AUDIT.read_text())
+    origin = (
+        "test: the source's official test part (90 images); val: taken from its train part "
+        f"({sizes['val']} images)"
+    )
+    assert (facts["split_by"], facts["origin"], facts["val_taken"]) == ("official", origin, True)
+    assert (facts["repeats_across_splits"], facts["absent"]) == (0, [])
+    counts = f"train {sizes['train']}, val {sizes['val']}, test 90 images"
+    assert done.stdout.splitlines()[:2] == [
+        f"split: {counts}; val grouped by subject",
+        f"split: {origin}",
+    ]
+    assert run_stage("preprocess").returncode == 0
+    schema = read_schema(paths.RECORDS)
+    assert schema.images == sizes.to_dict()
+    test = read_split(paths.RECORDS, schema, "test")
+    assert set(map(official, test.paths)) == {"test"}
+
+
+def test_ignored_parts_are_told(write_raw, write_params, run_stage):
+    tree = {path: png(number) for number, path in enumerate(PATHS)}
+    write_raw(tree)
+    before = run_stage("split").stdout.splitlines()
+    split = paths.SPLIT.read_bytes()
+    write_raw(tree, official)
+    done = run_stage("split")
+    told = "split: the source has official parts (train 180, test 90): ignored (split.official)"
+    assert done.stdout.splitlines() == [told, *before]
+    assert paths.SPLIT.read_bytes() == split
+
+
+def test_repeats_across_official_parts_and_unknown_people_are_told(
+    write_raw, write_params, run_stage
+):
+    tree = {f"{'ab'[n % 2]}/{n:02}.png": png(n if n < 30 else n - 30) for n in range(40)}
+    write_raw(tree, lambda path: "test" if int(path[2:4]) >= 30 else "train")
+    write_params({"split.official": "use", "split.group_by": "none", "split.val_size": 0.2})
+    done = run_stage("split")
+    facts = json.loads(paths.SPLIT_AUDIT.read_text())
+    assert (facts["repeated_images"], facts["repeats_across_splits"]) == (10, 10)
+    assert facts["held_out_sharing_subject"] is None
+    lines = done.stdout.splitlines()
+    assert "split: 10 images are exact duplicates" in lines
+    assert "split: subjects are not known, so people may be in training and in test" in lines
+    assert (
+        "split: WARNING: 10 held-out images are exact duplicates of training images; each stays "
+        "where the given split has it"
+    ) in lines
+
+
+@pytest.mark.parametrize("column", ["part", "fold"])
+def test_an_assigned_file_is_told_with_its_digest(
+    project, write_raw, write_params, run_stage, column
+):
+    write_raw({path: png(number) for number, path in enumerate(PATHS)})
+    values = ("train", "val", "test") if column == "part" else (1, 2, 3)
+    lines = [f"subject,{column}", *(f"S{n:03},{values[n % 3]}" for n in range(1, 32))]
+    (project / "lists").mkdir()
+    (project / "lists/people.csv").write_text("\n".join(lines))
+    write_params({"split.assigned": "lists/people.csv", "split.fold": 2})
+    done = run_stage("split")
+    assert (done.returncode, done.stderr) == (0, "")
+    facts = json.loads(paths.SPLIT_AUDIT.read_text())
+    assert (facts["split_by"], facts["assigned"]) == ("assigned", "people.csv")
+    digest = hashlib.sha256((project / "lists/people.csv").read_bytes()).hexdigest()
+    assert facts["assigned_sha256"] == digest
+    assert facts["held_out_sharing_subject"] == 0.0
+    test = {
+        "part": "test: assigned by people.csv (90 images); val: assigned by people.csv (90 images)",
+        "fold": "test: fold 2 of the 3 in people.csv (90 images); val: taken from the other folds",
+    }[column]
+    assert facts["origin"].startswith(test)
+    assert done.stdout.splitlines()[0] == (
+        "split: 1 rows of lists/people.csv match no image, such as S031"
+    )
+
+
+def test_a_split_that_lacks_classes_is_told(write_raw, write_params, run_stage):
+    write_raw(
+        {path: png(number) for number, path in enumerate(PATHS)},
+        lambda path: "train" if path.startswith("sadness") else official(path),
+    )
+    write_params({"split.official": "use"})
+    done = run_stage("split")
+    assert json.loads(paths.SPLIT_AUDIT.read_text())["absent"] == ["test: sadness"]
+    assert "split: classes without an image: test: sadness" in done.stdout.splitlines()
+
+
+def test_a_missing_assigned_file_is_one_line(write_raw, write_params, run_stage):
+    write_raw({path: png(number) for number, path in enumerate(PATHS)})
+    write_params({"split.assigned": "people.csv"})
+    done = run_stage("split")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "split: error: split.assigned = 'people.csv': there is no such file; the default is "
+        "data/assigned.csv\n"
+    )
+    assert not paths.SPLIT.exists()

@@ -56,11 +56,22 @@ def test_check_summarises_valid_params(ferpipe):
     [
         ("train.batch_size", 0, "train.batch_size = 0: should be greater than or equal to 1\n"),
         ("download.local.path", "no.zip", "download.local.path = 'no.zip': there is no such file "),
+        ("split.assigned", "no.csv", "split.assigned = 'no.csv': there is no such file; the "),
     ],
 )
 def test_check_reports_a_wrong_value_in_one_line(ferpipe, write_params, key, value, message):
     write_params({key: value})
     assert failed(ferpipe("check"), f"ferpipe: error: params.yaml: {message}")
+
+
+def test_check_says_who_made_the_split(ferpipe, project, write_params):
+    write_params({"split.official": "use"})
+    assert ", split by official parts, backbone" in ferpipe("check").stdout
+    write_params({"split.official": "ignore"})
+    (project / "data/assigned.csv").write_text("subject,fold\nS1,0\nS2,1\n")
+    assert ", split by data/assigned.csv, backbone" in ferpipe("check").stdout
+    (project / "data/assigned.csv").write_text("subject,fold\nS1,0\nS2,two\n")
+    assert failed(ferpipe("check"), "ferpipe: error: data/assigned.csv, line 3: fold = 'two' sho")
 
 
 def test_check_takes_another_file(ferpipe, project):

@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from ferpipe.core import paths
 from ferpipe.tools import compare
 from ferpipe.tools.compare import Revision
 
@@ -103,3 +104,18 @@ def test_images_that_changed_sides_are_listed_by_class():
         "As many became right as wrong: there is no difference (McNemar's exact test on 2 images: "
         "p = 1; sign-flip test on their 2 people: p = 1).",
     ]
+
+
+def test_tables_of_older_revisions_may_have_fewer_columns(project):
+    (project / "data/raw").mkdir()
+    (project / "reports").mkdir()
+    for path, text in (
+        (compare.PREDICTIONS, "path,actual,predicted\na/1,a,a\na/2,a,b\n"),
+        (paths.SPLIT, "path,subject,split\na/1,S1,test\na/2,S2,test\n"),
+        (paths.INDEX, "path,label,sha256\na/1,a,x\na/2,a,y\n"),
+    ):
+        path.write_text(text)
+    found = compare._revision("workspace", None)
+    assert found.images["right"].tolist() == [True, False]
+    assert found.images["subject"].tolist() == ["S1", "S2"]
+    assert found.selected_on_test

@@ -1,4 +1,4 @@
-"""The folds of the cross-validation: in each of the ten folds of a seed other images are test."""
+"""The folds of the cross-validation: in each fold of a seed other images are test."""
 
 from __future__ import annotations
 
@@ -11,10 +11,20 @@ from ferpipe.core import tables
 from ferpipe.core.errors import PipelineError
 from ferpipe.core.paths import CV_FOLDS, CV_PREDICTIONS, SPLITS
 
-FOLDS = 10
-# A fold's column has the split of each image in it.
-FOLD_COLUMNS = [f"fold_{fold}" for fold in range(FOLDS)]
-COLUMNS = dict.fromkeys(("path", "label", "subject", "sequence", *FOLD_COLUMNS), "str")
+
+def fold_columns(folds: int) -> list[str]:
+    """The columns of the folds: the split of each image, "" if it is in no fold."""
+    return [f"fold_{fold}" for fold in range(folds)]
+
+
+def columns(folds: int) -> dict[str, str]:
+    """The columns of a seed's table and their dtypes."""
+    return dict.fromkeys(("path", "label", "subject", "sequence", *fold_columns(folds)), "str")
+
+
+def count_folds(table: pd.DataFrame) -> int:
+    """The number of folds of a seed's table."""
+    return len(table.columns) - len(columns(0))
 
 
 def folds_path(seed: int) -> Path:
@@ -24,11 +34,14 @@ def folds_path(seed: int) -> Path:
 
 def read_folds(seed: int) -> pd.DataFrame:
     """Read the folds of a seed; raises PipelineError if `cv_folds` did not write the file."""
-    table = tables.read_table(folds_path(seed), COLUMNS)
+    path = folds_path(seed)
+    header = path.read_bytes().partition(b"\n")[0] if path.exists() else b""
+    table = tables.read_table(path, columns(header.count(b",fold_")))
     # val may be empty: test then selects the epoch too.
-    if not all({"train", "test"} <= set(table[name]) <= set(SPLITS) for name in FOLD_COLUMNS):
+    splits = [set(table[name]) for name in fold_columns(count_folds(table))]
+    if len(splits) < 2 or not all({"train", "test"} <= each <= {*SPLITS, ""} for each in splits):
         raise PipelineError(
-            f"{folds_path(seed)} is not what `cv_folds` writes; run `dvc repro --force cv/dvc.yaml`"
+            f"{path} is not what `cv_folds` writes; run `dvc repro --force cv/dvc.yaml`"
         )
     return table
 

@@ -1,4 +1,4 @@
-"""Scores of predictions that cover every image once for each seed."""
+"""Scores of predictions that cover every image of the folds once for each seed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from statistics import fmean, stdev
 import pandas as pd
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.data import folds
 from ferpipe.evaluation import metrics, significance
 
 
@@ -21,6 +20,7 @@ class Scores:
     by_seed: dict[int, float]  # accuracy over all folds, 0..1
     fold_sd: float  # standard deviation of the accuracies of a seed's folds, mean over the seeds
     confusions: metrics.Confusions  # over all folds and seeds
+    folds: int  # of each seed
 
     @property
     def accuracy(self) -> float:
@@ -38,7 +38,7 @@ def score(
 ) -> Scores:
     """Score predictions on test: a table of seed, fold, path, actual and predicted.
 
-    `paths` and `subjects` are those of every image.
+    `paths` and `subjects` are those of every image that is in a fold.
 
     Raises:
         PipelineError: a seed does not predict each image once.
@@ -67,6 +67,7 @@ def score(
         by_seed=rows.groupby("seed")["right"].mean().to_dict(),
         fold_sd=by_fold.groupby("seed").agg(stdev).mean(),
         confusions=confusions,
+        folds=predictions["fold"].nunique(),
     )
 
 
@@ -98,7 +99,7 @@ def summarise(
         "baseline_p_value": p_value,
         "baseline_test": method,
         "images": int(network.confusions.support.sum()),
-        "folds": folds.FOLDS,
+        "folds": network.folds,
         "seeds": len(network.by_seed),
         "selected_on_test": selected_on_test,
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,3 +16,6 @@ class Evaluate(Section):
     """confidence level of all intervals"""
     figure_dpi: Annotated[int, Field(ge=50, le=600)]
     """resolution of the PNG figures in dots per inch"""
+    dataset: Literal["auto", "ckplus", "ckplus-owners", "fer2013", "jaffe", "kdef", "raf-db"]
+    """description of the images in report and model card: auto (by their content or name on
+    Kaggle), or one of those that this package has"""

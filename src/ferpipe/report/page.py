@@ -95,6 +95,7 @@ def environment(*, html: bool, mask: Callable[[str], str] | None = None) -> jinj
     }  # fmt: skip
     templates.globals |= {
         "audit": text.audit, "protocol": text.protocol, "limits": text.limits,
+        "left_out": text.left_out,
         "most_confused": text.most_confused, "comparison": baselines.comparison,
         "overlay": faces.overlay, "MISUSE": text.MISUSE, "OPTIMISTIC": text.OPTIMISTIC,
     }  # fmt: skip

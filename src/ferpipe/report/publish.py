@@ -16,6 +16,7 @@ from ferpipe.model.backend import keras
 from ferpipe.report import figures as drawings
 from ferpipe.report import model_card, page, style
 from ferpipe.report.findings import Findings
+from ferpipe.report.text import given_split
 
 FIGURES = paths.REPORTS / "figures"
 REPORT = paths.REPORTS / "report.html"
@@ -75,7 +76,7 @@ def text_report(findings: Findings) -> str:
         digits=4,
         zero_division=0,
     )
-    return f"{findings.headline}\n\n{table}"
+    return "\n".join([findings.headline, *given_split(findings), "", table])
 
 
 def write_pages(findings: Findings, model: keras.Model, figures: dict[str, Figure]) -> None:

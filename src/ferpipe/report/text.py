@@ -11,10 +11,18 @@ from ferpipe.report.findings import Findings
 OPTIMISTIC = "optimistic: selected on test"
 # A larger fraction of held-out images that training knows is a reason to doubt the metrics.
 MAX_LEAK = 0.01
+# Reasons for leaving files out that are listed; the others are counted.
+MAX_REASONS = 6
 GROUPED = {
     "subject": "All images of a person are in one split.",
     "sequence": "All images of a recording are in one split; a person may be in several.",
     "none": "Single images were assigned, so frames of one recording can be in several splits.",
+}
+# The same of val where others made the split and val was taken from train.
+VAL_GROUPED = {
+    "subject": "No person is in both train and val.",
+    "sequence": "No recording is in both train and val; a person may be.",
+    "none": "Val was taken image by image, so a person or recording may be in both train and val.",
 }
 # Key of data/split_audit.json -> the sentence for zero, for a fraction, and for an unknown value.
 AUDITED = {
@@ -85,18 +93,36 @@ def protocol(findings: Findings) -> list[str]:
             f"{train:,} training images; {val:,} validation images, which selected the epoch; "
             f"{test:,} test images, used once."
         )
-    return [use, GROUPED[str(params["split"]["group_by"])]]
+    group_by = str(params["split"]["group_by"])
+    if "origin" not in findings.audit:
+        return [use, GROUPED[group_by]]
+    origin = str(findings.audit["origin"])
+    sentences = [use, f"{origin[:1].upper()}{origin[1:]}."]
+    return sentences + ([VAL_GROUPED[group_by]] if findings.audit["val_taken"] else [])
+
+
+def left_out(skipped: Mapping[str, int]) -> str:
+    """A sentence on the files of the source that are not used; empty if there are none."""
+    if not skipped:
+        return ""
+    by_count = sorted(skipped.items(), key=lambda item: (-item[1], item[0]))
+    reasons = [f"{count:,} {reason}" for reason, count in by_count[:MAX_REASONS]]
+    if others := sum(count for _, count in by_count[MAX_REASONS:]):
+        reasons.append(f"{others:,} others")
+    return f"Files of the source that are left out, by reason: {', '.join(reasons)}."
 
 
 def audit(facts: Mapping[str, object]) -> list[Check]:
     """Put data/split_audit.json into sentences."""
     repeated = facts.get("repeated_images", 0)
     checks = [Check("No image occurs twice.", doubt=False)]
+    across = facts.get("repeats_across_splits", 0)
     if repeated:
-        text = (
-            f"{repeated:,} images are exact duplicates of another one; both are in the same split."
-        )
-        checks = [Check(text, doubt=False)]
+        where = "both are in the same split"
+        if across:
+            where = f"{across:,} held-out images repeat a training image"
+        text = f"{repeated:,} images are exact duplicates of another one; {where}."
+        checks = [Check(text, doubt=across > 0)]
     for key, (none, some, unknown) in AUDITED.items():
         value = facts.get(key)
         if value is None:
@@ -135,15 +161,21 @@ def limits(findings: Findings) -> list[str]:
 
 
 def summary(findings: Findings) -> list[str]:
-    """The headline, the worst class and the most frequent confusion, one line each."""
+    """The headline, a given split, the worst class and the most frequent confusion, as lines."""
     worst = findings.worst_class
     return [
         findings.headline,
+        *given_split(findings),
         f"worst class: {worst['class']}, recall {percent(worst['recall'])} of {worst['support']} "
         f"images ({findings.confidence:.0%} interval {worst['recall_low']:.1%} to "
         f"{worst['recall_high']:.1%}, {basis(worst['interval'], worst['people'])})",
         most_confused(findings),
     ]
+
+
+def given_split(findings: Findings) -> list[str]:
+    """Where test and val come from if others made the split, as a line."""
+    return [str(findings.audit["origin"])] if "origin" in findings.audit else []
 
 
 def most_confused(findings: Findings) -> str:

@@ -26,9 +26,9 @@ def predict(
     names, features, parts = np.array(classes), hog.features(dataset.images), []
     image_paths, actual = np.array(dataset.paths), names[dataset.labels]
     for seed, fold_table in fold_tables.items():
-        for fold, name in enumerate(folds.FOLD_COLUMNS):
+        for fold, name in enumerate(folds.fold_columns(folds.count_folds(fold_table))):
             test = (fold_table[name] == "test").to_numpy()
-            training = np.flatnonzero(~test)
+            training = np.flatnonzero(fold_table[name].isin(["train", "val"]))
             training = training[hog.subsample(len(training))]
             classify = hog.fit(features[training], dataset.labels[training])
             table = {"seed": seed, "fold": fold, "path": image_paths[test]}
@@ -47,7 +47,7 @@ def main() -> None:
     table = predict(dataset, schema.classes, fold_tables)
     tables.write_table(paths.CV_BASELINE, table)
     right = (table["actual"] == table["predicted"]).mean()
-    fewest = min((table["fold_0"] != "test").sum() for table in fold_tables.values())
+    fewest = min(table["fold_0"].isin(["train", "val"]).sum() for table in fold_tables.values())
     some = f", learned from {hog.MOST_IMAGES} images of a fold" if fewest > hog.MOST_IMAGES else ""
     print(
         f"cv_baseline: HOG and kernel ridge classify {right:.1%} of the test images correctly "

@@ -58,14 +58,15 @@ def main(seed: int, fold: int) -> None:
             f"{paths.CV_RECORDS} and {folds.folds_path(seed)} list other images; "
             "run `dvc repro cv/dvc.yaml`"
         )
-    if not 0 <= fold < folds.FOLDS:
-        raise PipelineError(f"--fold {fold}: the folds are 0 to {folds.FOLDS - 1}")
+    last = folds.count_folds(table) - 1
+    if not 0 <= fold <= last:
+        raise PipelineError(f"--fold {fold}: the folds are 0 to {last}")
     splits = table[f"fold_{fold}"]
     parts = {name: images.take(np.flatnonzero(splits == name)) for name in paths.SPLITS}
     schema = replace(schema, selected_on_test=not parts["val"].paths)
 
     sizes = ", ".join(f"{name} {len(part.paths)}" for name, part in parts.items())
-    print(f"cv_fold: seed {seed}, fold {fold} (0 to {folds.FOLDS - 1}): {sizes}", flush=True)
+    print(f"cv_fold: seed {seed}, fold {fold} (0 to {last}): {sizes}", flush=True)
     backend_choice.choose(params.backend)
     probabilities = predict(params, schema, parts)
 

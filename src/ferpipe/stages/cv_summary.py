@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 from tabulate import tabulate
@@ -12,6 +13,7 @@ from tabulate import tabulate
 from ferpipe.core import files, paths, tables
 from ferpipe.core.errors import exits_cleanly
 from ferpipe.data import folds
+from ferpipe.data.assigned import Assigned, read_assigned
 from ferpipe.evaluation import intervals, metrics
 from ferpipe.evaluation.cross_validation import per_class, score, summarise
 from ferpipe.params.cv import CrossValidation
@@ -22,22 +24,43 @@ from ferpipe.params.split import Split
 from ferpipe.params.train import Train
 
 READ = {"cv": CrossValidation, "split": Split, "preprocess": Preprocess, "train": Train}
-# Keys that the cross-validation replaces or does not use: they cannot change a metric.
-NOT_READ = {"split": ("seed", "test_size", "folds", "fold"), "train": ("seed",)}
+# Keys that the cross-validation replaces or does not use: they cannot change a metric. Of
+# `split.assigned` the file's content can, not its path.
+NOT_READ = {"split": ("seed", "test_size", "folds", "fold", "assigned"), "train": ("seed",)}
 
 
-def fingerprint(sections: Mapping[str, Section], index: bytes) -> str:
-    """SHA-256 of the params that the folds read and of index.csv, to trace metrics to them."""
+def fingerprint(sections: Mapping[str, Section], *contents: bytes) -> str:
+    """SHA-256 of the params that the folds read and of files, to trace metrics to them."""
     values = {
         name: section.model_dump(exclude=set(NOT_READ.get(name, ())))
         for name, section in sections.items()
     }
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode() + b"\n" + index).hexdigest()
+    return hashlib.sha256(b"\n".join([text.encode(), *contents])).hexdigest()
+
+
+def split_by(params: Split, assigned: Assigned | None) -> str:
+    """Who made the split, as in split_audit.json: random, official or assigned."""
+    if assigned:
+        return "assigned"
+    return "official" if params.official == "use" else "random"
+
+
+def protocol(summary: Mapping[str, object], params: Split, assigned: Assigned | None) -> str:
+    """The images, what is kept together, and the folds."""
+    folds, grouped = f"folds: {summary['folds']}", f"grouped by {params.group_by}"
+    if assigned and assigned.folds:
+        grouped = f"val grouped by {params.group_by}"
+        folds += f" of {assigned.path.name}"
+    if summary["in_no_fold"]:
+        source = assigned.path.name if assigned else "the source"
+        part = f"the test part of {source} ({summary['in_no_fold']} images) is in no fold"
+        grouped += f"; {part}"
+    return f"{summary['images']} images, {grouped}; {folds}, seeds: {summary['seeds']}"
 
 
 def text(
-    summary: Mapping[str, object], recalls: pd.DataFrame, group_by: str, confidence: float
+    summary: Mapping[str, object], recalls: pd.DataFrame, protocol: str, confidence: float
 ) -> list[str]:
     """The lines that the stage prints of summary.json and per_class.csv."""
     flag = "; optimistic: selected on test" if summary["selected_on_test"] else ""
@@ -54,8 +77,7 @@ def text(
     right = ["right"] * 5
     table = tabulate(columns, "keys", "plain", colalign=("left", *right), disable_numparse=True)
     return [
-        f"{summary['images']} images, grouped by {group_by}; folds: {summary['folds']}, "
-        f"seeds: {summary['seeds']}{flag}",
+        f"{protocol}{flag}",
         f"network   {summary['accuracy']:6.1%}  ({confidence:.0%} interval "
         f"{summary['accuracy_low']:.1%} to {summary['accuracy_high']:.1%}, {basis}; seeds "
         f"{summary['accuracy_worst_seed']:.1%} to {summary['accuracy_best_seed']:.1%}; SD of folds "
@@ -77,14 +99,16 @@ def main() -> None:
     confidence = read_section(paths.PARAMS, "evaluate", Evaluate).confidence
     seeds, selected_on_test = sections["cv"].seeds, sections["split"].val_size == 0
     selected_on = "test" if selected_on_test else "val"
-    images = folds.read_folds(seeds[0])
+    table = folds.read_folds(seeds[0])
+    images = table[table["fold_0"] != ""]
     classes = sorted(set(images["label"]))
+    assigned = read_assigned(Path(sections["split"].assigned))
 
     columns = dict.fromkeys(folds.predictions_header(classes), "str")
     predictions = pd.concat(
         tables.read_table(folds.predictions_path(seed, fold), columns).assign(seed=seed, fold=fold)
         for seed in seeds
-        for fold in range(folds.FOLDS)
+        for fold in range(folds.count_folds(table))
     )
     val = predictions[predictions["split"] == "val"]
     network, baseline = (
@@ -98,12 +122,15 @@ def main() -> None:
     summary = summarise(
         network, baseline, val_accuracy, confidence, selected_on_test=selected_on_test
     )
-    summary["params_sha256"] = fingerprint(sections, paths.INDEX.read_bytes())
+    summary["split_by"] = split_by(sections["split"], assigned)
+    summary["in_no_fold"] = len(table) - len(images)
+    contents = [bytes.fromhex(assigned.sha256)] if assigned else []
+    summary["params_sha256"] = fingerprint(sections, paths.INDEX.read_bytes(), *contents)
     recalls = per_class(network, baseline, classes, selected_on, confidence)
     files.write_json(paths.CV / "summary.json", summary)
     tables.write_table(paths.CV / "per_class.csv", recalls)
     confusion = metrics.confusion_table(network.confusions.total, classes, selected_on)
     tables.write_table(paths.CV / "confusion.csv", confusion)
-    lines = text(summary, recalls, sections["split"].group_by, confidence)
+    lines = text(summary, recalls, protocol(summary, sections["split"], assigned), confidence)
     print("cv_summary: " + "\n  ".join(lines))
     print(f"cv_summary: all of it in {paths.CV}")

@@ -10,6 +10,8 @@ from ferpipe.params.reader import read_section
 from ferpipe.params.split import Split
 from ferpipe.splitting import audit, near_duplicates
 from ferpipe.splitting.assign import assign, count_images
+from ferpipe.splitting.given import given, notes
+from ferpipe.splitting.subjects import name_images
 
 LISTED = 100  # rows of closest_pairs.csv
 
@@ -18,16 +20,19 @@ LISTED = 100  # rows of closest_pairs.csv
 def main() -> None:
     """Read index, images and params; write split.csv, image counts and the leak audit."""
     params = read_section(paths.PARAMS, "split", Split)
-    images = read_index(paths.INDEX)["path"].tolist()
-    digests, thumbnails = near_duplicates.fingerprints(paths.IMAGES, images)
-    repeats = near_duplicates.repeats(images, digests)
-    table = assign(images, params, repeats)
+    images = name_images(read_index(paths.INDEX), params)
+    split = given(images, params)
+    names = images["path"].tolist()
+    digests, thumbnails = near_duplicates.fingerprints(paths.IMAGES, names)
+    repeats = near_duplicates.repeats(names, digests)
+    table = assign(images, params, repeats, split)
     pairs = near_duplicates.closest(thumbnails, table["split"])
-    facts = audit.summary(table, pairs, len(repeats))
+    facts = audit.summary(table, pairs, repeats, params, split)
     write_table(paths.SPLIT, table)
     write_table(paths.REPORTS / "split_counts.csv", count_images(table))
     write_table(paths.CLOSEST_PAIRS, audit.closest_pairs(pairs[:LISTED], table))
     files.write_json(paths.SPLIT_AUDIT, facts)
     files.write_json(paths.SPLIT_METRICS, {"near_duplicates": facts["held_out_near_duplicates"]})
-    for line in audit.lines(facts, params.group_by):
+    lines = [*notes(images, params, split), *audit.lines(facts, params.group_by)]
+    for line in lines:
         print(f"split: {line}")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError, exits_cleanly
+from ferpipe.data.assigned import read_assigned
 from ferpipe.params.download import Download
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.experiment import json_schema, read_experiment
@@ -32,10 +33,18 @@ def check(args: argparse.Namespace) -> None:
             f"{args.params}: download.local.path = {local!r}: there is no such file or folder; "
             "the default is data/local"
         )
+    split = experiment.split
+    if not Path(split.assigned).is_file():  # as above
+        raise PipelineError(
+            f"{args.params}: split.assigned = {split.assigned!r}: there is no such file; the "
+            "default is data/assigned.csv"
+        )
+    protocol = "official parts" if split.official == "use" else split.group_by
+    if read_assigned(Path(split.assigned)):
+        protocol = split.assigned
     print(
-        f"{args.params} is valid: source {experiment.download.source}, split by "
-        f"{experiment.split.group_by}, backbone {experiment.train.backbone}, "
-        f"{experiment.train.epochs} epochs"
+        f"{args.params} is valid: source {experiment.download.source}, split by {protocol}, "
+        f"backbone {experiment.train.backbone}, {experiment.train.epochs} epochs"
     )
 
 

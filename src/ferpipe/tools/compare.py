@@ -74,8 +74,9 @@ def read(names: Sequence[str]) -> list[Revision]:
 def _revision(name: str, fs: object | None) -> Revision:
     """Join the tables of a revision; `fs` is DVC's file system there, None for the workspace."""
     predictions = _read_table(name, fs, PREDICTIONS, ["path", "actual", "predicted"])
-    split = _read_table(name, fs, paths.SPLIT, paths.SPLIT_COLUMNS)
-    index = _read_table(name, fs, paths.INDEX, paths.INDEX_COLUMNS)
+    # Of all columns only those that are compared: older revisions have fewer.
+    split = _read_table(name, fs, paths.SPLIT, ["path", "subject", "split"])
+    index = _read_table(name, fs, paths.INDEX, ["path", "sha256"])
     images = predictions[["actual", "predicted"]].join([index["sha256"], split["subject"]])
     images = images.fillna("").assign(right=images["actual"] == images["predicted"])
     return Revision(name, images, selected_on_test="val" not in set(split["split"]))

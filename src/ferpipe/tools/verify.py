@@ -79,17 +79,19 @@ class Clone:
 
 
 def _copy_data(root: Path, clone: Path) -> None:
-    """Give a clone what git does not: verified downloads, and images of the user."""
+    """Give a clone what git does not: verified downloads, images and split of the user."""
     downloads = paths.CACHE / "downloads"
     if (root / downloads).is_dir():
         shutil.copytree(root / downloads, clone / downloads)
-    local = Path(read_experiment(clone / paths.PARAMS).download.local.path)
-    if local.is_absolute():
-        return
-    if (root / local).is_dir():
-        shutil.copytree(root / local, clone / local, dirs_exist_ok=True)
-    elif (root / local).exists() and not (clone / local).exists():
-        shutil.copy(root / local, clone / local)
+    experiment = read_experiment(clone / paths.PARAMS)
+    for path in (Path(experiment.download.local.path), Path(experiment.split.assigned)):
+        if path.is_absolute():
+            continue
+        if (root / path).is_dir():
+            shutil.copytree(root / path, clone / path, dirs_exist_ok=True)
+        elif (root / path).exists() and not (clone / path).exists():
+            (clone / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(root / path, clone / path)
 
 
 def hashes(checkout: Path) -> dict[Path, str]:

@@ -1,0 +1,58 @@
+"""Subject and sequence of each image: from the source's layout, or else from the file name."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from ferpipe.core.errors import PipelineError
+from ferpipe.core.paths import PARAMS
+from ferpipe.params.split import NAME_GROUPS, Split
+
+COLUMNS = ("path", "label", "part", "subject", "sequence")
+
+
+def name_images(index: pd.DataFrame, params: Split) -> pd.DataFrame:
+    """The columns COLUMNS of index.csv; where subject or sequence is "", the file name's.
+
+    Both are "" where the name has none either. A sequence of the layout that several subjects
+    have, such as 001, becomes one of each: `<subject>_001`.
+    """
+    images = index[list(COLUMNS)].reset_index(drop=True)
+    told = (images["subject"] != "") & (images["sequence"] != "")
+    people = images[told].groupby("sequence")["subject"].nunique()
+    shared = told & images["sequence"].isin(people.index[people > 1])
+    of_each = images["subject"] + "_" + images["sequence"]
+    images["sequence"] = images["sequence"].mask(shared, of_each)
+    matches = [re.match(params.name_pattern, path.split("/", 1)[1]) for path in images["path"]]
+    for group in NAME_GROUPS:
+        if group in re.compile(params.name_pattern).groupindex:
+            names = [(match[group] or "") if match else "" for match in matches]
+            named = pd.Series(names, index=images.index, dtype="str")
+            images[group] = images[group].where(images[group] != "", named)
+    return images
+
+
+def groups_of(images: pd.DataFrame, params: Split) -> pd.Series:
+    """What `split.group_by` keeps together: the path, sequence or subject of each image.
+
+    Raises:
+        PipelineError: an image has no such group.
+    """
+    if params.group_by == "none":
+        return images["path"]
+    groups = images[params.group_by]
+    unnamed = images["path"][groups == ""]
+    if len(unnamed) == 0:
+        return groups
+    if params.group_by not in re.compile(params.name_pattern).groupindex and (groups == "").all():
+        raise PipelineError(
+            f"{PARAMS}: split: group_by = {params.group_by!r} needs "
+            f"(?P<{params.group_by}>...) in name_pattern, or a source whose layout has it"
+        )
+    raise PipelineError(
+        f"split.group_by = {params.group_by!r}, but {len(unnamed)} of {len(images)} file names "
+        f"have no {params.group_by}, such as {unnamed.iloc[0]}; change split.name_pattern, or "
+        "set split.group_by to 'none'"
+    )
