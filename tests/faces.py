@@ -3,6 +3,7 @@
 import functools
 import io
 import struct
+import tarfile
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
@@ -11,7 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 from PIL import Image
 
-from ferpipe.params.download import Layout
+from ferpipe.params.download import Convert, Layout
 from ferpipe.params.reader import read_yaml
 from ferpipe.sources.intake import repacking
 from ferpipe.sources.intake.listing import Entry
@@ -54,11 +55,12 @@ def png_chunk(name, data):
     return struct.pack(">I", len(data)) + name + data + crc
 
 
-def png_by_hand(width, height, depth, colour_type, rows, before=b"", interlaced=0):
+def png_by_hand(width, height, depth, colour_type, rows, before=b"", after=b"", interlaced=0):
     """The bytes of a PNG with any header and rows, which Pillow would not write."""
     header = struct.pack(">IIBBBBB", width, height, depth, colour_type, 0, 0, interlaced)
     body = zlib.compress(b"".join(b"\0" + row for row in rows))
-    chunks = png_chunk(b"IHDR", header) + png_chunk(b"IDAT", body) + png_chunk(b"IEND", b"")
+    chunks = png_chunk(b"IHDR", header) + after
+    chunks += png_chunk(b"IDAT", body) + png_chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + before + chunks
 
 
@@ -100,14 +102,35 @@ def listed(*paths, skip=(), data=None):
     return tree
 
 
+def write_tar(path, tree, compression=""):
+    """Write `{path: bytes}` as a tar, members in the order given; returns the path.
+
+    Args:
+        compression: "gz", "bz2", "xz" or none.
+    """
+    with tarfile.open(path, f"w:{compression}") as tar:
+        for name, data in tree.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return path
+
+
 def layout(**keys):
     """The section `download.layout` as in presets/base.yaml, with some keys changed."""
     return Layout(**{**BASE["layout"], **keys})
 
 
 def repack(source, target, root=None, max_bad_fraction=0.0, limits=LIMITS, **keys):
-    """Repack with these keys of the section `download`; others are those of its layout."""
+    """Repack with these keys of the section `download`; others are of `convert` or `layout`."""
+    keys = {"conflicts": "error", **BASE["convert"], **BASE["layout"], **keys}
+    convert = {name: keys.pop(name) for name in BASE["convert"]}
     keys = SimpleNamespace(
-        root=root, max_bad_fraction=max_bad_fraction, limits=limits, layout=layout(**keys)
+        root=root,
+        max_bad_fraction=max_bad_fraction,
+        limits=limits,
+        conflicts=keys.pop("conflicts"),
+        convert=Convert(**convert),
+        layout=layout(**keys),
     )
     return repacking.repack(source, target, keys)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
-from faces import png
+from faces import BASE, png
 from kaggle_server import SIGNATURE
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.params.download import Download, Expect, Kaggle, Limits, Local, Sample
+from ferpipe.params.download import Download
 from ferpipe.params.run import Run
 from ferpipe.sources.intake.repacking import Contents
 from ferpipe.stages.download import download
@@ -42,17 +43,18 @@ def zip_of(files: dict[str, bytes]) -> bytes:
 ZIP = zip_of({f"CK+48/{name}": data for name, data in FACES.items()})
 
 
-def params(digest: str | None = None, version: int | None = None, path: str = "unused") -> Download:
-    return Download(
-        source="kaggle",
-        root=None,
-        max_bad_fraction=0.0,
-        limits=Limits(files=1000, file_mb=1, total_mb=1, ratio=100),
-        expect=Expect(class_counts=None, digest=digest),
-        sample=Sample(subjects=2, seed=1),
-        kaggle=Kaggle(dataset="someone/faces", version=version),
-        local=Local(path=path),
-    )
+def params(
+    digest: str | None = None, version: int | None = None, path: str = "unused", **changes: Any
+) -> Download:
+    """The section `download` of presets/base.yaml with these values."""
+    values = {
+        "source": "kaggle",
+        "limits": {"files": 1000, "file_mb": 1, "total_mb": 1, "ratio": 100},
+        "expect": {"class_counts": None, "digest": digest},
+        "kaggle": {"dataset": "someone/faces", "version": version},
+        "local": {"path": path},
+    }
+    return Download(**BASE | values | changes)
 
 
 def fetch(section: Download | None = None, deadline: int = 60, target: Path = TARGET) -> Contents:

@@ -34,6 +34,7 @@ API = "api.kaggle.com"
 STORAGE = "storage.googleapis.com"
 INTROSPECT = "/v1/security.OAuthService/IntrospectToken"
 DOWNLOAD = "/v1/datasets.DatasetApiService/DownloadDataset"
+COMPETITION = "/v1/competitions.CompetitionApiService/DownloadDataFiles"
 BLOB = "/blob"
 CONNECT = "CONNECT"  # the request to a proxy, before any of these
 # A signed address is enough to download, so it must not be shown either.
@@ -77,7 +78,8 @@ class KaggleServer:
     """Serves data sets to the real client; use it as a context manager.
 
     Attributes:
-        datasets: zips by "owner/name" or "owner/name/version", "*" for any; the others are a 404.
+        datasets: zips by "owner/name", "owner/name/version" or "competitions/name", "*" for any;
+            the others are a 404.
         requests: every request so far, in order.
         hung_up: set when a client closed its connection while a reply hung.
     """
@@ -179,8 +181,10 @@ class _Handler(BaseHTTPRequestHandler):
         elif (self.host, self.path) == (API, INTROSPECT):
             answer = json.dumps({"active": True, "username": "someone"})
             self._send(200, "application/json", answer.encode(), {})
-        elif (self.host, self.path) == (API, DOWNLOAD):
-            parts = (body["ownerSlug"], body["datasetSlug"], body.get("datasetVersionNumber"))
+        elif self.host == API and self.path in (DOWNLOAD, COMPETITION):
+            competition = ("competitions", body.get("competitionName"))
+            dataset = map(body.get, ("ownerSlug", "datasetSlug", "datasetVersionNumber"))
+            parts = competition if self.path == COMPETITION else dataset
             name = "/".join(str(part) for part in parts if part)
             if self._zip(name) is None:
                 self._misbehave(Reply(status=404))

@@ -80,9 +80,9 @@ ROWS = {
         (inputs.COMPACT.name, "32", "1000.00", "", ""),
         (inputs.RESNET.name, "16", "2000.00", "", ""),
     ]),
-    "the slope is the cost of one image more": (load.rows(LOAD)[:2], [
-        ("download", "1,000", "1.00", "100", "", ""),
-        ("download", "2,024", "3.00", "101", "1.953", "1.00"),
+    "the slope is the cost of one image more": (load.rows("zip", LOAD)[:2], [
+        ("zip", "download", "1,000", "1.00", "100", "", ""),
+        ("zip", "download", "2,024", "3.00", "101", "1.953", "1.00"),
     ]),
     "a training that only rises has no fall": (
         stable.row("all", [0.2, 0.5, 0.8], [2.0, 1.0, 1000.5]),

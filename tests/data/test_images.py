@@ -10,7 +10,8 @@ import pytest
 from faces import encoded, noise, png, png_by_hand, png_chunk
 from PIL import Image
 
-from ferpipe.data.images import FORMATS, ImageRefused, decode, square
+from ferpipe.data import formats
+from ferpipe.data.images import Conversions, ImageRefused, convert, decode, pixel_digest, square
 
 GRAY = noise(1)
 COLOUR = noise(2, mode="RGB")
@@ -76,6 +77,22 @@ def tiff_without_a_second_palette():
     return b"\x41\x01\x03\x00".join(data.rsplit(b"\x40\x01\x03\x00", 1))
 
 
+def tiff_16_bit(pixels, photometric=1, bits=16):
+    """A gray TIFF, by what its header says of its pixels (uint16)."""
+    data = bytearray(encoded(Image.fromarray(pixels), "TIFF"))
+    (start,) = struct.unpack_from("<I", data, 4)
+    for entry in range(start + 2, start + 2 + 12 * struct.unpack_from("<H", data, start)[0], 12):
+        (tag,) = struct.unpack_from("<H", data, entry)
+        if tag in (258, 262):
+            struct.pack_into("<H", data, entry + 8, bits if tag == 258 else photometric)
+    return bytes(data)
+
+
+def pnm_16_bit(kind, maximum, *values):
+    width = len(values) // (3 if kind == b"P6" else 1)
+    return b"%s %d 1 %d\n" % (kind, width, maximum) + struct.pack(f">{len(values)}H", *values)
+
+
 def rotated(form, image=COLOUR, orientation=6):
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -94,8 +111,9 @@ UNUSED = palette([[0, 1], [1, 0]], (9, 9, 9), (200, 0, 0), (0, 0, 90))
 USED = palette([[0, 1], [1, 2]], (9, 9, 9), (200, 0, 0), (0, 0, 90))
 ONE = with_pixel(COLOUR, (1, 2, 3))
 SEVENS = Image.new("L", (4, 4), 7)
+PNM = {"1": GRAY.convert("1").convert("L"), "L": GRAY, "RGB": COLOUR}
 CANNOT = "cannot be decoded: "
-NO_IMAGE = "not an image (PNG, JPEG, BMP, GIF, TIFF, WEBP)"
+NO_IMAGE = "not an image (PNG, JPEG, BMP, GIF, TIFF, WEBP, PNM)"
 DEEP = "more than 8 bits a channel"
 ALPHA = "has transparent pixels"
 # Name -> bytes, and what they are decoded to.
@@ -103,6 +121,13 @@ ACCEPTED = {
     **{f"gray {form}": (encoded(GRAY, form), GRAY) for form in ("PNG", "BMP", "TIFF")},
     **{f"colour {form}": (encoded(COLOUR, form), COLOUR) for form in ("PNG", "BMP", "TIFF")},
     "colour WEBP": (encoded(COLOUR, "WEBP", lossless=True), COLOUR),
+    **{f"{mode} PPM": (encoded(image, "PPM"), image) for mode, image in PNM.items()},
+    "plain PGM": (b"P2\n# by hand\n3 1 255\n1 2 250\n", Image.frombytes("L", (3, 1), b"\1\2\xfa")),
+    "PGM of few grays": (b"P5 2 1 5\n\1\5", Image.frombytes("L", (2, 1), b"\x33\xff")),
+    "MPO, by its first picture": (
+        encoded(noise(1, 40, 30, "RGB"), "MPO", save_all=True, append_images=[noise(9)]),
+        JPEG_IMAGE,
+    ),
     "colour GIF of one frame": (encoded(FEW.quantize(16), "GIF"), FEW),
     "colour JPEG": (JPEG, JPEG_IMAGE),
     "gray JPEG": (encoded(SEVENS, "JPEG"), SEVENS),
@@ -161,13 +186,21 @@ REFUSED = {
             ("a zip", b"PK\3\4" + bytes(100)),
             ("svg", b"<svg/>"),
             ("pdf", b"%PDF-1.4"),
-            ("ppm", encoded(COLOUR, "PPM")),
             ("ico", encoded(COLOUR, "ICO")),
             ("a signature alone", PNG[:8]),
             ("a wrong checksum of the header", without_crc(b"IHDR")),
             ("a width of 0", png_by_hand(0, 1, 8, 0, [b""])),
         )
     },
+    "HEIC": (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC is not read; convert it to PNG or JPEG"),
+    "AVIF": (b"\0\0\0\x1cftypavif\0\0\0\0avifmif1", "AVIF is not read; convert it to"),
+    "JPEG 2000": (encoded(COLOUR, "JPEG2000"), "JPEG 2000 is not read; convert it to"),
+    "a cut PGM": (encoded(GRAY, "PPM")[:-1], CANNOT),
+    "a cut plain PGM": (b"P2 3 1 255 1 2", CANNOT),
+    "a value above the largest": (b"P2 2 1 3 1 4", CANNOT + "Channel value too large"),
+    "16 bits of PGM": (pnm_16_bit(b"P5", 65535, 1, 2), DEEP + "; download.convert.deep"),
+    "12 bits of PGM": (pnm_16_bit(b"P5", 4095, 1, 2), DEEP + "; download.convert.deep"),
+    "16 bits of colour PPM": (pnm_16_bit(b"P6", 65535, 1, 2, 3), DEEP + ", and not plain"),
     "a PNG cut in its header": (PNG[:20], CANNOT),
     "a JPEG without its end": (JPEG[:-2], CANNOT),
     "a PNG without its end": (PNG[:-12], CANNOT + "no end"),
@@ -244,6 +277,171 @@ def test_what_the_policy_refuses(data, why):
     assert reason(data).startswith(why)
 
 
+ALL_ON = Conversions(background="#ff8000", cmyk=True, deep=True, frames=True)
+RAMP = np.arange(0, 60_000, 500, dtype=np.uint16).reshape(10, 12)
+UPPER = Image.fromarray((RAMP >> 8).astype(np.uint8))
+CLEAR = with_pixel(COLOUR.convert("RGBA"), (1, 2, 3, 0))
+HALF_CLEAR = with_pixel(Image.new("RGBA", (12, 10), (0, 0, 0, 255)), (0, 0, 0, 128))
+CMYK = COLOUR.convert("CMYK")
+TIFF_CMYK = encoded(CMYK, "TIFF")
+CMYK_JPEG = encoded(CMYK, "JPEG")
+ON_COLOUR = "transparent pixels on #ff8000"
+# Name -> bytes, what they are converted to, and how.
+CONVERTED = {
+    "transparent RGBA": (encoded(CLEAR), with_pixel(COLOUR, (255, 128, 0)), [ON_COLOUR]),
+    "half transparent": (
+        encoded(HALF_CLEAR),
+        with_pixel(Image.new("RGB", (12, 10)), (127, 64, 0)),
+        [ON_COLOUR],
+    ),
+    "transparent WEBP": (
+        encoded(CLEAR, "WEBP", lossless=True, exact=True),
+        with_pixel(COLOUR, (255, 128, 0)),
+        [ON_COLOUR],
+    ),
+    "transparent LA": (
+        encoded(with_pixel(GRAY.convert("LA"), (9, 0))),
+        with_pixel(GRAY.convert("RGB"), (255, 128, 0)),
+        [ON_COLOUR],
+    ),
+    **{
+        f"transparent palette colour {form}": (
+            encoded(USED, form, transparency=2),
+            palette([[0, 1], [1, 2]], (9, 9, 9), (200, 0, 0), (255, 128, 0)).convert("RGB"),
+            [ON_COLOUR],
+        )
+        for form in ("PNG", "GIF")
+    },
+    "transparent colour": (
+        encoded(ONE, transparency=(1, 2, 3)),
+        with_pixel(ONE, (255, 128, 0)),
+        [ON_COLOUR],
+    ),
+    "CMYK TIFF": (TIFF_CMYK, CMYK.convert("RGB"), ["CMYK to RGB"]),
+    "CMYK JPEG": (CMYK_JPEG, Image.open(io.BytesIO(CMYK_JPEG)).convert("RGB"), ["CMYK to RGB"]),
+    **{
+        f"16-bit {form}": (encoded(Image.fromarray(RAMP), form), UPPER, ["upper 8 of 16 bits"])
+        for form in ("PNG", "TIFF")
+    },
+    "16-bit TIFF of the other byte order": (
+        encoded(Image.fromarray(RAMP.astype(">u2")), "TIFF"),
+        UPPER,
+        ["upper 8 of 16 bits"],
+    ),
+    "16-bit colour PNG": (
+        png_by_hand(2, 1, 16, 2, [struct.pack(">6H", *range(255, 1531, 255))]),
+        Image.frombytes("RGB", (2, 1), bytes([0, 1, 2, 3, 4, 5])),
+        ["upper 8 of 16 bits"],
+    ),
+    "16-bit colour TIFF": (
+        tiff_16_bit_rgb(),
+        Image.frombytes("RGB", (2, 1), bytes(range(1, 12, 2))),
+        ["upper 8 of 16 bits"],
+    ),
+    "16-bit gray and alpha PNG": (
+        png_by_hand(2, 1, 16, 4, [struct.pack(">4H", 0x1280, 0xFFFF, 0x3400, 0xFF00)]),
+        Image.frombytes("L", (2, 1), b"\x12\x34"),
+        ["upper 8 of 16 bits"],
+    ),
+    "16-bit PGM": (
+        pnm_16_bit(b"P5", 65535, 0x12FF, 0xFFFF),
+        Image.frombytes("L", (2, 1), b"\x12\xff"),
+        ["upper 8 of 16 bits"],
+    ),
+    "12-bit PGM, which is scaled": (
+        pnm_16_bit(b"P5", 4095, 0, 4095),
+        Image.frombytes("L", (2, 1), b"\0\xff"),
+        ["upper 8 of 16 bits"],
+    ),
+    **{
+        f"{form} of several frames": (
+            encoded(COLOUR, form, save_all=True, append_images=[FRAME], **options),
+            COLOUR,
+            ["first of several frames"],
+        )
+        for form, options in (("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True}))
+    },
+    "GIF of several frames": (
+        encoded(GRAY, "GIF", save_all=True, append_images=[noise(9)]),
+        GRAY,
+        ["first of several frames"],
+    ),
+    "all at once": (
+        encoded(CLEAR, "PNG", save_all=True, append_images=[FRAME.convert("RGBA")]),
+        with_pixel(COLOUR, (255, 128, 0)),
+        ["first of several frames", ON_COLOUR],
+    ),
+}
+
+
+@pytest.mark.parametrize(("data", "expected", "how"), CONVERTED.values(), ids=CONVERTED)
+def test_what_is_converted_with_loss_if_allowed(data, expected, how):
+    image, used = convert(data, ALL_ON)
+    assert used == how
+    assert image.mode == expected.mode
+    assert np.array_equal(np.asarray(image), np.asarray(expected))
+    assert "; download.convert." in reason(data)
+
+
+@pytest.mark.parametrize(("data", "expected"), ACCEPTED.values(), ids=ACCEPTED)
+def test_what_needs_no_conversion_has_none(data, expected):
+    image, used = convert(data, ALL_ON)
+    assert used == []
+    assert np.array_equal(np.asarray(image), np.asarray(expected))
+
+
+NEVER = {
+    "floats of PFM": b"Pf 1 1 -1.0\n" + bytes(4),
+    "floats": encoded(GRAY.convert("F"), "TIFF"),
+    "32-bit integers": encoded(GRAY.convert("I"), "TIFF"),
+    "16-bit colour PPM": pnm_16_bit(b"P6", 65535, 1, 2, 3),
+    "12-bit TIFF": tiff_16_bit(RAMP, bits=12),
+    "16-bit TIFF with white as 0": tiff_16_bit(RAMP, photometric=0),
+    "16-bit PNG with a transparent colour": png_by_hand(
+        1, 1, 16, 0, [bytes(2)], after=png_chunk(b"tRNS", bytes(2))
+    ),
+}
+
+
+@pytest.mark.parametrize("data", NEVER.values(), ids=NEVER)
+def test_what_is_never_converted(data):
+    for allowed in (Conversions(), ALL_ON):
+        with pytest.raises(ImageRefused, match=f"{DEEP}, and not plain 16-bit gray or RGB"):
+            convert(data, allowed)
+
+
+@pytest.mark.parametrize("key", ALL_ON._fields)
+def test_one_conversion_does_not_allow_another(key):
+    others = ALL_ON._replace(**{key: Conversions()._asdict()[key]})
+    names = {"background": "transparent RGBA", "cmyk": "CMYK JPEG", "deep": "16-bit PNG"}
+    data = CONVERTED[names.get(key, "GIF of several frames")][0]
+    with pytest.raises(ImageRefused, match=f"; download.convert.{key} "):
+        convert(data, others)
+    only = Conversions()._replace(**{key: ALL_ON._asdict()[key]})
+    assert len(convert(data, only)[1]) == 1
+
+
+def test_damage_is_refused_whatever_is_allowed():
+    for data, why in REFUSED.values():
+        if why.startswith((CANNOT, NO_IMAGE, "empty")):
+            with pytest.raises(ImageRefused):
+                convert(data, ALL_ON)
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_a_converted_image_is_upright(orientation):
+    expected = UPRIGHT[orientation](np.asarray(UPPER))
+    data = rotated("TIFF", Image.fromarray(RAMP), orientation)
+    assert np.array_equal(np.asarray(convert(data, ALL_ON)[0]), expected)
+
+
+def test_the_digest_of_pixels_is_that_of_the_picture_not_of_the_file():
+    same = [GRAY, GRAY.convert("RGB"), decode(encoded(GRAY, "BMP"))]
+    assert len({pixel_digest(image) for image in same}) == 1
+    others = [COLOUR, GRAY.transpose(Image.Transpose.ROTATE_180), GRAY.resize((10, 12))]
+    assert len({pixel_digest(image) for image in [GRAY, *others]}) == 4
+
+
 UPRIGHT = {
     1: lambda a: a,
     2: np.fliplr,
@@ -265,7 +463,7 @@ def test_an_image_with_an_exif_orientation_is_turned_upright(orientation, form, 
     assert np.array_equal(np.asarray(decode(rotated(form, image, orientation))), expected)
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", formats.READ)
 @pytest.mark.parametrize("kept", [0.5, 0.9])
 def test_a_truncated_image_is_refused(form, kept):
     data = encoded(noise(4, 40, 40, "RGB"), form)

@@ -188,6 +188,46 @@ def test_seeds_of_the_cross_validation_are_in_their_range():
         assert "cv.seeds.1 = " in refused({"cv.seeds": [1, value]})
 
 
+KAGGLE = "https://www.kaggle.com/"
+
+
+@pytest.mark.parametrize(
+    ("text", "dataset", "version"),
+    [
+        ("jon-doe/faces_1.0", "jon-doe/faces_1.0", None),
+        (f"{KAGGLE}datasets/a/b", "a/b", None),
+        (f"{KAGGLE}datasets/a/b?select=train", "a/b", None),
+        (f"{KAGGLE}datasets/a/b/data#files", "a/b", None),
+        (f"{KAGGLE}datasets/a/b/versions/3", "a/b", 3),
+        (f"{KAGGLE}a/b", "a/b", None),
+        ("kaggle.com/datasets/a/b/", "a/b", None),
+        (f"{KAGGLE}api/v1/datasets/download/a/b", "a/b", None),
+        ("kaggle datasets download a/b", "a/b", None),
+        ("kaggle datasets download -d a/b --unzip", "a/b", None),
+        ("c/fer", "competitions/fer", None),
+        ("competitions/fer", "competitions/fer", None),
+        (f"{KAGGLE}c/fer/data", "competitions/fer", None),
+        (f"{KAGGLE}competitions/fer/rules?x=1", "competitions/fer", None),
+        ("kaggle competitions download -c fer", "competitions/fer", None),
+    ],
+)
+def test_a_data_set_may_be_the_address_of_its_page(text, dataset, version):
+    kaggle = read({"download.kaggle.dataset": text}).kaggle
+    assert (kaggle.dataset, kaggle.version) == (dataset, version)
+
+
+@pytest.mark.parametrize(
+    ("text", "version", "message"),
+    [
+        (f"{KAGGLE}datasets/a/b/versions/3", 2, "dataset is the address of version 3"),
+        ("c/fer", 2, "a competition has no versions; set version to null"),
+    ],
+)
+def test_the_version_fits_the_address(text, version, message):
+    changes = {"download.kaggle.dataset": text, "download.kaggle.version": version}
+    assert f"download.kaggle: {message}" in refused(changes)
+
+
 @pytest.mark.parametrize("digest", ["", SHA[:-1], SHA + "0", SHA.upper(), SHA + "\n"])
 def test_a_digest_is_64_lower_case_hexadecimal_digits(digest):
     read({"download.expect.digest": SHA})
@@ -212,10 +252,17 @@ def test_a_digest_is_64_lower_case_hexadecimal_digits(digest):
         ("split.assigned", "~/folds.csv", " = '~/folds.csv': "),
         *(
             ("download.kaggle.dataset", dataset, f" = {dataset!r}: ")
-            for dataset in ("ckplus", "a/b/c", "https://kaggle.com/a/b", "a/b c", "/a")
+            for dataset in (
+                "ckplus",
+                "a/b/c",
+                "https://example.com/a/b",
+                "a/b c",
+                "/a",
+                "kaggle.com/a",
+            )
         ),
         ("download.local.path", "", " = '': "),
-        ("download.local.path", "~/faces", " = '~/faces': "),  # Python does not expand it
+        ("download.local.path", "~/faces", " = '~/faces': DVC does not expand `~`; write "),
         ("download.expect.class_counts", {"angry": 0}, ".angry = 0: should be greater than or "),
         ("download.expect.class_counts", {"angry": "3"}, ".angry = '3': should be a valid integer"),
         ("download.expect.class_counts", [3], " = [3]: should be indented"),

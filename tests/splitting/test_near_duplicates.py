@@ -190,7 +190,8 @@ def test_on_drawn_faces_near_duplicates_are_those_of_a_sequence(drawn):
 def test_the_result_does_not_depend_on_the_block_size(drawn, monkeypatch):
     splits = np.random.default_rng(2).permutation(["train", "val", "test"] * 168)
     whole = near_duplicates.closest(drawn[2], splits)
-    monkeypatch.setattr(near_duplicates, "BLOCK", 1000)
+    monkeypatch.setattr(near_duplicates, "ROWS", 7)
+    monkeypatch.setattr(near_duplicates, "COLUMNS", 10)
     assert near_duplicates.closest(drawn[2], splits).equals(whole)
 
 
@@ -216,7 +217,8 @@ def test_the_result_is_the_same_on_any_processor(drawn, tmp_path, run_python, co
 
 
 def test_memory_does_not_grow_with_the_square_of_the_images(monkeypatch):
-    monkeypatch.setattr(near_duplicates, "BLOCK", 10_000)
+    monkeypatch.setattr(near_duplicates, "ROWS", 100)
+    monkeypatch.setattr(near_duplicates, "COLUMNS", 100)
 
     def peak(count):
         thumbnails = random_thumbnails(count)

@@ -101,7 +101,7 @@ def test_the_stage_writes_archive_index_and_skipped_files(
     )
     assert (raw / "skipped.csv").read_text() == (
         "path,reason\nnotes.txt,not an image file\n"
-        'sad/1.png,"not an image (PNG, JPEG, BMP, GIF, TIFF, WEBP)"\n'
+        'sad/1.png,"not an image (PNG, JPEG, BMP, GIF, TIFF, WEBP, PNM)"\n'
     )
 
 
@@ -123,7 +123,7 @@ def test_the_stage_prints_notes_and_writes_official_parts(project, write_params,
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"download.local.path": "faces.zip"}, "faces.zip is missing; it should be a zip or a"),
+        ({"download.local.path": "faces.zip"}, "faces.zip is missing; it should be a folder"),
         ({"download.source": "web"}, "params.yaml: download.source = 'web': should be 'sample'"),
     ],
     ids=["missing", "wrong key"],

@@ -91,18 +91,6 @@ def test_near_duplicates_are_found_without_names(write_raw, write_params, run_st
     assert "split: WARNING: training contains people or near-duplicates of" in done.stdout
 
 
-def test_an_image_with_two_labels_is_an_error(project, write_raw, write_params, run_stage):
-    write_raw({f"{'ab'[n % 2]}/{n:02}.png": png(n % 13) for n in range(20)})
-    write_params({"split.group_by": "none"})
-    done = run_stage("split")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == (
-        "split: error: a/14.png and b/01.png are the same image with different labels; remove at "
-        "least one of them from the source; 7 such pairs are in .ferpipe/conflicts.csv\n"
-    )
-    assert not (project / "reports").exists()
-
-
 # Splits that others made
 
 

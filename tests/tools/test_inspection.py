@@ -1,7 +1,7 @@
 """The command `ferpipe inspect`: what it prints works when pasted."""
 
 import pytest
-from faces import dataset, png, write_folder, write_zip
+from faces import dataset, encoded, noise, png, write_folder, write_zip
 from ruamel.yaml import YAML
 
 from ferpipe.core import paths, tables
@@ -118,3 +118,15 @@ def test_classes_that_look_alike_are_a_warning(inspect, project):
         "WARNING: classes look alike: anger and angry; to merge them, set download.layout.classes "
         "to {angry: 'anger'}",
     ]
+
+
+def test_conversions_and_conflicts_name_their_keys(inspect, project, write_params):
+    tree = dataset(3) | {"angry/x.png": png(99), "happy/x.png": png(99)}
+    tree["happy/cmyk.jpg"] = encoded(noise(9, mode="RGB").convert("CMYK"), "JPEG")
+    source = write_folder(project / "faces", tree)
+    text = "\n".join(inspect(source))
+    assert "WARNING: 2 images have the pixels of an image with another label" in text
+    assert "; download.conflicts: drop leaves them out" in text
+    assert "download.convert.cmyk converts it to RGB), such as happy/cmyk.jpg" in text
+    write_params({"download.convert.cmyk": True})
+    assert "WARNING: converted with loss: 1 (CMYK to RGB)" in inspect(source, paths.PARAMS)

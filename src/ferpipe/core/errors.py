@@ -13,6 +13,13 @@ from typing import NoReturn
 
 # A full disk, a quota, a limit on file sizes.
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# A read-only file system, or a folder of someone else.
+NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
+REMEDIES = {
+    **dict.fromkeys(NO_SPACE, "; free some space or raise the limit, then run it again"),
+    errno.EROFS: "; stages write to data/, models/, reports/ and .ferpipe/: copy the checkout to a "
+    "folder that can be written",
+}
 NOT_INSTALLED = (
     "the package {} is not installed for this Python; activate the environment "
     "(`source .venv/bin/activate`), or make it with `make venv`"
@@ -46,8 +53,7 @@ def exits_cleanly(name: str) -> Callable[[Callable[..., None]], Callable[..., No
                     raise  # a defect of ours
                 _end(name, error, NOT_INSTALLED.format(error.name))
             except (PipelineError, OSError) as error:
-                full = getattr(error, "errno", None) in NO_SPACE
-                remedy = "; free some space or raise the limit, then run it again" if full else ""
+                remedy = REMEDIES.get(getattr(error, "errno", None), "")
                 _end(name, error, f"{one_line(error)}{remedy}")
             except KeyboardInterrupt:
                 print(f"{name}: interrupted", file=sys.stderr)

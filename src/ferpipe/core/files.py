@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import json
@@ -20,6 +21,8 @@ from ferpipe.core.errors import NO_SPACE, PipelineError
 # Suffix of temporary files; git and DVC ignore it.
 UNFINISHED = ".partial"
 BINARY = getattr(os, "O_BINARY", 0)  # Windows only
+# Answers of file systems that cannot sync, such as some in user space.
+NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP)
 # Significant digits of a float in a table or a JSON file.
 DIGITS = 6
 _open: set[Path] = set()
@@ -43,7 +46,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             with os.fdopen(handle, "w+b") as file:
                 yield file
                 file.flush()
-                os.fsync(file.fileno())
+                _sync(file)
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -62,6 +65,15 @@ def scratch(path: Path) -> Iterator[Path]:
         finally:
             _remove(folder)
             _open.discard(folder)
+
+
+def _sync(file: BinaryIO) -> None:
+    """Let the data reach the disk, so that a power cut leaves the old file or the whole new one."""
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
 
 
 def tidy() -> None:

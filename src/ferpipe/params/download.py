@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ferpipe.params.reader import Fraction, Section, Seed, Sha256, known_groups
 
@@ -15,26 +17,97 @@ def _pattern(pattern: str) -> str:
     return known_groups(pattern, LAYOUT_GROUPS)
 
 
+def _dataset(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]+/[A-Za-z0-9_.-]+", text):
+        raise ValueError("should be owner/name, competitions/name, or the address of its page")
+    return text
+
+
+def _expanded(path: str) -> str:
+    if path.startswith("~"):
+        # `dvc.yaml` has this path as a dependency.
+        full = Path(path).expanduser()
+        raise ValueError(f"DVC does not expand `~`; write the whole path, such as {full}")
+    return path
+
+
+def _encoding(name: str) -> str:
+    try:
+        b"".decode(name)
+    except (LookupError, ValueError):
+        raise ValueError("is not an encoding that Python knows, such as gbk or cp437") from None
+    return name
+
+
 Count = Annotated[int, Field(ge=1)]
 Column = Annotated[int, Field(ge=0)]
 # YAML reads the class names 1 to 7 as numbers.
 Name = Annotated[str, BeforeValidator(lambda name: str(name) if type(name) is int else name)]
 
 
+# What Kaggle's pages show of a data set: the address, and the command that downloads it.
+ADDRESS = re.compile(
+    r"(?:https?://)?(?:www\.)?kaggle\.com/(?:api/v1/)?"
+    r"(?:datasets/(?:download/)?|(?P<competition>c/|competitions/(?:data/download-all/)?))?"
+    r"(?P<name>[^?#\s]+)"
+)
+COMMAND = re.compile(
+    r"kaggle (?:datasets|(?P<competition>competitions)) download\s+"
+    r"(?:(?:-d|--dataset|-c|--competition)[ =]\s*)?(?P<name>\S+)"
+)
+
+
 class Kaggle(Section):
     """A data set on Kaggle."""
 
-    dataset: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_.-]+$")]
-    """owner/name, as in the URL of the data set"""
+    dataset: Annotated[str, AfterValidator(_dataset)]
+    """owner/name, competitions/name, or the address of its page"""
     version: Count | None
     """version of the data set on Kaggle; null: the newest"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_address(cls, values: Any) -> Any:
+        """Replace an address by owner/name, and the version by that of the address."""
+        if not isinstance(values, dict) or not isinstance(values.get("dataset"), str):
+            return values
+        text = values["dataset"].strip()
+        if text.startswith("c/"):
+            return {**values, "dataset": f"competitions/{text[2:]}"}
+        address = ADDRESS.match(text) or COMMAND.match(text)
+        if address is None:
+            return values
+        owner, *rest = address["name"].split("/")
+        if address["competition"]:
+            return {**values, "dataset": f"competitions/{owner}"}
+        if not rest:
+            return values
+        values = {**values, "dataset": f"{owner}/{rest[0]}"}
+        if rest[1:2] == ["versions"] and rest[2:] and rest[2].isdecimal():
+            version = int(rest[2])
+            if values.get("version") not in (None, version):
+                raise ValueError(f"dataset is the address of version {version}; set version to it")
+            values["version"] = version
+        return values
+
+    @model_validator(mode="after")
+    def _without_versions(self) -> Self:
+        if self.competition and self.version is not None:
+            raise ValueError("a competition has no versions; set version to null")
+        return self
+
+    @property
+    def competition(self) -> str | None:
+        """The name of the competition, None for a data set."""
+        owner, name = self.dataset.split("/")
+        return name if owner == "competitions" else None
 
 
 class Local(Section):
     """Images on this machine."""
 
-    path: Annotated[str, Field(min_length=1, pattern=r"^[^~]")]
-    """zip or folder with one subfolder per class; relative to the repository"""
+    path: Annotated[str, Field(min_length=1), AfterValidator(_expanded)]
+    """folder, zip, tar or CSV; relative to the repository"""
 
 
 class Sample(Section):
@@ -68,8 +141,8 @@ class Layout(Section):
     classes: dict[Name, Annotated[str, Field(min_length=1)] | None]
     """class of each label that is renamed or merged, such as {1: anger, angry: anger}; null:
     leave its images out"""
-    name_encoding: str | None
-    """encoding of file names in a zip that does not say UTF-8, such as gbk or cp437; null: ASCII"""
+    name_encoding: Annotated[str, AfterValidator(_encoding)] | None
+    """encoding of file names in an archive that does not say it, such as gbk; null: UTF-8"""
 
 
 class Convert(Section):

@@ -10,16 +10,19 @@ import argparse
 import ast
 import atexit
 import ctypes
+import hashlib
 import importlib
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
-from ferpipe.core import files, muted, paths
+from ferpipe.core import errors, files, muted, paths
 from ferpipe.core.errors import PipelineError, exits_cleanly
 from ferpipe.runtime import run_log
 
@@ -138,8 +141,7 @@ def alone(label: str) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout  # if it is missing, `run` says so in one line
 
-    LOCKS.mkdir(parents=True, exist_ok=True)
-    lock, holder = FileLock(LOCKS / f"{label}.lock"), LOCKS / f"{label}.pid"
+    lock, holder = FileLock(_lock_file(label)), LOCKS / f"{label}.pid"
     try:
         lock.acquire(timeout=1)
     except Timeout:
@@ -158,6 +160,34 @@ def alone(label: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _lock_file(label: str) -> Path:
+    """A file that can be locked: in the checkout, or elsewhere if its file system has no locks."""
+    path = LOCKS / f"{label}.lock"
+    try:
+        LOCKS.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file, suppress(BlockingIOError):  # another process holds it
+            _flock(file)
+    except OSError as error:
+        if error.errno in errors.NOT_WRITABLE:
+            raise
+        # NFS without its lock service, Lustre without `-o flock`, some file systems of users.
+        user = getattr(os, "getuid", int)()
+        folder = Path(tempfile.gettempdir()) / f"ferpipe-{user}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        where = hashlib.sha256(str(Path.cwd()).encode(errors="surrogateescape")).hexdigest()[:16]
+        path = folder / f"{where}-{label}.lock"
+        reason = f"{LOCKS} cannot be locked ({error.strerror})"
+        print(f"{label}: WARNING: {reason}; {path} is, on this machine only", flush=True)
+    return path
+
+
+def _flock(file: BinaryIO) -> None:
+    with suppress(ImportError):  # Windows
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _read(holder: Path) -> str:

@@ -12,7 +12,6 @@ on any processor, whatever the order of the sums.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,8 +28,8 @@ SIDE = 12
 NEAR = 0.93
 # The splits that each held-out split is compared with.
 COMPARED_WITH = {"val": ("train",), "test": ("train", "val")}
-# Correlations computed at a time, so that memory does not grow with the square of the images.
-BLOCK = 4_000_000
+# Held-out and training images that are compared at a time: bounds the memory.
+ROWS, COLUMNS = 512, 2048
 CONFLICTS = CACHE / "conflicts.csv"
 
 
@@ -50,8 +49,7 @@ def fingerprints(archive_path: Path, paths: Sequence[str]) -> tuple[list[str], n
         members, "fingerprints", total=len(paths), unit="image", disable=None, leave=False
     ):
         image = images.decode(data)
-        pixels = repr(image.size).encode() + image.convert("RGB").tobytes()
-        digests.append(hashlib.sha256(pixels).hexdigest())
+        digests.append(images.pixel_digest(image))
         thumbnails.append(images.square(image, SIDE, "grayscale")[:, :, 0])
     return digests, np.stack(thumbnails)
 
@@ -101,16 +99,10 @@ def closest(thumbnails: np.ndarray, splits: Sequence[str]) -> pd.DataFrame:
         for split, others in COMPARED_WITH.items():
             held_out = np.flatnonzero(splits == split)
             training = np.flatnonzero(np.isin(splits, others))
-            training_edges = edges[training].T
-            step = max(1, BLOCK // len(training))
-            for image in (held_out[i : i + step] for i in range(0, len(held_out), step)):
-                straight = edges[image] @ training_edges
-                mirrored = mirrored_edges[image] @ training_edges
-                best = (np.maximum(straight, mirrored) / lengths[training]).argmax(axis=1)
-                at = np.arange(len(image)), best
-                product, other = np.maximum(straight[at], mirrored[at]), training[best]
-                similarity = product / lengths[other] / lengths[image]
-                blocks.append((image, other, similarity, mirrored[at] > straight[at]))
+            for start in range(0, len(held_out), ROWS):
+                image = held_out[start : start + ROWS]
+                found = _most_similar(edges, mirrored_edges, lengths, image, training)
+                blocks.append((image, *found))
                 progress.update(len(image))
     columns = map(np.concatenate, zip(*blocks, strict=True))
     names = ("image", "closest", "similarity", "mirrored")
@@ -119,9 +111,32 @@ def closest(thumbnails: np.ndarray, splits: Sequence[str]) -> pd.DataFrame:
     return pairs.sort_values(["similarity", "image"], ascending=[False, True], ignore_index=True)
 
 
+def _most_similar(
+    edges: np.ndarray,
+    mirrored_edges: np.ndarray,
+    lengths: np.ndarray,
+    image: np.ndarray,
+    training: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The most similar training image of each image: its row, the correlation, whether mirrored."""
+    rows = np.arange(len(image))
+    best = np.full(len(image), -np.inf)
+    closest, mirrored = np.zeros(len(image), np.int64), np.zeros(len(image), bool)
+    for start in range(0, len(training), COLUMNS):
+        other = training[start : start + COLUMNS]
+        straight, flipped = edges[image] @ edges[other].T, mirrored_edges[image] @ edges[other].T
+        product = np.maximum(straight, flipped)
+        column = (product / lengths[other]).argmax(axis=1)
+        found = product[rows, column] / lengths[other[column]]
+        better = found > best
+        best[better], closest[better] = found[better], other[column[better]]
+        mirrored[better] = (flipped[rows, column] > straight[rows, column])[better]
+    return closest, best / lengths[image], mirrored
+
+
 def _edges(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Centred Laplacians, integers as float64 (n, 100), and their lengths (n), 1 instead of 0."""
-    gray = thumbnails.astype(np.int64)
+    gray = thumbnails.astype(np.int32)
     inner = 4 * gray[:, 1:-1, 1:-1]
     inner -= gray[:, :-2, 1:-1] + gray[:, 2:, 1:-1] + gray[:, 1:-1, :-2] + gray[:, 1:-1, 2:]
     flat = inner.reshape(len(gray), -1)

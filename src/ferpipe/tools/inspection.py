@@ -16,7 +16,8 @@ from ferpipe.core.paths import SPLITS
 from ferpipe.data import images
 from ferpipe.params.download import Download, Layout
 from ferpipe.params.reader import checked
-from ferpipe.sources.intake import advice, layouts, name_patterns
+from ferpipe.sources.intake import advice, conflicts, layouts, name_patterns
+from ferpipe.sources.intake.distinct import distinct
 from ferpipe.sources.intake.listing import Tree, open_tree
 from ferpipe.sources.intake.member import Found, Member, not_images
 
@@ -29,12 +30,12 @@ def report(source: Path, params: Download) -> Iterator[str]:
 
     Args:
         source: what `download.local.path` would be.
-        params: its `root`, `layout` and `limits` are used.
+        params: its `root`, `layout`, `convert` and `limits` are used.
 
     Raises:
         PipelineError: the source is missing or cannot be listed.
     """
-    with open_tree(source, params.limits) as tree:
+    with open_tree(source, params.limits, params.layout.name_encoding) as tree:
         count = sum(1 for entry in tree.values() if not entry.skip)
         yield f"{source}: {len(tree)} files, {count} of them images"
         layout = params.layout
@@ -47,12 +48,13 @@ def report(source: Path, params: Download) -> Iterator[str]:
                 yield from _skipped(not_images(tree))
                 return
             yield "\nWith the layout that is suggested:"
-        accepted, shapes, refused = _decoded(found.members)
+        conversions = images.Conversions(**dict(params.convert))
+        accepted, shapes, refused, notes = _decoded(found.members, conversions)
         yield f"layout: {found.kind}"
         yield from _classes(accepted)
         yield from _table("images", shapes)
         yield from _skipped([*found.skipped, *refused])
-        yield from (f"WARNING: {note}" for note in found.notes)
+        yield from (f"WARNING: {note}" for note in (*found.notes, *notes))
         yield "\nIn params.yaml:\n"
         yield _params(source, params.root, layout, found)
 
@@ -73,19 +75,29 @@ def _suggested(
 
 
 def _decoded(
-    members: Sequence[Member],
-) -> tuple[list[Member], Counter[str], list[tuple[str, str]]]:
-    """The images that are accepted, their number by size, and (path, reason) of the others."""
-    accepted, shapes, refused = [], Counter(), []
-    for member in tqdm(members, desc="images", unit="image", disable=None, leave=False):
+    members: Sequence[Member], conversions: images.Conversions
+) -> tuple[list[Member], Counter[str], list[tuple[str, str]], list[str]]:
+    """The images that are accepted, their number by size, (path, reason) of the others, notes."""
+    accepted, digests, refused = [], [], []
+    shapes, converted = Counter(), Counter()
+    for member in tqdm(distinct(members), desc="images", unit="image", disable=None, leave=False):
         try:
-            image = images.decode(member.read())
+            image, used = images.convert(member.read(), conversions)
         except images.ImageRefused as reason:
             refused.append((member.path, str(reason)))
             continue
         accepted.append(member)
+        digests.append(images.pixel_digest(image))
+        converted.update(used)
         shapes[f"{MODES[image.mode]} {image.width}x{image.height}"] += 1
-    return accepted, shapes, refused
+    notes = [f"converted with loss: {count} ({how})" for how, count in sorted(converted.items())]
+    if same := conflicts.find(accepted, digests):
+        path, other = next(iter(same.items()))
+        notes.append(
+            f"{len(same)} images have the pixels of an image with another label, such as {path} "
+            f"and {other}; download.conflicts: drop leaves them out"
+        )
+    return accepted, shapes, refused, notes
 
 
 def _classes(members: Sequence[Member]) -> Iterator[str]:

@@ -9,9 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from faces import dataset, png, repack, write_folder, write_zip
+from faces import dataset, encoded, noise, png, repack, write_folder, write_tar, write_zip
 
 from ferpipe.data.archive import read_images
+from ferpipe.sources.intake.listing import open_tree
 
 TREE = dataset(per_class=3)
 LIMITS = SimpleNamespace(files=1000, file_mb=1, total_mb=2, ratio=100)
@@ -79,7 +80,8 @@ def overlapping(count):
 
 NAMES = (
     *("../angry/1.png", "a/../../1.png", "/angry/1.png", "//host/angry/1.png"),
-    *("C:/angry/1.png", "C:1.png", "c:\\angry\\1.png", "angry\\1.png", "..\\a\\1.png"),
+    *("C:/angry/1.png", "C:1.png", "c:\\angry\\1.png", "..\\a\\1.png", "\\angry\\1.png"),
+    *("\\\\host\\angry\\1.png", "angry/..\\..\\1.png", "happy/Icon\r", "../no suffix"),
     *("a/b\0.png", "angry/1.png\0.txt", "a/b\n.png", "a/\x1b[31m.png", "a/\x7f.png"),
     *("a/\u202egnp.png", "a/\u2028.png"),
 )
@@ -112,19 +114,32 @@ REFUSED_ZIPS = {
     "cut in the central directory": (zipped()[: zipped().index(CENTRAL) + 60], NOT_A_ZIP),
     "directory too short": (changed(zipped(), (END, 12, "<I", 10**6)), "is not a valid zip: "),
     "middle missing": (zipped()[:100] + zipped()[300:], "is not a valid zip: "),
-    "empty": (b"", NOT_A_ZIP),
-    "text": (b"hello", NOT_A_ZIP),
-    "an image": (png(), NOT_A_ZIP),
+    "empty": (b"", "is of no kind that is read; it should be a folder, a zip, a tar or a CSV"),
+    "text": (b"hello", "holds no images; it should have one folder per class"),
+    "an image": (png(), "is a PNG image; it should be a folder"),
+    "7z": (b"7z\xbc\xaf\x27\x1c\0\4", "is a 7z archive; it should be a folder"),
     "too many files": (zipped(TREE | MANY), TOO_MANY),
     "image too large": (zipped(TREE | LARGE), TOO_LARGE),
     "images too large together": (zipped(TREE | LARGE_TOGETHER), TOO_LARGE_TOGETHER),
     "images unpack to too much": (zipped({**TREE, "angry/99.png": bytes(10**6)}), RATIO),
     "members that overlap": (overlapping(20), RATIO),
     "declared size too small": (with_size(1000), "angry/99.png cannot be read: Bad CRC-32"),
-    "declared size too large": (with_size(40_000), "read: 30000 bytes instead of 40000"),
-    "nested zip": (
-        zipped({"inner/faces.zip": zipped()}),
-        "happy/face1.png; it contains the zip inner/faces.zip, which may: unpack that",
+    "declared size too large": (with_size(40_000), "read: 10000 bytes less than its declared size"),
+    "archives in it": (
+        zipped({"inner/faces.zip": zipped(), "inner/more.zip": zipped()}),
+        "happy/face1.png; it contains the archive inner/faces.zip: unpack it",
+    ),
+    "a damaged zip in it": (
+        zipped({"inner/faces.zip": zipped()[:100]}),
+        "source.zip/inner/faces.zip is not a valid zip: ",
+    ),
+    "a zip in it with an unsafe name": (
+        zipped({"faces.zip": with_member("../angry/1.png")}),
+        "source.zip/faces.zip: the file name '../angry/1.png' is not a plain relative path",
+    ),
+    "a zip in it in a zip in it": (
+        zipped({"a.zip": zipped({"b.zip": zipped()})}),
+        "; it contains the archive a.zip/b.zip: unpack it",
     ),
 }
 SPECIAL = "a link or a special file"
@@ -135,17 +150,20 @@ SKIPPED = {
     "angry/p.png": (with_member("angry/p.png", b"", 0o010644), SPECIAL),
     "angry/d.png": (with_member("angry/d.png", b"", 0o060644), SPECIAL),
     "angry/run.sh": (with_member("angry/run.sh", b"#!/bin/sh", 0o100755), NO_IMAGE),
-    "angry/more.zip": (with_member("angry/more.zip", zipped()), NO_IMAGE),
+    "angry/more.zip": (with_member("angry/more.zip", END + bytes(18)), NO_IMAGE),
     "sad": (zipped({**TREE, "sad/": b""}), "an empty folder"),
     "a.csv": (zipped({**TREE, "a.csv": bytes(10**8)}), NO_IMAGE),  # of any size
-    "happy/Icon\\r": (with_member("happy/Icon\r"), NO_IMAGE),
+    "happy/Icon\\r": (with_member("happy/Icon\r", b""), NO_IMAGE),
     **{
-        name: (with_member(name), NO_IMAGE)
+        name: (with_member(name), NO_IMAGE)  # an image, but hidden
         for name in (
             *("__MACOSX/angry/._0.png", "__MACOSX/angry/0.png", "angry/.DS_Store"),
-            *("angry/Thumbs.db", "desktop.ini", "angry/.h.png", ".git/angry/0.png"),
-            "../../etc/passwd",
+            *("angry/.h.png", ".git/angry/0.png"),
         )
+    },
+    **{
+        name: (with_member(name, b"text"), NO_IMAGE)
+        for name in ("angry/Thumbs.db", "desktop.ini", "../../etc/passwd")
     },
 }
 # Name -> files added to a folder, and a part of the error.
@@ -185,26 +203,6 @@ def test_a_folder_has_the_same_rules(here, refused, files, text):
     assert text in refused(here / "source", limits=LIMITS)
 
 
-def test_links_and_special_files_in_a_folder_are_skipped_and_listed(here):
-    folder = write_folder(here / "source", TREE)
-    write_folder(here / "elsewhere", {"1.png": png(9)})
-    try:
-        (folder / "linked").symlink_to(here / "elsewhere", target_is_directory=True)
-        (folder / "angry/linked.png").symlink_to(here / "elsewhere/1.png")
-        (folder / "angry/broken.png").symlink_to(here / "nowhere.png")
-        (folder / "angry/loop").symlink_to(folder)
-        os.mkfifo(folder / "angry/pipe.png")
-    except (OSError, AttributeError):
-        pytest.skip("this system has no links or no named pipes")
-    (folder / "sad").mkdir()
-
-    contents = repack(folder, here / "images.zip", limits=LIMITS)
-
-    assert dict(read_images(here / "images.zip")) == TREE
-    names = ("angry/broken.png", "angry/linked.png", "angry/loop", "angry/pipe.png", "linked")
-    assert contents.skipped == [*((name, SPECIAL) for name in names), ("sad", "an empty folder")]
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems do not allow this name")
 def test_a_name_that_is_not_utf_8_can_be_listed_as_skipped(here):
     folder = write_folder(here / "source", TREE)
@@ -217,7 +215,7 @@ def test_a_source_that_is_a_special_file_is_an_error(here, refused):
     if not hasattr(os, "mkfifo"):
         pytest.skip("this system has no named pipes")
     os.mkfifo(here / "faces.zip")
-    assert "faces.zip is missing; it should be a zip or a" in refused(here / "faces.zip")
+    assert "faces.zip is missing; it should be a folder" in refused(here / "faces.zip")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak memory of a Linux process")
@@ -232,8 +230,7 @@ UNPACK = """
 import atexit
 from pathlib import Path
 from types import SimpleNamespace
-from ferpipe.params.download import Layout
-from ferpipe.sources.intake.repacking import repack
+from ferpipe.sources.intake.listing import open_tree
 
 def peak():  # in KiB, of this process alone
     status = Path("/proc/self/status").read_text()
@@ -241,12 +238,9 @@ def peak():  # in KiB, of this process alone
 
 atexit.register(peak)
 limits = SimpleNamespace(files=9, file_mb=1, total_mb=1, ratio=1000)
-layout = Layout(
-    kind="auto", pattern=None, file=None, columns={}, last_frames=3, parts={}, classes={},
-    name_encoding=None,
-)
-keys = SimpleNamespace(root=None, max_bad_fraction=0.0, limits=limits, layout=layout)
-repack(Path("source.zip"), Path("images.zip"), keys)
+with open_tree(Path("source.zip"), limits) as tree:
+    for entry in tree.values():
+        entry.read()
 """
 
 
@@ -277,3 +271,61 @@ def test_the_limits_may_be_reached(here):
     assert size < 10**6
     repack(source, here / "images.zip", limits=limits)
     assert dict(read_images(here / "images.zip")) == tree
+
+
+IMAGES = {
+    "a.JPG": encoded(noise(1, mode="RGB"), "JPEG"),
+    "download (1).jfif": encoded(noise(2, mode="RGB"), "JPEG"),
+    "b.jpe": encoded(noise(3), "JPEG"),
+    "c.pgm": encoded(noise(4), "PPM"),
+    "d.anything": encoded(noise(5, mode="RGB"), "PPM"),
+    "plain.pnm": b"P2 2 2 255 " + b"1 2 3 4 ",
+    "no suffix": png(6),
+    "subject01.happy": encoded(noise(7), "GIF"),
+    "old": encoded(noise(8), "BMP"),
+    "scan.1": encoded(noise(9), "TIFF"),
+    "web.dat": encoded(noise(10, mode="RGB"), "WEBP", lossless=True),
+    "phone.jpg": encoded(noise(11, mode="RGB"), "MPO", save_all=True, append_images=[noise(12)]),
+}
+NO_IMAGES = {
+    "notes.txt": b"BMs are not bitmaps, and P5 is no picture",
+    "P1": b"P1 12 13 is the first person",
+    "empty": b"",
+    "table.csv": b"P5,1,2",
+    "film.mp4": b"\0\0\0\x20ftypisom" + bytes(20),
+    "sound": b"RIFF\x24\0\0\0WAVEfmt ",
+    "program": b"MZ" + bytes(100),
+}
+
+
+@pytest.mark.parametrize("write", [write_folder, write_zip, write_tar])
+def test_the_content_says_what_is_an_image(here, write):
+    images = {f"angry/{name}": data for name, data in IMAGES.items()} | {"happy/1": png(99)}
+    others = {f"angry/{name}": data for name, data in NO_IMAGES.items()}
+    source = write(here / "source", images | others)
+    contents = repack(source, here / "images.zip", limits=LIMITS)
+    assert dict(contents.skipped) == dict.fromkeys(others, NO_IMAGE)
+    assert dict(read_images(here / "images.zip")) == images
+
+
+@pytest.mark.parametrize("write", [write_folder, write_zip, write_tar])
+@pytest.mark.parametrize("name", ["inner/faces.zip", "faces.tar", "faces.tgz"])
+def test_the_only_archive_in_a_source_is_read(here, write, name):
+    if name.endswith("zip"):
+        inner = write_zip(here / "inner", TREE)
+    else:
+        inner = write_tar(here / "inner", TREE, "gz" if name.endswith("tgz") else "")
+    others = {"README.txt": b"hello", "__MACOSX/._faces.zip": b"", ".hidden.zip": b""}
+    source = write(here / "source", {name: inner.read_bytes(), **others})
+    contents = repack(source, here / "images.zip", limits=LIMITS)
+    assert dict(read_images(here / "images.zip")) == TREE
+    assert dict(contents.skipped) == dict.fromkeys(others, NO_IMAGE)
+    left = [path.name for path in (here / ".ferpipe").iterdir()]
+    assert left == []
+
+
+def test_an_archive_beside_images_or_a_table_is_not_read(here):
+    for others in (TREE, {"fer.csv": b"emotion,pixels"}):
+        source = write_zip(here / "source.zip", {"inner.zip": zipped(), **others})
+        with open_tree(source, LIMITS) as tree:
+            assert {str(path) for path in tree} == {"inner.zip", *others}

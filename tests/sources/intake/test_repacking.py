@@ -1,19 +1,21 @@
+import hashlib
 import shutil
 import unicodedata
 import zipfile
 
 import numpy as np
 import pytest
-from faces import dataset, encoded, noise, png, repack, write_folder, write_zip
+from faces import dataset, encoded, noise, png, repack, write_folder, write_tar, write_zip
+from PIL import Image
 
 from ferpipe.core import paths, tables
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import archive, index
-from ferpipe.sources.intake import repacking
+from ferpipe.sources.intake import conflicts, repacking
 
 TREE = dataset(per_class=3)
 BAD = b"not an image"
-NOT_AN_IMAGE = "not an image (PNG, JPEG, BMP, GIF, TIFF, WEBP)"
+NOT_AN_IMAGE = "not an image (PNG, JPEG, BMP, GIF, TIFF, WEBP, PNM)"
 
 
 def packed(source, root=None, max_bad_fraction=0.0):
@@ -207,18 +209,117 @@ def test_names_become_nfc_whatever_the_source_has(here):
     assert dict(archive.read_images(here / "images.zip")) == composed
 
 
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("angry/e\u0301.png", "two files are both named angry/\u00e9.png; rename one of them"),
-        ("angry/A.PNG", "two files are named angry/A.PNG and angry/a.png; rename one of them"),
-    ],
-)
-def test_names_that_are_equal_in_nfc_or_differ_in_case_alone_are_an_error(
-    here, refused, name, message
-):
-    tree = TREE | {"angry/a.png": png(7), "angry/\u00e9.png": png(6)}
-    assert refused(write_zip(here / "source.zip", tree | {name: png(9)})) == message
+@pytest.mark.parametrize("write", [write_zip, write_tar])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_files_that_are_equal_on_some_file_system_get_names_that_differ(here, write, reverse):
+    tree = {f"angry/IMG.{suffix}": png(n) for n, suffix in enumerate(("JPG", "Jpg", "jpg"))}
+    tree |= {"angry/e\u0301.png": png(3), "angry/\u00e9.png": png(4), "angry/IMG-2.jpg": png(5)}
+    tree |= {"happy/IMG.jpg": png(6)}
+    source = write(here / "source", dict(sorted(tree.items(), reverse=reverse)))
+    packed(source)
+    assert dict(archive.read_images(here / "images.zip")) == {
+        "angry/IMG.JPG": png(0),
+        "angry/IMG-3.Jpg": png(1),
+        "angry/IMG-4.jpg": png(2),
+        "angry/\u00e9.png": png(3),
+        "angry/\u00e9-2.png": png(4),
+        "angry/IMG-2.jpg": png(5),
+        "happy/IMG.jpg": png(6),
+    }
+
+
+# Conversions and conflicts
+
+
+CUT_OUT = noise(20, mode="RGBA")
+DEEP = Image.fromarray(np.arange(120, dtype=np.uint16).reshape(10, 12) * 500)
+LOSSY = {
+    "angry/cmyk.jpg": encoded(noise(21, mode="RGB").convert("CMYK"), "JPEG"),
+    "angry/cut out": encoded(CUT_OUT),
+    "happy/DEEP.PNG": encoded(DEEP),
+    "happy/moves.gif": encoded(noise(22), "GIF", save_all=True, append_images=[noise(23)]),
+}
+ALL_ON = {"background": "#ff0080", "cmyk": True, "deep": True, "frames": True}
+
+
+def test_an_image_that_needs_a_conversion_is_refused_and_the_reason_names_the_key(here, refused):
+    message = refused(write_folder(here / "source", TREE | LOSSY))
+    assert "4 of 10 images cannot be used" in message
+    table = tables.read_table(repacking.REFUSED, paths.SKIPPED_COLUMNS)
+    keys = ["cmyk", "background", "deep", "frames"]
+    assert table["path"].tolist() == list(LOSSY)
+    for key, reason in zip(keys, table["reason"], strict=True):
+        assert f"; download.convert.{key} " in reason
+
+
+def test_a_converted_image_is_a_png_in_the_archive_and_counted(here):
+    source = write_folder(here / "source", TREE | LOSSY | {"angry/cmyk.png": png(30)})
+    contents = repack(source, here / "images.zip", **ALL_ON)
+    written = dict(archive.read_images(here / "images.zip"))
+    names = ["angry/cmyk-2.png", "angry/cut out.png", "happy/DEEP.PNG", "happy/moves.png"]
+    assert list(written) == sorted([*TREE, "angry/cmyk.png", *names]) == image_paths(contents)
+    assert all(data.startswith(b"\x89PNG") for data in written.values())
+    assert written["angry/cmyk.png"] == png(30)
+    assert contents.notes == (
+        "images were converted with loss: CMYK to RGB (1), first of several frames (1), "
+        "transparent pixels on #ff0080 (1), upper 8 of 16 bits (1)",
+    )
+    index_rows = {image.path: image for image in contents.images}
+    for path, data in written.items():
+        assert index_rows[path].sha256 == hashlib.sha256(data).hexdigest()
+
+
+def test_other_images_keep_their_bytes_where_conversions_are_allowed(here):
+    source = write_folder(here / "source", TREE)
+    repack(source, here / "all.zip", **ALL_ON)
+    contents = packed(source)
+    assert (here / "all.zip").read_bytes() == (here / "images.zip").read_bytes()
+    assert contents.notes == ()
+
+
+CONFLICTS = {
+    "angry/again.png": png(50),
+    "happy/again.bmp": encoded(noise(50), "BMP"),
+    "angry/gray.png": encoded(noise(51).convert("RGB")),
+    "sad/1.png": png(51),
+    "sad/2.png": png(51),
+}
+SAD = {"sad/3.png": png(60), "sad/4.png": png(61), "sad/twice.png": png(61)}
+
+
+def test_identical_images_with_different_labels_are_an_error_that_names_the_key(here, refused):
+    assert refused(write_folder(here / "source", TREE | SAD | CONFLICTS)) == (
+        "angry/again.png and happy/again.bmp are the same image with different labels; correct the "
+        "source, or set download.conflicts to drop, which leaves out all such images (5, listed in "
+        ".ferpipe/conflicts.csv)"
+    )
+    listed = conflicts.TABLE.read_text().splitlines()
+    assert len(listed) == 6 and listed[-1] == "sad/2.png,angry/gray.png"
+
+
+def test_they_are_left_out_and_listed_if_they_are_to_be_dropped(here):
+    tree = TREE | SAD
+    contents = repack(
+        write_zip(here / "source.zip", tree | CONFLICTS), here / "images.zip", conflicts="drop"
+    )
+    assert list(archive.read_images(here / "images.zip")) == sorted(tree.items())
+    assert image_paths(contents) == sorted(tree)
+    assert [path for path, _ in contents.skipped] == sorted(CONFLICTS)
+    assert dict(contents.skipped)["angry/again.png"] == f"{conflicts.REASON}happy/again.bmp"
+    assert contents.notes == (
+        "images left out, because the same image has another label: 5; they are in "
+        "data/raw/skipped.csv",
+    )
+    other = write_folder(here / "other", tree)
+    repack(other, here / "other.zip")
+    assert (here / "other.zip").read_bytes() == (here / "images.zip").read_bytes()
+
+
+def test_a_class_whose_images_are_all_dropped_is_gone(here, refused):
+    tree = {"angry/1.png": png(1), "angry/2.png": png(2), "happy/1.png": png(1)}
+    assert "two classes with images; classes: angry" in refused(
+        write_folder(here / "source", tree), conflicts="drop"
+    )
 
 
 # Damage

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from faces import write_folder
 from kaggle_faces import FACES, SECRET, TARGET, ZIP, face, fetch, params, refused, zip_of
-from kaggle_server import BLOB, DOWNLOAD, INTROSPECT, Reply
+from kaggle_server import BLOB, COMPETITION, DOWNLOAD, INTROSPECT, Reply
 
 from ferpipe.data import archive
 from ferpipe.sources.kaggle import source
@@ -54,6 +54,27 @@ def test_the_version_is_requested(server):
     }
 
 
+@pytest.mark.parametrize("name", ["c/faces", "https://www.kaggle.com/competitions/faces/data"])
+def test_a_competition_is_requested_by_its_name(server, name):
+    server.datasets = {"competitions/faces": ZIP}
+    contents = fetch(params(kaggle={"dataset": name, "version": None}))
+    assert dict(archive.read_images(TARGET)) == FACES
+    assert len(contents.images) == 6
+    assert server.asked(COMPETITION)[0].json == {"competitionName": "faces"}
+    assert server.asked(COMPETITION)[0].headers["Authorization"] == f"Bearer {SECRET}"
+    assert server.asked(DOWNLOAD) == []
+
+
+def test_a_competition_whose_rules_are_not_accepted_is_an_error_that_names_their_page(server):
+    server.answer(COMPETITION, Reply(status=403))
+    section = params(kaggle={"dataset": "c/faces", "version": None})
+    assert refused(section) == (
+        "Kaggle does not let this account download competitions/faces (403); join it and accept "
+        "its rules at https://www.kaggle.com/competitions/faces/rules in a browser"
+    )
+    assert "https://www.kaggle.com/competitions/faces" in refused(section)  # 404
+
+
 OTHER = {**FACES, "anger/S000.png": face(99)}
 
 
@@ -63,6 +84,86 @@ def test_other_images_than_pinned_are_refused_and_not_kept(server, digest):
     assert not Path(".ferpipe/downloads").exists()
     server.datasets["someone/faces"] = ZIP
     assert fetch(params(digest)).digest == digest
+
+
+# What needs other params, not another download: name -> files, the keys of `download` that refuse
+# them, and those that accept them.
+NEEDS_OTHER_PARAMS = {
+    "layout": (
+        {**FACES, "other/anger/S000.png": face(99)},
+        {},
+        {"root": "."},
+    ),
+    "class counts": (
+        FACES,
+        {"expect": {"class_counts": {"anger": 3, "joy": 4}, "digest": None}},
+        {"expect": {"class_counts": {"anger": 3, "joy": 3}, "digest": None}},
+    ),
+    "refused images": ({**FACES, "joy/bad.png": b"?"}, {}, {"max_bad_fraction": 0.5}),
+    "conflicts": (
+        {**FACES, "joy/S009.png": face(99), "anger/S009.png": face(99)},
+        {},
+        {"conflicts": "drop"},
+    ),
+}
+
+
+@pytest.mark.parametrize("version", [None, 3])
+@pytest.mark.parametrize(
+    ("tree", "wrong", "right"), NEEDS_OTHER_PARAMS.values(), ids=NEEDS_OTHER_PARAMS
+)
+def test_a_download_whose_images_are_refused_is_kept_for_other_params(
+    server, capfd, version, tree, wrong, right
+):
+    zipped = zip_of(tree)
+    server.datasets = {"someone/faces": zipped, "someone/faces/3": zipped}
+    kept = source.KEPT / f"someone--faces--{'v3' if version else 'newest'}.zip"
+    message = refused(params(version=version, **wrong))
+    assert message.endswith(f"; the download is kept as {kept}")
+    assert kept.read_bytes() == zipped
+    server.close()
+    assert str(kept) in refused(params(version=version, **wrong))
+    capfd.readouterr()
+    assert len(fetch(params(version=version, **right)).images) == 6
+    note = f"download: used the kept download {kept}; delete it to download again\n"
+    assert capfd.readouterr().err == note
+
+
+def test_a_pinned_download_whose_images_are_refused_is_kept(server, digest):
+    server.datasets["someone/faces"] = zip_of({**FACES, "joy/bad.png": b"?"})
+    refused(params(digest))
+    server.close()
+    assert fetch(params(digest, max_bad_fraction=0.5)).digest == digest
+
+
+def test_a_pinned_download_is_not_fetched_again_because_of_other_params(server, digest):
+    fetch(params(digest), target=Path("first.zip"))
+    server.close()
+    message = refused(params(digest, root="nowhere"))
+    assert f"delete {source.KEPT / digest}.zip to download again" in message
+    assert fetch(params(digest), target=Path("again.zip")).digest == digest
+
+
+def test_a_version_is_not_kept_for_another(server):
+    server.datasets["someone/faces/3"] = zip_of({"train.csv": b"emotion,pixels"})
+    server.datasets["someone/faces/4"] = ZIP
+    refused(params(version=3))
+    assert len(fetch(params(version=4)).images) == 6
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped bit"])
+def test_a_kept_download_that_is_damaged_since_is_fetched_again(server, capfd, damage):
+    server.datasets["someone/faces"] = bad = zip_of({**FACES, "joy/bad.png": b"?"})
+    refused()
+    server.datasets["someone/faces"] = ZIP
+    kept = source.KEPT / "someone--faces--newest.zip"
+    flipped = bytearray(bad)
+    flipped[bad.index(b"S000.png") + 40] ^= 4
+    kept.write_bytes(bad[:-40] if damage == "cut" else flipped)
+    capfd.readouterr()
+    assert len(fetch().images) == 6
+    line, *_ = capfd.readouterr().err.splitlines()
+    assert str(kept) in line and line.endswith("; downloading again")
 
 
 def test_a_download_without_images_is_refused_by_its_name_at_kaggle(server):

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from sklearn.linear_model import RidgeClassifier
 
+from ferpipe.data import png
 from ferpipe.evaluation import hog
 from ferpipe.params.download import Sample
 from ferpipe.sources.sample import camera, face, people, person, sketch, source, worn
@@ -86,7 +87,7 @@ def test_the_sequence_number_does_not_give_away_the_class():
 
 def test_png_data_is_one_stored_block():
     pixels = np.arange(48 * 48, dtype=np.uint8).reshape(48, 48)
-    data = source.encode_png(pixels)
+    data = png.encode(pixels)
     assert Image.open(io.BytesIO(data)).mode == "L"
     start = data.index(b"IDAT") + 4
     assert data[start : start + 7] == b"\x78\x01\x01" + bytes([0x30, 0x09, 0xCF, 0xF6])

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from ferpipe.params.reader import as_yaml
 from ferpipe.sources.intake import name_patterns, naming, parts, words
-from ferpipe.sources.intake.listing import Tree, printable
+from ferpipe.sources.intake.listing import Tree, hint, printable
 from ferpipe.sources.intake.member import nfc
 
 SHOWN = 3  # names that stand for all
@@ -18,11 +18,9 @@ NAMED_FOLDERS = {"kind": "folders", "pattern": "(^|/)(?P<label>angry|happy)/"}
 
 def no_images(tree: Tree, source: Path) -> str:
     """The error of a source without images."""
-    zips = [printable(path) for path in tree if path.suffix.lower() == ".zip"]
-    hint = f"; it contains the zip {zips[0]}, which may: unpack that" if zips else ""
     return (
         f"{source} holds no images; it should have one folder per class, such as "
-        f"happy/face1.png{hint}"
+        f"happy/face1.png{hint(tree)}"
     )
 
 

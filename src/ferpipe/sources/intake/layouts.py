@@ -14,13 +14,13 @@ from types import ModuleType
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
-from ferpipe.sources.intake import classes, folders, pattern, words
+from ferpipe.sources.intake import classes, folders, frames, pattern, rows, table, words
 from ferpipe.sources.intake.listing import Tree, printable
 from ferpipe.sources.intake.member import Found, nfc
 
 OUTSIDE = "outside download.root"
 # What `auto` tries, in this order, if the class folders are not certain.
-LABELS_IN_FILES: dict[str, ModuleType] = {}  # {"frames": frames, "rows": rows, "table": table}
+LABELS_IN_FILES: dict[str, ModuleType] = {"frames": frames, "rows": rows, "table": table}
 KINDS = {"folders": folders, "pattern": pattern, **LABELS_IN_FILES}
 
 

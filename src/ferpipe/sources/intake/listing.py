@@ -1,167 +1,150 @@
-"""The files of a source, a zip or a folder, without extracting anything or following links.
+"""The files of a source, a folder, zip, tar or text file, without extracting anything.
 
-No source is trusted: names, sizes, links and the number of files are checked before any file is
-read, and no member is read beyond its declared size.
+No source is trusted: names, sizes and the number of files are checked before any image is read, no
+member is read beyond its declared size, and links in an archive are not followed.
 """
 
 from __future__ import annotations
 
-import functools
-import io
-import os
 import re
-import stat
-import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, NamedTuple
 
+from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError
-from ferpipe.data import images
-from ferpipe.data.archive import DAMAGED
+from ferpipe.data import formats
 from ferpipe.params.download import Limits
+from ferpipe.sources.intake.disk import folder_files
+from ferpipe.sources.intake.entry import (
+    MB,
+    NOT_AN_IMAGE,
+    Entry,
+    Files,
+    Tree,
+    check_limit,
+    printable,
+)
+from ferpipe.sources.intake.kinds import files_in
 
-MB = 10**6
-# Other methods are refused: bzip2 and xz unpack a kilobyte to gigabytes in one step.
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-SPECIAL = "a link or a special file"  # which may lead anywhere, or block the reader
-
-
-class Entry(NamedTuple):
-    """A file of a source.
-
-    `open` returns a stream of its bytes, never more than its declared size; None if it is never
-    read. `skip` is the reason why it is no image to take, "" if it is one.
-    """
-
-    size: int
-    open: Callable[[], BinaryIO] | None
-    skip: str = ""
-
-    def read(self) -> bytes:
-        """All bytes of the file."""
-        with self.open() as file:
-            return file.read()
-
-
-Tree = dict[PurePosixPath, Entry]
-Files = Iterator[tuple[str, Entry]]  # name in the source
+SHOWN = 3  # links that an error names
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+TABLES = (".csv", ".tsv")
 
 
 @contextmanager
-def open_tree(source: Path, limits: Limits) -> Iterator[Tree]:
-    """List the files of a zip or a folder; they can be read while the block lasts."""
-    if source.is_dir():
-        yield _checked_tree(source, _folder_files(source), limits)
-    elif source.is_file():
-        try:
-            zipped = zipfile.ZipFile(source)
-        except DAMAGED as error:
-            raise PipelineError(f"{source} is not a valid zip: {error}") from None
-        with zipped:
-            yield _checked_tree(source, _zip_files(source, zipped), limits)
-    else:
-        raise PipelineError(f"{source} is missing; it should be a zip or a folder of class folders")
+def open_tree(source: Path, limits: Limits, name_encoding: str | None = None) -> Iterator[Tree]:
+    """List the files of a source; they can be read while the block lasts.
+
+    Args:
+        source: a folder, zip or tar, which may contain one archive with the images; or a text
+            file such as a CSV, the only file of its tree.
+        limits: see params.yaml.
+        name_encoding: encoding of file names in an archive that does not say UTF-8.
+    """
+    if not source.is_dir() and not source.is_file():
+        raise PipelineError(
+            f"{source} is missing; it should be a folder with one folder per class, or a zip, tar "
+            "or CSV"
+        )
+    with ExitStack() as stack:
+
+        def tree_of(name: Path, path: Path) -> Tree:
+            """The tree of the file at `path`, which errors name `name`."""
+            found = files_in(name, path, limits, name_encoding, stack)
+            return _checked_tree(name, found, limits, path.stat().st_size)
+
+        if source.is_dir():
+            tree = _checked_tree(source, folder_files(source), limits)
+        else:
+            tree = tree_of(source, source)
+        if (path := _only_archive(tree)) is not None:
+            copied = stack.enter_context(files.scratch(paths.CACHE / "nested")) / path.name
+            _copy(source, path, tree.pop(path), limits, copied)
+            tree |= {path / inner: entry for inner, entry in tree_of(source / path, copied).items()}
+        yield dict(sorted(tree.items()))
 
 
-def is_image(path: PurePosixPath) -> bool:
-    """Whether the name is that of an image, and not hidden or of macOS."""
-    hidden = any(re.match(r"__MACOSX$|\.(?!\.)", part) for part in path.parts)
-    return path.suffix.lower() in images.SUFFIXES and not hidden
+def _only_archive(tree: Tree) -> PurePosixPath | None:
+    """The only archive of a source that has neither images nor tables, which thus are in it."""
+    suffixes = {path: path.suffix.lower() for path in tree if not _is_hidden(path)}
+    if any(not entry.skip for entry in tree.values()) or set(suffixes.values()) & set(TABLES):
+        return None
+    archives = [path for path, suffix in suffixes.items() if suffix in ARCHIVES]
+    return archives[0] if len(archives) == 1 and tree[archives[0]].open else None
 
 
-def printable(path: PurePosixPath) -> str:
-    """The path with escapes, as in Python source, for what is not printable or not UTF-8."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(path)
-    )
+def _copy(source: Path, path: PurePosixPath, entry: Entry, limits: Limits, target: Path) -> None:
+    """Copy a file of the source to `target`."""
+    check_limit(source, limits, "total_mb", entry.size / MB, f": {printable(path)} is too large")
+    with entry.open() as packed, target.open("wb") as copied:
+        shutil.copyfileobj(packed, copied)
 
 
-def _folder_files(source: Path) -> Files:
-    for folder, folders, names in os.walk(source, onerror=_raise):
-        inside = Path(folder).relative_to(source)
-        folders.sort()
-        links = [name for name in folders if Path(folder, name).is_symlink()]
-        if not folders and not names:
-            yield inside.as_posix(), Entry(0, None, "an empty folder")
-        for name in sorted([*names, *links]):
-            path = Path(folder, name)
-            readable = path.is_file() and not path.is_symlink()
-            size = path.stat().st_size if readable else 0
-            opened = functools.partial(path.open, "rb")
-            entry = Entry(size, opened) if readable else Entry(0, None, SPECIAL)
-            yield (inside / name).as_posix(), entry
+def hint(tree: Tree) -> str:
+    """What may be wrong with a source without images, "" or beginning with `; `."""
+    archives = [
+        printable(path)
+        for path, entry in tree.items()
+        if path.suffix.lower() in ARCHIVES and not entry.link
+    ]
+    links = list(dict.fromkeys(entry.link for entry in tree.values() if entry.link))
+    hint = f"; it contains the archive {archives[0]}: unpack it" if archives else ""
+    if links:
+        shown = ", ".join(printable(PurePosixPath(link)) for link in links[:SHOWN])
+        hint += f"; its links lead to no images: {shown}"
+    return hint
 
 
-def _raise(error: OSError) -> None:
-    raise error  # os.walk would skip a folder that it cannot list
+def _checked_tree(source: Path, found: Files, limits: Limits, packed: int | None = None) -> Tree:
+    """Collect the files, and check names and limits; only images count towards the sizes.
 
-
-def _zip_files(source: Path, zipped: zipfile.ZipFile) -> Files:
-    folders, filled = [], set()
-    for entry in zipped.infolist():
-        name = entry.orig_filename  # `filename` is cut at a NUL
-        path = PurePosixPath(name)
-        if name.endswith("/"):
-            folders.append(path)
-            continue
-        filled.update(path.parents)
-        special = stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG)
-        opened = functools.partial(_open_member, source, zipped, entry)
-        yield name, Entry(entry.file_size, opened) if not special else Entry(0, None, SPECIAL)
-    for path in dict.fromkeys(folders):
-        if path not in filled:
-            yield str(path), Entry(0, None, "an empty folder")
-
-
-def _checked_tree(source: Path, files: Files, limits: Limits) -> Tree:
-    """Collect the files, and check names and limits; only images count towards the sizes."""
-
-    def check(value: float, key: str, fault: str) -> None:
-        limit = getattr(limits, key)
-        if value > limit:
-            more = f"more than download.limits.{key} = {limit}"
-            raise PipelineError(f"{source}{fault}, {more}; raise it if the source is as intended")
-
+    Args:
+        source: for error messages.
+        found: the files.
+        limits: see params.yaml.
+        packed: size of the archive that they are in, None for a folder.
+    """
     tree: Tree = {}
     total = 0
-    for name, entry in files:
+    for name, entry in found:
         path = PurePosixPath(name)
         if path in tree:
             raise PipelineError(f"{source}: {printable(path)} is there twice")
-        size = entry.size
-        check(len(tree) + 1, "files", " has too many files")
-        image = is_image(path) or is_image(PurePosixPath(name.partition("\0")[0]))
-        tree[path] = entry if image or entry.skip else entry._replace(skip="not an image file")
-        if tree[path].skip:
-            continue  # it is never read
+        check_limit(source, limits, "files", len(tree) + 1, " has too many files")
+        tree[path] = entry = entry._replace(skip=entry.skip or _why_skip(name, entry))
+        if entry.skip:
+            continue
         outside = path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name)
         if outside or "\\" in name or not name.isprintable():
             raise PipelineError(f"{source}: the file name {name!r} is not a plain relative path")
-        total += size
-        check(size / MB, "file_mb", f": {name} has {size} bytes")
-        check(total / MB, "total_mb", ": its images are too large together")
-    if source.is_file():
-        ratio = total / source.stat().st_size
-        check(ratio, "ratio", f": its images unpack to {ratio:.0f} times its size")
+        total += entry.size
+        check_limit(source, limits, "file_mb", entry.size / MB, f": {name} has {entry.size} bytes")
+        check_limit(source, limits, "total_mb", total / MB, ": its images are too large together")
+    if packed is not None:
+        ratio = total / packed
+        check_limit(
+            source, limits, "ratio", ratio, f": its images unpack to {ratio:.0f} times its size"
+        )
     return tree
 
 
-def _open_member(source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo) -> BinaryIO:
-    if entry.flag_bits & 1:
-        raise PipelineError(f"{source}: {entry.filename} is encrypted")
-    if entry.compress_type not in METHODS:
-        compressed = f"{entry.filename} is compressed by method {entry.compress_type}"
-        remedy = "compress it with deflate, the default of zip programs"
-        raise PipelineError(f"{source}: {compressed}; {remedy}")
+def _is_hidden(path: PurePosixPath) -> bool:
+    """Whether a file is hidden, or of macOS beside what it has zipped."""
+    return any(re.match(r"__MACOSX$|\.(?!\.)", part) for part in path.parts)
+
+
+def _why_skip(name: str, entry: Entry) -> str:
+    """Why a file is no image to take, "" if its suffix or its first bytes are those of one."""
+    path = PurePosixPath(name)
+    if _is_hidden(path):
+        return NOT_AN_IMAGE
+    suffixes = {path.suffix.lower(), PurePosixPath(name.partition("\0")[0]).suffix.lower()}
+    if suffixes & formats.SUFFIXES:
+        return ""
     try:
-        with zipped.open(entry) as file:
-            # Without a size, zipfile unpacks everything, whatever size is declared.
-            data = file.read(entry.file_size + 1)
-        if len(data) != entry.file_size:
-            raise zipfile.BadZipFile(f"{len(data)} bytes instead of {entry.file_size}")
-        return io.BytesIO(data)
-    except DAMAGED as error:
-        damage = f"{entry.filename} cannot be read: {error}"
-        raise PipelineError(f"{source} is not a valid zip: {damage}") from None
+        is_image = entry.size > 0 and formats.detect(entry.head(formats.HEAD))
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return "" if is_image else NOT_AN_IMAGE

@@ -1,29 +1,27 @@
 """The canonical archive: one zip of `<label>/<file>`, whatever the images came from.
 
-Members are sorted, stored (not compressed), dated 1980, and hold each file's own bytes. So the same
-images give the same archive from a Kaggle zip, a local zip or a local folder. Nothing is extracted
-to disk, so no member can be written outside a folder.
+Members are sorted, stored (not compressed), dated 1980, and hold each file's own bytes, or a PNG if
+`download.convert` has changed the image. So the same images give the same archive from a Kaggle
+zip, a local zip or a local folder. Nothing is extracted to disk, so no member can be written
+outside a folder.
 """
 
 from __future__ import annotations
 
-import hashlib
-import unicodedata
-import zipfile
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from ferpipe.core import files, paths, tables
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import images
 from ferpipe.data.index import Image, content_digest
 from ferpipe.params.download import Download, Expect
-from ferpipe.sources.intake import layouts
+from ferpipe.sources.intake import conflicts, layouts, writing
+from ferpipe.sources.intake.distinct import distinct
 from ferpipe.sources.intake.listing import open_tree
 from ferpipe.sources.intake.member import Member
 
@@ -53,10 +51,17 @@ class Contents:
 
 
 def repack(source: Path, target: Path, params: Download) -> Contents:
-    """Turn a zip or a folder of any known layout into the canonical archive."""
-    with open_tree(source, params.limits) as tree:
+    """Turn a source of any known layout into the canonical archive."""
+    with open_tree(source, params.limits, params.layout.name_encoding) as tree:
         found = layouts.members(tree, params.layout, params.root, source)
-        contents = pack(found.members, target, params.max_bad_fraction, found.skipped)
+        contents = pack(
+            found.members,
+            target,
+            params.max_bad_fraction,
+            found.skipped,
+            params.conflicts,
+            images.Conversions(**dict(params.convert)),
+        )
     return replace(contents, notes=(*found.notes, *contents.notes))
 
 
@@ -65,34 +70,34 @@ def pack(
     target: Path,
     max_bad_fraction: float = 0.0,
     skipped: Sequence[tuple[str, str]] = (),
+    on_conflict: str = "error",
+    conversions: images.Conversions = images.NO_CONVERSIONS,
 ) -> Contents:
     """Write the canonical archive, one image at a time.
 
     Args:
-        members: the images.
+        members: the images; of several with the same name, the first keeps it.
         target: the zip.
         max_bad_fraction: fraction of `members` that the image policy may refuse.
         skipped: (path, reason) of other files of the source.
+        on_conflict: "error" or "drop", for identical images with different labels.
+        conversions: those with loss that are allowed.
     """
-    members = sorted(members, key=lambda member: member.path)
-    _check_names("classes", sorted({member.label for member in members}))
-    _check_names("files", [member.path for member in members])
-    accepted: list[Image] = []
-    refused: list[tuple[str, str]] = []
-    with files.replacing(target) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as zipped:
-        for member in tqdm(members, desc="images", unit="image", disable=None, leave=False):
-            data = member.read()
-            try:
-                image = images.decode(data)
-            except images.ImageRefused as reason:
-                refused.append((member.path, str(reason)))
-                continue
-            sha256 = hashlib.sha256(data).hexdigest()
-            facts = (*image.size, image.mode, sha256, member.part, member.subject, member.sequence)
-            accepted.append(Image(member.path, member.label, *facts))
-            zipped.writestr(files.zip_entry(member.path), data)
-        _check_bad_fraction(refused, len(members), max_bad_fraction)
-        contents = Contents(accepted, sorted([*skipped, *refused]))
+    members = distinct(members)
+    with files.replacing(target) as file:
+        written = writing.write(file, members, conversions)
+        _check_bad_fraction(written.refused, len(members), max_bad_fraction)
+        dropped = conflicts.find(written.images, written.digests)
+        if dropped and on_conflict == "error":
+            conflicts.refuse(dropped)
+        kept = sorted(image for image in written.images if image.path not in dropped)
+        if kept != written.images:
+            writing.rewrite(file, [image.path for image in kept], target.parent)
+        contents = Contents(
+            kept,
+            sorted([*skipped, *written.refused, *conflicts.reasons(dropped)]),
+            _notes(written, dropped),
+        )
         if len(contents.class_counts) < 2:
             classes = ", ".join(contents.class_counts) or "none"
             needed = "a classifier needs at least two classes with images"
@@ -100,14 +105,13 @@ def pack(
     return contents
 
 
-def _check_names(what: str, names: Sequence[str]) -> None:
-    """Refuse two names that are equal, also where only case differs, as on some file systems."""
-    seen: dict[str, str] = {}
-    for name in names:
-        other = seen.setdefault(unicodedata.normalize("NFC", name.casefold()), name)
-        if other is not name:
-            both = f"both named {name}" if other == name else f"named {other} and {name}"
-            raise PipelineError(f"two {what} are {both}; rename one of them")
+def _notes(written: writing.Written, dropped: dict[str, str]) -> tuple[str, ...]:
+    converted = [f"{how} ({count})" for how, count in sorted(written.converted.items())]
+    notes = [f"images were converted with loss: {', '.join(converted)}"] if converted else []
+    if dropped:
+        labels = "because the same image has another label"
+        notes.append(f"images left out, {labels}: {len(dropped)}; they are in {paths.SKIPPED}")
+    return tuple(notes)
 
 
 def _check_bad_fraction(refused: list[tuple[str, str]], total: int, allowed: float) -> None:
@@ -128,16 +132,21 @@ def skipped_table(skipped: Sequence[tuple[str, str]]) -> pd.DataFrame:
 
 def verify(contents: Contents, expect: Expect) -> None:
     """Raise PipelineError if class counts or digest differ from those expected."""
+    verify_counts(contents, expect)
+    if expect.digest is not None and contents.digest != expect.digest:
+        raise PipelineError(
+            f"the images are not those of download.expect.digest ({expect.digest}): "
+            f"{len(contents.images)} images with digest {contents.digest}; to accept them, write "
+            "that digest there (or null: no check)"
+        )
+
+
+def verify_counts(contents: Contents, expect: Expect) -> None:
+    """Raise PipelineError if the class counts differ from those expected."""
     counts = contents.class_counts
     if expect.class_counts is not None and counts != expect.class_counts:
         actual = ", ".join(f"{label}: {count}" for label, count in counts.items())
         raise PipelineError(
             f"the class counts are {{{actual}}}, not those of download.expect.class_counts; to "
             "accept them, write them there (or null: no check)"
-        )
-    if expect.digest is not None and contents.digest != expect.digest:
-        raise PipelineError(
-            f"the images are not those of download.expect.digest ({expect.digest}): "
-            f"{len(contents.images)} images with digest {contents.digest}; to accept them, write "
-            "that digest there (or null: no check)"
         )

@@ -20,7 +20,7 @@ from ferpipe.sources.kaggle import credentials
 from ferpipe.sources.kaggle.credentials import SETTINGS, WAYS, Credentials
 
 RESULT = "result.json"
-PAGE = "https://www.kaggle.com/datasets/"
+COMPETITION = "competitions/"  # the beginning of a competition's name
 CHUNK = 16 * 2**10  # bytes after which the parent sees the file grow
 
 
@@ -32,10 +32,16 @@ class MayPass(PipelineError):
         self.wait = wait
 
 
+def page(dataset: str) -> str:
+    """The address of the page of a data set or competition."""
+    kind = "" if dataset.startswith(COMPETITION) else "datasets/"
+    return f"https://www.kaggle.com/{kind}{dataset}"
+
+
 def by_hand(dataset: str) -> str:
     """The remedy that always works."""
     remedy = "set download.source: local and download.local.path to it"
-    return f"download the zip by hand from {PAGE}{dataset} and {remedy}"
+    return f"download the zip by hand from {page(dataset)} and {remedy}"
 
 
 def client_process(dataset: str, version: str, folder: Path) -> None:
@@ -61,22 +67,16 @@ def _end_with_parent() -> None:
 def _call_client(dataset: str, version: str, folder: Path, notes: list[str]) -> None:
     import kaggle  # authenticates, which may send a request
     import requests
-    from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
     from requests.exceptions import ChunkedEncodingError, SSLError
 
     api = kaggle.api
     sent = credentials.find(api)
     notes += credentials.notes(sent, dataset)
-    request = ApiDownloadDatasetRequest()
-    request.owner_slug, request.dataset_slug = dataset.split("/")
-    if version:
-        request.dataset_version_number = int(version)
     try:
         with api.build_kaggle_client() as client:
-            response = client.datasets.dataset_api_client.download_dataset(request)
             api.download_file(
-                response=response,
-                outfile=str(folder / f"{request.dataset_slug}.zip"),
+                response=_request(client, dataset, version),
+                outfile=str(folder / f"{dataset.split('/')[1]}.zip"),
                 http_client=client.http_client(),
                 quiet=not sys.stderr.isatty(),
                 chunk_size=CHUNK,
@@ -94,6 +94,23 @@ def _call_client(dataset: str, version: str, folder: Path, notes: list[str]) -> 
             fault = f"the proxy in HTTPS_PROXY refuses to connect to Kaggle ({refused[1]})"
             raise PipelineError(f"{fault}; correct HTTPS_PROXY, or {by_hand(dataset)}") from None
         raise MayPass(f"the connection to Kaggle failed ({_cause(error)})") from None
+
+
+def _request(client: Any, dataset: str, version: str) -> Any:
+    """Send the request for a data set or competition; returns the response, its body unread."""
+    if dataset.startswith(COMPETITION):
+        from kagglesdk.competitions.types import competition_api_service
+
+        request = competition_api_service.ApiDownloadDataFilesRequest()
+        request.competition_name = dataset.removeprefix(COMPETITION)
+        return client.competitions.competition_api_client.download_data_files(request)
+    from kagglesdk.datasets.types.dataset_api_service import ApiDownloadDatasetRequest
+
+    request = ApiDownloadDatasetRequest()
+    request.owner_slug, request.dataset_slug = dataset.split("/")
+    if version:
+        request.dataset_version_number = int(version)
+    return client.datasets.dataset_api_client.download_dataset(request)
 
 
 def _http_error(
@@ -117,16 +134,21 @@ def _http_error(
         rank = ", which have priority over all others" if sent.token else ""
         refused = f"Kaggle refuses the credentials in {sent.name} (401){rank}"
         return PipelineError(f"{refused}; make new ones at {SETTINGS}, or remove them")
+    if status == 403 and dataset.startswith(COMPETITION):
+        return PipelineError(
+            f"Kaggle does not let this account download {dataset} (403); join it and accept its "
+            f"rules at {page(dataset)}/rules in a browser"
+        )
     if status == 403:
         return PipelineError(
-            f"Kaggle does not let this account download {dataset} (403); open {PAGE}{dataset} in "
+            f"Kaggle does not let this account download {dataset} (403); open {page(dataset)} in "
             "a browser and accept its terms; if it is private, its owner must share it; if there "
             "is no such page, correct download.kaggle.dataset"
         )
     if status == 404:
         requested = f"{dataset}, version {version}" if version else dataset
         remedy = "correct download.kaggle.dataset or download.kaggle.version"
-        return PipelineError(f"Kaggle has no {requested} (404); {remedy}, see {PAGE}{dataset}")
+        return PipelineError(f"Kaggle has no {requested} (404); {remedy}, see {page(dataset)}")
     return PipelineError(f"Kaggle answered {status} for {dataset}; {by_hand(dataset)}")
 
 

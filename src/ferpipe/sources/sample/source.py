@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import functools
-import struct
-import zlib
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw
 
+from ferpipe.data import png
 from ferpipe.params.download import Download, Sample
 from ferpipe.params.run import Run
 from ferpipe.sources.intake import repacking
@@ -26,7 +24,7 @@ def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
         names = file_names(params.sample.seed, subject)
         for label, frames, frame_names in zip(PROTOTYPES, faces, names, strict=True):
             for pixels, name in zip(frames, frame_names, strict=True):
-                members.append(Member(label, name, functools.partial(encode_png, pixels)))
+                members.append(Member(label, name, functools.partial(png.encode, pixels)))
     return repacking.pack(members, target)
 
 
@@ -45,21 +43,3 @@ def contact_sheet(params: Sample, columns: int = 8) -> Image.Image:
             face = Image.fromarray(frames[-1].repeat(zoom, axis=0).repeat(zoom, axis=1))
             sheet.paste(face, (margin + column * cell, row * cell + gap))
     return sheet
-
-
-def encode_png(pixels: np.ndarray) -> bytes:
-    """Encode uint8 (height, width) as a gray PNG with uncompressed data.
-
-    Compressed bytes depend on the build of zlib, and so do the block boundaries at level 0. A
-    single stored block (RFC 1950, 1951) has no such freedom; it contains up to 65535 bytes.
-    """
-    height, width = pixels.shape
-    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    block = struct.pack("<BHH", 1, len(rows), len(rows) ^ 0xFFFF) + rows
-    data = b"\x78\x01" + block + struct.pack(">I", zlib.adler32(rows))
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in chunks
-    )

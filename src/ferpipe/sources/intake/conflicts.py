@@ -1,0 +1,49 @@
+"""Identical images with different labels, none of which can be trusted."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import pandas as pd
+
+from ferpipe.core import paths, tables
+from ferpipe.core.errors import PipelineError
+from ferpipe.data.index import Image
+
+TABLE = paths.CACHE / "conflicts.csv"
+REASON = "same image with another label: "  # and the path of one
+
+
+def find(images: Sequence[Image], digests: Sequence[str]) -> dict[str, str]:
+    """Map the path of each image to the first one with the same pixels and another label.
+
+    Args:
+        images: in the order of their paths.
+        digests: of the pixels of each, see `data.images.pixel_digest`.
+    """
+    # The first image of each label, by the digest of the pixels.
+    first: dict[str, dict[str, str]] = defaultdict(dict)
+    for image, digest in zip(images, digests, strict=True):
+        first[digest].setdefault(image.label, image.path)
+    return {
+        image.path: min(path for label, path in first[digest].items() if label != image.label)
+        for image, digest in zip(images, digests, strict=True)
+        if len(first[digest]) > 1
+    }
+
+
+def refuse(conflicts: dict[str, str]) -> None:
+    """Raise PipelineError, and list all images in `TABLE`."""
+    tables.write_table(TABLE, pd.DataFrame(conflicts.items(), columns=["path", "same_image_as"]))
+    path, other = next(iter(conflicts.items()))
+    raise PipelineError(
+        f"{path} and {other} are the same image with different labels; correct the source, or set "
+        f"download.conflicts to drop, which leaves out all such images ({len(conflicts)}, listed "
+        f"in {TABLE})"
+    )
+
+
+def reasons(conflicts: dict[str, str]) -> list[tuple[str, str]]:
+    """(path, reason) of the images, for the table of skipped files."""
+    return [(path, REASON + other) for path, other in conflicts.items()]
