@@ -120,6 +120,31 @@ def test_the_stage_prints_notes_and_writes_official_parts(project, write_params,
     assert rows[1].startswith("angry/Train_00.png,angry,") and rows[1].endswith(",train,,")
 
 
+@pytest.mark.parametrize("names", [(1, 7), ("1", "7"), ("007", 2015)])
+def test_classes_may_be_numbers(project, write_params, run_stage, names):
+    write_folder(project / "data" / "local", dataset(classes=tuple(map(str, names))))
+    counts = "{" + ", ".join(f"{name!r}: 2" for name in names) + "}"
+    write_params({"download.source": "local"})
+    text = (project / "params.yaml").read_text()  # JSON, whose keys are text
+    text = text.replace('"class_counts": null', f'"class_counts": {counts}')
+    (project / "params.yaml").write_text(text)
+    done = run_stage("download")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{names[0]} 2, {names[1]} 2" in done.stdout
+
+
+def test_warnings_come_before_the_summary(project, write_params, run_stage):
+    same = dataset(classes=("angry",))["angry/00.png"]
+    write_folder(project / "data" / "local", TREE | {"happy/same.png": same})
+    write_params({"download.source": "local", "download.conflicts": "drop"})
+    lines = run_stage("download").stdout.splitlines()
+    assert lines[:2] == [
+        "download: WARNING: images left out, because the same image has another label: 2; they are "
+        "in data/raw/skipped.csv",
+        "download: 3 images from local: angry 1, happy 2",
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
