@@ -55,7 +55,7 @@ test-browser: venv ## test the report and the plots page in headless Chromium
 PEERS := .venv-bench
 
 bench: venv $(PEERS)/requirements.installed ## run the benchmarks against plain Keras and PyTorch (an hour); ONLY=step runs one
-	@for name in $(or $(ONLY),step features kernels start stages inputs load reruns); do \
+	@for name in $(or $(ONLY),step features kernels start stages inputs load reruns cases); do \
 		echo "benchmarks/$$name.py"; python benchmarks/$$name.py || exit 1; done
 
 $(PEERS)/requirements.installed: benchmarks/requirements.txt
