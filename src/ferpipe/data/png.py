@@ -67,7 +67,9 @@ def encode(pixels: np.ndarray) -> bytes:
     blocks (RFC 1950, 1951) of the largest size have no such freedom.
     """
     height, width = pixels.shape[:2]
-    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    filtered = np.zeros((height, 1 + pixels[0].size), np.uint8)  # filter 0 before each row
+    filtered[:, 1:] = pixels.reshape(height, -1)
+    rows = filtered.tobytes()
     blocks = b"".join(
         struct.pack("<BHH", start + STORED >= len(rows), len(block), len(block) ^ 0xFFFF) + block
         for start in range(0, len(rows), STORED)

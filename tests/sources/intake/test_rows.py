@@ -1,5 +1,6 @@
 import io
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -213,6 +214,23 @@ def test_a_source_without_one_csv_of_pixels_is_an_error(here, read, tree, keys, 
         read(source, **keys)
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"ratio": 100}, "more than download.limits.ratio = 100"),
+        ({"total_mb": 1}, "more than download.limits.total_mb = 1"),
+    ],
+)
+def test_a_csv_in_a_zip_is_not_unpacked_beyond_the_limits(here, values, limits, message):
+    text = b"emotion,pixels\n0," + b"0 " * 10**6
+    source = write_zip(here / "source.zip", {"fer2013.csv": text})
+    limits = SimpleNamespace(**{**vars(LIMITS), **limits})
+    with open_tree(source, limits) as tree, pytest.raises(PipelineError) as error:
+        rows.members(tree, layout(values, file="fer2013.csv"), source)
+    assert message in str(error.value)
+    assert f"fer2013.csv unpacks to {len(text)} bytes" in str(error.value)
 
 
 def test_a_csv_without_labels_beside_one_with_them_is_no_question(here, read):

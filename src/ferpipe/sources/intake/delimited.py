@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import PurePosixPath
 
 from ferpipe.core.errors import PipelineError, one_line
-from ferpipe.sources.intake.listing import Entry, printable
+from ferpipe.sources.intake.entry import Entry, printable
 
 SUFFIXES = frozenset({".csv", ".tsv", ".tab", ".txt", ".lst", ".list"})
 BOMS = (

@@ -6,6 +6,8 @@ member is read beyond its declared size, and links in an archive are not followe
 
 from __future__ import annotations
 
+import functools
+import io
 import re
 import shutil
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import formats
 from ferpipe.params.download import Limits
+from ferpipe.sources.intake.delimited import is_table
 from ferpipe.sources.intake.disk import folder_files
 from ferpipe.sources.intake.entry import (
     MB,
@@ -114,6 +117,9 @@ def _checked_tree(source: Path, found: Files, limits: Limits, packed: int | None
             raise PipelineError(f"{source}: {printable(path)} is there twice")
         check_limit(source, limits, "files", len(tree) + 1, " has too many files")
         tree[path] = entry = entry._replace(skip=entry.skip or _why_skip(name, entry))
+        if entry.skip and entry.open and packed is not None and is_table(path):
+            opened = functools.partial(_open_table, source, name, entry, limits, packed)
+            tree[path] = entry._replace(open=opened)
         if entry.skip:
             continue
         outside = path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name)
@@ -128,6 +134,16 @@ def _checked_tree(source: Path, found: Files, limits: Limits, packed: int | None
             source, limits, "ratio", ratio, f": its images unpack to {ratio:.0f} times its size"
         )
     return tree
+
+
+def _open_table(
+    source: Path, name: str, entry: Entry, limits: Limits, packed: int
+) -> io.BufferedIOBase:
+    """Open a table in an archive, whose size counts only if its rows are read."""
+    fault = f": {name} unpacks to {entry.size} bytes"
+    check_limit(source, limits, "total_mb", entry.size / MB, fault)
+    check_limit(source, limits, "ratio", entry.size / packed, fault)
+    return entry.open()
 
 
 def _is_hidden(path: PurePosixPath) -> bool:
