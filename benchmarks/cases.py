@@ -93,6 +93,15 @@ def labels_table() -> Tree:
     return tree | {"annotations.csv": "\n".join(rows).encode()}
 
 
+def plain_table() -> Tree:
+    """A list without a header: name, face, box, confidence and code, as in ExpW."""
+    face = faces()
+    names = [f"google_{n}.jpg" for n in range(70)]
+    lines = [f"{name} 0 10 12 70 74 56.{n:02} {n % 7}" for n, name in enumerate(names)]
+    tree = {f"origin/{name}": next(face) for name in names}
+    return tree | {"label.lst": "\n".join(lines).encode()}
+
+
 def csv_rows() -> Tree:
     """Pixels in rows, as in fer2013.csv."""
     rng = np.random.default_rng(1)
@@ -178,6 +187,7 @@ CASES: dict[str, Callable[[], Tree]] = {
     "Official parts": official_parts,
     "Labels in file names": file_names,
     "A table of labels": labels_table,
+    "A table without a header": plain_table,
     "Rows of a CSV": csv_rows,
     "CK+ from its owners": sequences,
     "Class names": class_names,

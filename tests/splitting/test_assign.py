@@ -116,7 +116,8 @@ def test_file_names_without_a_group_are_an_error_with_an_example(params):
         assign([*PATHS, "happy/me.png", "happy/you.png"], params())
     assert str(error.value) == (
         "split.group_by = 'subject', but 2 of 272 file names have no subject, such as "
-        "happy/me.png; change split.name_pattern, or set split.group_by to 'none'"
+        "happy/me.png; change split.name_pattern so that it finds it; only if the names tell no "
+        "people, set split.group_by to 'none', which lets them be in training and test"
     )
 
 
@@ -175,8 +176,16 @@ def test_the_protocol_is_pinned(params, changes, digest):
             "4 images, 5 or more are needed for 5 folds; add images, or lower split.folds or "
             "split.val_size",
         ),
-        ({"group_by": "subject"}, 2, "2 subjects, 3 or more are needed for a test share and a "),
-        ({"group_by": "sequence"}, 2, "2 sequences, 3 or more are needed for a test share and a "),
+        (
+            {"group_by": "subject"},
+            2,
+            "2 subjects (S001, S002), 3 or more are needed for a test share ",
+        ),
+        (
+            {"group_by": "sequence"},
+            2,
+            "2 sequences (S001_009, S002_009), 3 or more are needed for a ",
+        ),
     ],
     ids=["images", "no val", "folds", "folds alone", "subjects", "sequences"],
 )

@@ -142,7 +142,8 @@ def test_incomplete_official_parts_are_an_error(params, parts, message):
 def test_a_class_that_the_official_train_lacks_is_an_error(params):
     parts = ["test" if path.startswith("sad") else "train" for path in PATHS]
     text = refused(split, params(official="use"), part=parts)
-    assert "train has no image of class sad (48 images); change the given split, or" in text
+    assert "train has no image of class sad (48 images, subjects 24: S001, S002, S003, " in text
+    assert "; change the given split, or" in text
 
 
 def test_a_class_that_the_official_test_lacks_is_allowed(params):

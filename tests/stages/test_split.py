@@ -66,6 +66,8 @@ def test_it_writes_split_counts_and_audit(project, write_raw, write_params, run_
         "split: 0.0% of the held-out images share their sequence with training",
         "split: 0.0% of the held-out images have a near-duplicate in training",
         "split: the closest pairs are in reports/closest_pairs.csv",
+        "split: subjects 30: S001, S002, S003, ...",
+        "split: sequences 90: S001_001, S001_002, S001_003, ...",
     ]
 
 

@@ -55,6 +55,8 @@ def load_yaml(path: Path, loader: YAML | None = None) -> Any:
         mark = getattr(error, "problem_mark", None)
         where = f", line {mark.line + 1}" if mark else ""
         problem = getattr(error, "problem", None) or one_line(error)
+        if twice := re.match('found duplicate key "(.*?)"', problem):
+            problem = f"the key `{twice[1]}` is there twice; merge the two"
         raise PipelineError(f"{path}{where}: not valid YAML: {problem}") from None
 
 
@@ -107,7 +109,7 @@ def checked(
         details = error.errors(include_url=False)
         # A misspelt key is a missing one too; report the misspelling.
         details.sort(key=lambda detail: detail["type"] == "missing")
-        more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
+        more = f" (errors in all: {len(details)})" if len(details) > 1 else ""
         raise PipelineError(f"{path}: {_sentence(details[0], model, prefix)}{more}") from None
 
 

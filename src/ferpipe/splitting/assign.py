@@ -11,7 +11,7 @@ from ferpipe.core.paths import SPLIT_COLUMNS, SPLITS
 from ferpipe.params.split import Split
 from ferpipe.splitting import stratify
 from ferpipe.splitting.given import Given
-from ferpipe.splitting.subjects import groups_of
+from ferpipe.splitting.subjects import examples, groups_of
 
 
 def assign(
@@ -94,8 +94,11 @@ def check_every_class(table: pd.DataFrame, params: Split, given: Given | None = 
             remedy = f"change the given split, or leave the class out: {label}: null in " + (
                 "download.layout.classes"
             )
-        total = (table["label"] == label).sum()
-        raise PipelineError(f"{split} has no image of class {label} ({total} images); {remedy}")
+        of_class = table[table["label"] == label]
+        has = f"{len(of_class)} images"
+        if params.group_by != "none":
+            has += f", {params.group_by}s {examples(of_class[params.group_by])}"
+        raise PipelineError(f"{split} has no image of class {label} ({has}); {remedy}")
 
 
 def _check_folds(params: Split, given: Given) -> None:
@@ -158,9 +161,12 @@ def _check_enough(table: pd.DataFrame, params: Split) -> None:
     needed = (params.folds or 2) + (params.val_size > 0)
     purpose = f"{params.folds} folds" if params.folds else "a test share"
     purpose += " and a val share" if params.val_size > 0 else ""
-    for label, count in table.groupby("label")["group"].nunique().items():
-        if count < needed:
+    for label, of_class in table.groupby("label"):
+        if (count := of_class["group"].nunique()) < needed:
+            named = ""
+            if params.group_by != "none":
+                named = f" ({', '.join(sorted(set(of_class[params.group_by])))})"
             raise PipelineError(
-                f"class {label} has {count} {unit}, {needed} or more are needed for {purpose}; "
-                "add images, or lower split.folds or split.val_size"
+                f"class {label} has {count} {unit}{named}, {needed} or more are needed for "
+                f"{purpose}; add images, or lower split.folds or split.val_size"
             )

@@ -10,6 +10,7 @@ from ferpipe.core.errors import PipelineError
 from ferpipe.core.paths import PARAMS
 from ferpipe.params.split import NAME_GROUPS, Split
 
+SHOWN = 3  # names in a message
 COLUMNS = ("path", "label", "part", "subject", "sequence")
 
 
@@ -53,6 +54,14 @@ def groups_of(images: pd.DataFrame, params: Split) -> pd.Series:
         )
     raise PipelineError(
         f"split.group_by = {params.group_by!r}, but {len(unnamed)} of {len(images)} file names "
-        f"have no {params.group_by}, such as {unnamed.iloc[0]}; change split.name_pattern, or "
-        "set split.group_by to 'none'"
+        f"have no {params.group_by}, such as {unnamed.iloc[0]}; change split.name_pattern so that "
+        "it finds it; only if the names tell no people, set split.group_by to 'none', which lets "
+        "them be in training and test"
     )
+
+
+def examples(names: pd.Series) -> str:
+    """The number of names that are not empty, and the first of them: `3: S1, S2, ...`."""
+    names = sorted(set(names) - {""})
+    more = ", ..." if len(names) > SHOWN else ""
+    return f"{len(names)}: {', '.join(names[:SHOWN])}{more}"

@@ -7,11 +7,11 @@ from ferpipe.core.errors import exits_cleanly
 from ferpipe.core.tables import write_table
 from ferpipe.data.index import read_index
 from ferpipe.params.reader import read_section
-from ferpipe.params.split import Split
+from ferpipe.params.split import NAME_GROUPS, Split
 from ferpipe.splitting import audit, near_duplicates
 from ferpipe.splitting.assign import assign, count_images
 from ferpipe.splitting.given import given, notes
-from ferpipe.splitting.subjects import name_images
+from ferpipe.splitting.subjects import examples, name_images
 
 LISTED = 100  # rows of closest_pairs.csv
 
@@ -33,6 +33,7 @@ def main() -> None:
     write_table(paths.CLOSEST_PAIRS, audit.closest_pairs(pairs[:LISTED], table))
     files.write_json(paths.SPLIT_AUDIT, facts)
     files.write_json(paths.SPLIT_METRICS, {"near_duplicates": facts["held_out_near_duplicates"]})
-    lines = [*notes(images, params, split), *audit.lines(facts, params.group_by)]
+    known = [f"{key}s {examples(table[key])}" for key in NAME_GROUPS if any(table[key])]
+    lines = [*notes(images, params, split), *audit.lines(facts, params.group_by), *known]
     for line in lines:
         print(f"split: {line}")

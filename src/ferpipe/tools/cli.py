@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,7 +146,7 @@ def parser() -> argparse.ArgumentParser:
     command = add("preset", preset, params="params.yaml")
     command.add_argument("name", nargs="?", metavar="NAME", help="without it all are listed")
     command = add("inspect", inspect_source, params=presets.BASE)
-    command.add_argument("path", type=Path, metavar="PATH", help="a folder, a zip or a CSV")
+    command.add_argument("path", type=Path, metavar="PATH", help="a folder, zip, tar or CSV")
     command = add("runs", list_runs)
     command.add_argument("--last", type=int, default=30, metavar="N", help="0: all; default: 30")
     command = add("verify", verify)
@@ -164,5 +165,7 @@ def parser() -> argparse.ArgumentParser:
 @exits_cleanly("ferpipe")
 def main() -> None:
     """Run the command of the command line."""
+    if hasattr(signal, "SIGPIPE"):  # not on Windows
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `ferpipe preset | head` ends without error
     args = parser().parse_args()
     args.run(args)
