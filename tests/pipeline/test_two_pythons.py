@@ -105,8 +105,9 @@ def test_the_light_stages_write_the_same_bytes(pythons, tmp_path, files_under):
     written = []
     for number, python in enumerate(pythons):
         folder = tmp_path / str(number)
-        folder.mkdir()
-        shutil.copy(ROOT / "params.yaml", folder)
+        (folder / "data").mkdir(parents=True)
+        for name in ("params.yaml", "data/assigned.csv"):
+            shutil.copy(ROOT / name, folder / name)
         shutil.copytree(ROOT / "presets", folder / "presets")
         for stage in ("download", "split", "preprocess"):
             run(python, ROOT / "src/stage.py", stage, folder=folder)
