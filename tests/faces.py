@@ -15,7 +15,7 @@ from PIL import Image
 from ferpipe.params.download import Convert, Layout
 from ferpipe.params.reader import read_yaml
 from ferpipe.sources.intake import repacking
-from ferpipe.sources.intake.listing import Entry
+from ferpipe.sources.intake.files.listing import Entry
 
 BASE = read_yaml(Path(__file__).parent.parent / "presets/base.yaml")["download"]
 LIMITS = SimpleNamespace(files=10**6, file_mb=10, total_mb=100, ratio=1000)

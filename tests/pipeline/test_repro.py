@@ -167,7 +167,7 @@ EDITS = {
     "params/cv.py": {"evaluate"},  # whose report reads params as a whole
     "data/images.py": {"download", "split", "preprocess", "evaluate"},
     "data/records.py": set(STAGES),
-    "sources/intake/listing.py": {"download"},
+    "sources/intake/files/listing.py": {"download"},
     "sources/sample/people.py": {"download"},
     "sources/kaggle/client.py": set(),  # not the source in use
     "splitting/audit.py": {"split"},

@@ -16,10 +16,12 @@ from ferpipe.core.paths import SPLITS
 from ferpipe.data import images
 from ferpipe.params.download import Download, Layout
 from ferpipe.params.reader import checked
-from ferpipe.sources.intake import advice, conflicts, layouts, name_patterns
+from ferpipe.sources.intake import conflicts
 from ferpipe.sources.intake.distinct import distinct
-from ferpipe.sources.intake.listing import Tree, open_tree
+from ferpipe.sources.intake.files.listing import Tree, open_tree
+from ferpipe.sources.intake.layouts import advice, kinds
 from ferpipe.sources.intake.member import Found, Member, not_images
+from ferpipe.sources.intake.names import name_patterns
 
 SHOWN = 5  # rows of sizes and of reasons
 MODES = {"L": "gray", "RGB": "RGB"}
@@ -40,7 +42,7 @@ def report(source: Path, params: Download) -> Iterator[str]:
         yield f"{source}: {len(tree)} files, {count} of them images"
         layout = params.layout
         try:
-            found = layouts.members(tree, layout, params.root, source)
+            found = kinds.members(tree, layout, params.root, source)
         except PipelineError as error:
             yield f"layout: {error}"
             layout, found = _suggested(tree, params, source)
@@ -69,7 +71,7 @@ def _suggested(
     values = {**params.layout.model_dump(), **keys}
     layout = checked(values, Layout, "the suggestion", prefix="download.layout")
     try:
-        return layout, layouts.members(tree, layout, None, source)
+        return layout, kinds.members(tree, layout, None, source)
     except PipelineError:
         return layout, None
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 from typing import NamedTuple
 
-from ferpipe.sources.intake.listing import Tree, printable
+from ferpipe.sources.intake.files.listing import Tree, printable
 
 
 class Member(NamedTuple):

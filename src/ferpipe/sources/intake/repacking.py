@@ -20,9 +20,10 @@ from ferpipe.core.errors import PipelineError
 from ferpipe.data import images
 from ferpipe.data.index import Image, content_digest
 from ferpipe.params.download import Download, Expect
-from ferpipe.sources.intake import conflicts, layouts, writing
+from ferpipe.sources.intake import conflicts, writing
 from ferpipe.sources.intake.distinct import distinct
-from ferpipe.sources.intake.listing import open_tree
+from ferpipe.sources.intake.files.listing import open_tree
+from ferpipe.sources.intake.layouts import kinds
 from ferpipe.sources.intake.member import Member
 
 REFUSED = paths.CACHE / "refused.csv"
@@ -53,7 +54,7 @@ class Contents:
 def repack(source: Path, target: Path, params: Download) -> Contents:
     """Turn a source of any known layout into the canonical archive."""
     with open_tree(source, params.limits, params.layout.name_encoding) as tree:
-        found = layouts.members(tree, params.layout, params.root, source)
+        found = kinds.members(tree, params.layout, params.root, source)
         contents = pack(
             found.members,
             target,

@@ -1,0 +1,1 @@
+"""The files of a source: a folder, zip, tar or CSV."""

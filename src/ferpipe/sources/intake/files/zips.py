@@ -1,0 +1,120 @@
+"""The files of a zip, none of which is extracted or read beyond its declared size."""
+
+from __future__ import annotations
+
+import functools
+import io
+import stat
+import struct
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from ferpipe.core.errors import PipelineError
+from ferpipe.data.archive import DAMAGED
+from ferpipe.sources.intake.files.encodings import decode_names
+from ferpipe.sources.intake.files.entry import EMPTY_FOLDER, LINK_OR_SPECIAL, Entry, Files
+
+# Other methods are refused: bzip2 and xz unpack a kilobyte to gigabytes in one step.
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+ENCRYPTED, UTF_8 = 0x1, 0x800  # flags of a member
+UNICODE_PATH = 0x7075  # the extra field of Info-ZIP
+
+
+def zip_files(source: Path, zipped: zipfile.ZipFile, name_encoding: str | None) -> Files:
+    """The files of a zip, with `/` between folders and `name_encoding` for names without UTF-8."""
+    folders, filled = [], set()
+    for name, entry in _named(source, zipped.infolist(), name_encoding):
+        # .NET before 4.6.1 and PowerShell wrote backslashes.
+        name = name.replace("\\", "/")
+        path = PurePosixPath(name)
+        if name.endswith("/"):
+            folders.append(path)
+            continue
+        filled.update(path.parents)
+        special = stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG)
+        opened = functools.partial(_open_member, source, zipped, entry, name)
+        yield name, Entry(0, None, LINK_OR_SPECIAL) if special else Entry(entry.file_size, opened)
+    for path in dict.fromkeys(folders):
+        if path not in filled:
+            yield str(path), Entry(0, None, EMPTY_FOLDER)
+
+
+def _named(
+    source: Path, entries: list[zipfile.ZipInfo], name_encoding: str | None
+) -> list[tuple[str, zipfile.ZipInfo]]:
+    """The members with their names, which are UTF-8 only where the zip says so."""
+    names: list[str | None] = [_known_name(entry) for entry in entries]
+    unknown = [number for number, name in enumerate(names) if name is None]
+    raw = [_raw(entries[number]) for number in unknown]
+    for number, name in zip(unknown, decode_names(source, raw, name_encoding), strict=True):
+        names[number] = name
+    return list(zip(names, entries, strict=True))
+
+
+def _known_name(entry: zipfile.ZipInfo) -> str | None:
+    """The name of a member, None if its encoding is not known."""
+    name = entry.orig_filename  # `filename` is cut at a NUL
+    if entry.flag_bits & UTF_8 or name.isascii():
+        return name
+    extra = entry.extra
+    while len(extra) >= 9:
+        kind, length = struct.unpack_from("<HH", extra)
+        if kind == UNICODE_PATH:
+            _, checksum = struct.unpack_from("<BI", extra, 4)
+            # Otherwise another program has renamed the member since.
+            if checksum == zlib.crc32(_raw(entry)):
+                return extra[9 : 4 + length].decode("utf-8", errors="surrogateescape")
+        extra = extra[4 + length :]
+    return None
+
+
+def _raw(entry: zipfile.ZipInfo) -> bytes:
+    return entry.orig_filename.encode("cp437")  # as zipfile has decoded it
+
+
+def _open_member(
+    source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str
+) -> io.BufferedIOBase:
+    if entry.flag_bits & ENCRYPTED:
+        raise PipelineError(f"{source}: {name} is encrypted")
+    if entry.compress_type not in METHODS:
+        compressed = f"{name} is compressed by method {entry.compress_type}"
+        remedy = "compress it with deflate, the default of zip programs"
+        raise PipelineError(f"{source}: {compressed}; {remedy}")
+    return io.BufferedReader(_Member(source, zipped, entry, name))
+
+
+class _Member(io.RawIOBase):
+    """A member of a zip as a stream that raises PipelineError if it is damaged."""
+
+    def __init__(
+        self, source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str
+    ) -> None:
+        self._what = f"{source} is not a valid zip: {name} cannot be read"
+        self._missing = entry.file_size
+        try:
+            self._file = zipped.open(entry)
+        except DAMAGED as error:
+            raise PipelineError(f"{self._what}: {error}") from None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        try:
+            # With a size, zipfile unpacks no more than the declared bytes; the last of them come
+            # with the check of their CRC.
+            data = self._file.read(len(buffer))
+            self._missing -= len(data)
+            if buffer and not data and self._missing:
+                raise zipfile.BadZipFile(f"{self._missing} bytes less than its declared size")
+        except DAMAGED as error:
+            raise PipelineError(f"{self._what}: {error}") from None
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed and hasattr(self, "_file"):
+            self._file.close()
+        super().close()

@@ -1,0 +1,1 @@
+"""Labels in files: tables, rows of pixels, and CK+'s label files."""

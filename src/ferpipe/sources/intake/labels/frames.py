@@ -1,0 +1,176 @@
+"""Sequences of frames with their labels in a parallel tree, as the owners of CK+ distribute it.
+
+Beside `cohn-kanade-images/S005/001/S005_001_00000011.png` there is
+`Emotion/S005/001/S005_001_00000011_emotion.txt`, for some sequences only. A sequence begins neutral
+and ends with the expression, so its last frames have the label (Lucey et al. 2010,
+doi:10.1109/CVPRW.2010.5543262).
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from ferpipe.core.errors import PipelineError
+from ferpipe.params.download import Layout
+from ferpipe.sources.intake.files.listing import Tree, printable
+from ferpipe.sources.intake.labels.columns import code, note
+from ferpipe.sources.intake.member import Found, Member, clean
+
+# The labels of CK+, by the names that its class folders have.
+NAMES = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
+CODES = {str(number): name for number, name in enumerate(NAMES)}
+SUFFIXES = frozenset({".txt", ".lab", ".label"})
+LARGEST = 1000  # bytes of a label file
+Folder = tuple[str, ...]
+
+
+class Frames(NamedTuple):
+    """The images outside a folder of label files."""
+
+    of: dict[Folder, list[PurePosixPath]]  # of each folder, in the order of their numbers
+    ending: dict[Folder, list[Folder]]  # the folders that end with these folders
+    named: dict[str, list[Folder]]  # the folders with a frame of this name, without suffix
+
+
+def find(tree: Tree, layout: Layout) -> PurePosixPath | None:
+    """A folder of label files beside sequences: `layout.file`, or one named like Emotion."""
+    return next(iter(_roots(tree, layout)), None)
+
+
+def members(tree: Tree, layout: Layout, source: Path) -> Found:
+    """The last frames of each labelled sequence, with the subject and sequence of their folders."""
+    root, files = _select(_roots(tree, layout), source)
+    frames = _frames(tree, root)
+    levels = zip(*frames.of, strict=False)
+    top = len(list(itertools.takewhile(lambda names: len(set(names)) == 1, levels)))
+    found: dict[PurePosixPath, Member] = {}
+    used: dict[Folder, PurePosixPath] = {}
+    for file in files:
+        folder = _one_folder(file, root, frames, source)
+        if folder in used:
+            both = f"{printable(used[folder])} and {printable(file)}"
+            raise PipelineError(f"{source}: {both} label the same frames; remove one of them")
+        used[folder] = file
+        label = _read_label(tree, file, source)
+        own = file.parent.relative_to(root).parts or folder[top:] or folder[-1:]
+        subject, sequence = own[0] if len(own) > 1 else "", "_".join(own)
+        for path in frames.of[folder][-layout.last_frames :]:
+            name = clean(path.name)
+            if own[0] not in name:  # such as 001.png, in every sequence
+                name = f"{sequence}_{name}"
+            found[path] = Member(label, name, tree[path].read, "", subject, sequence)
+    reason = f"not one of the last {layout.last_frames} frames of a labelled sequence"
+    skipped = [
+        (printable(path), entry.skip or reason)
+        for path, entry in tree.items()
+        if path not in found and path not in used.values()
+    ]
+    labels = {member.label for member in found.values()}
+    codes = CODES if labels <= CODES.keys() else {}
+    return Found(list(found.values()), skipped, note(labels, codes, "CK+"), codes)
+
+
+def _roots(tree: Tree, layout: Layout) -> dict[PurePosixPath, list[PurePosixPath]]:
+    """The label files in each folder of label files; of `layout.file` alone if it is set."""
+    roots = defaultdict(list)
+    asked = None if layout.file is None else PurePosixPath(layout.file)
+    for path in tree:
+        hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+        if path.suffix.lower() not in SUFFIXES or hidden:
+            continue
+        for folder in path.parents:  # the innermost first
+            if folder == asked or (asked is None and folder.name.lower().startswith("emotion")):
+                roots[folder].append(path)
+                break
+    if asked is not None:
+        if not roots:
+            raise PipelineError(f"download.layout.file = {str(asked)!r} has no label files (.txt)")
+        return roots
+    found = {}
+    for root, files in roots.items():
+        frames = _frames(tree, root)
+        if any(_folders(file, root, frames) for file in files):
+            found[root] = files
+    return found
+
+
+def _select(
+    roots: dict[PurePosixPath, list[PurePosixPath]], source: Path
+) -> tuple[PurePosixPath, list[PurePosixPath]]:
+    """The one folder of label files."""
+    if len(roots) == 1:
+        return roots.popitem()
+    if roots:
+        raise PipelineError(
+            f"{source} has several folders of label files: {', '.join(map(printable, roots))}; set "
+            "download.layout.file to one of them"
+        )
+    raise PipelineError(
+        f"{source} has no folder of label files beside its frames, such as "
+        "Emotion/S005/001/S005_001_00000011_emotion.txt beside images/S005/001; name the folder in "
+        "download.layout.file"
+    )
+
+
+def _frames(tree: Tree, root: PurePosixPath) -> Frames:
+    """The images that are not below `root`."""
+    frames = Frames({}, defaultdict(list), defaultdict(list))
+    for path, entry in tree.items():
+        if not entry.skip and root not in path.parents:
+            folder = path.parent.parts
+            frames.of.setdefault(folder, []).append(path)
+            if folder not in frames.named[path.stem]:
+                frames.named[path.stem].append(folder)
+    for folder, paths in frames.of.items():
+        paths.sort(key=_number)
+        for start in range(len(folder)):
+            frames.ending[folder[start:]].append(folder)
+    return frames
+
+
+def _number(path: PurePosixPath) -> list[tuple[int, str]]:
+    """A key that sorts frame9 before frame10."""
+    words = re.split(r"(\d+)", path.name)
+    return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
+
+
+def _folders(file: PurePosixPath, root: PurePosixPath, frames: Frames) -> list[Folder]:
+    """The folders of frames that a label file may be about: parallel to its own, or by its name."""
+    own = file.parent.relative_to(root).parts
+    if own:
+        return frames.ending.get(own, [])
+    stem = re.sub("[_-]?emotion$", "", file.stem, flags=re.IGNORECASE)
+    return frames.named.get(stem) or frames.ending.get((stem,), [])
+
+
+def _one_folder(file: PurePosixPath, root: PurePosixPath, frames: Frames, source: Path) -> Folder:
+    folders = _folders(file, root, frames)
+    if len(folders) == 1:
+        return folders[0]
+    if not folders:
+        raise PipelineError(
+            f"{source}: the frames that {printable(file)} labels are missing; add them, or remove "
+            "the label"
+        )
+    names = " and ".join("/".join(folder) for folder in folders)
+    raise PipelineError(
+        f"{source}: {printable(file)} may label the frames in {names}; set download.root"
+    )
+
+
+def _read_label(tree: Tree, file: PurePosixPath, source: Path) -> str:
+    """The only word in a label file."""
+    where = f"{source}: the label file {printable(file)}"
+    if tree[file].open is None or tree[file].size > LARGEST:
+        raise PipelineError(f"{where} is no small text file")
+    try:
+        words = tree[file].read().decode("utf-8-sig").split()
+    except UnicodeDecodeError:
+        raise PipelineError(f"{where} is not text in UTF-8") from None
+    if len(words) != 1 or not words[0].isprintable():
+        raise PipelineError(f"{where} has {len(words)} words; it should have a label, such as 3.0")
+    return code(words[0])

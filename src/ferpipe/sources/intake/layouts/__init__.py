@@ -1,0 +1,1 @@
+"""Which image has which label: class folders, patterns, and the choice of a layout."""

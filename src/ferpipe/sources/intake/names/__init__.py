@@ -1,0 +1,1 @@
+"""What names say: expressions, people, official parts, classes."""

@@ -1,0 +1,109 @@
+"""Patterns of file names: of known data sets, and of names that say an expression."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+from typing import NamedTuple
+
+from ferpipe.sources.intake.member import Member, nfc
+from ferpipe.sources.intake.names import parts, words
+
+SHARED = {"AN": "angry", "DI": "disgust", "HA": "happy", "NE": "neutral", "SA": "sad"}
+JAFFE = SHARED | {"FE": "fear", "SU": "surprise"}
+KDEF = SHARED | {"AF": "fear", "SU": "surprise"}
+NIMSTIM = SHARED | {"FE": "fear", "SP": "surprise", "CA": "calm"}
+FACES = {
+    **{"a": "angry", "d": "disgust", "f": "fear"},
+    **{"h": "happy", "n": "neutral", "s": "sad"},
+}
+CHICAGO = {
+    **{"A": "angry", "F": "fear", "N": "neutral"},
+    **{"HC": "happy, mouth closed", "HO": "happy, mouth open"},
+}
+# Of each data set: its names, and the class of each code.
+KNOWN = (
+    (r"(^|/)(?P<subject>[A-Z]{2})\.(?P<label>[A-Z]{2})\d+\.\d+", JAFFE),
+    (r"(^|/)[AB](?P<subject>[FM]\d\d)(?P<label>[A-Z]{2})(S|FL|FR|HL|HR)\.", KDEF),
+    (r"(^|/)(?P<subject>\d\d[FM])_(?P<label>[A-Z]{2})_[COX]", NIMSTIM),
+    (r"(^|/)(?P<subject>[FM]\d{4})_(?P<label>[A-Z]{2})\d\d[A-Z]{2}", JAFFE),  # BU-3DFE
+    (r"(^|/)(?P<subject>\d+)_[ymo]_[fm]_(?P<label>[a-z])_[ab]\.", FACES),
+    (r"(^|/)CFD-(?P<subject>[A-Z]{2}-\d+)-\d+-(?P<label>[A-Z]+)\.", CHICAGO),
+    (r"(^|/)Rafd\d+_(?P<subject>\d+)_[A-Za-z]+_[a-z]+_(?P<label>[A-Za-z]+)_", {}),
+)
+MOST = 0.9
+NAME_PATTERNS = (
+    r"(?P<sequence>(?P<subject>S\d+)_\d+)_",  # CK+
+    r"(?P<subject>[A-Z]{2})\.",  # JAFFE
+    r"[AB](?P<subject>[FM]\d\d)",  # KDEF
+    r"(?P<subject>[^_.-]+)[_.-]",
+)
+
+
+class Suggestion(NamedTuple):
+    """A pattern for `download.layout` and the class map of its labels."""
+
+    pattern: str
+    classes: dict[str, str]
+
+
+def suggest_labels(paths: Sequence[PurePosixPath]) -> Suggestion | None:
+    """A pattern that finds a label in most file names; None if none is obvious."""
+    names = [nfc(path) for path in paths]
+    for pattern, codes in KNOWN:
+        found = [match["label"] for name in names if (match := re.search(pattern, name))]
+        labels = sorted(set(found))
+        fits = len(found) >= MOST * len(names) and len(labels) > 1
+        if fits and (not codes or set(labels) <= codes.keys()):
+            return Suggestion(pattern, {label: codes[label] for label in labels if codes})
+    return _spelt_out(names)
+
+
+def _spelt_out(names: Sequence[str]) -> Suggestion | None:
+    """A pattern of the expressions that file names spell out, such as anna_happy_1.png."""
+    said = set()
+    for name in names:
+        tokens = re.split(r"[\W\d_]+", name.rpartition("/")[2])
+        said |= {token for token in tokens if len(token) > 2 and words.expression(token)}
+    if len(said) < 2:
+        return None
+    label = rf"(?P<label>{'|'.join(sorted(map(re.escape, said)))})"
+    inside = rf"[^/]*(?<![^\W\d_]){label}(?![^\W\d_])[^/]*$"
+    with_subject = rf"(^|/)(?P<subject>[^/_.-]+)[_.-]{inside}"
+    for pattern in (with_subject, rf"(^|/){inside}"):
+        matches = [match for name in names if (match := re.search(pattern, name))]
+        if len(matches) < MOST * len(names):
+            continue
+        if "subject" not in matches[0].groupdict() or _repeats(
+            (match["subject"], match["label"]) for match in matches
+        ):
+            return Suggestion(pattern, {})
+    return None
+
+
+def suggest_subjects(members: Sequence[Member]) -> str | None:
+    """A value of `split.name_pattern` that finds an obvious subject in most file names."""
+    for pattern in NAME_PATTERNS:
+        # Without the suffix, whose dot separates no subject.
+        stems = [(PurePosixPath(member.name).stem, member.label) for member in members]
+        found = [(re.match(pattern, stem), label) for stem, label in stems]
+        told = [(match["subject"], label) for match, label in found if match]
+        if len(told) >= MOST * len(members) and _repeats(told):
+            return pattern
+    return None
+
+
+def _repeats(pairs: Iterable[tuple[str, str]]) -> bool:
+    """Whether the first of (subject, label) are likely people: most have several labels."""
+    labels, counts = defaultdict(set), defaultdict(int)
+    for subject, label in pairs:
+        labels[subject].add(label)
+        counts[subject] += 1
+    if len(labels) < 2 or any(map(words.expression, labels)) or parts.known(labels, {}):
+        return False
+    several = sum(1 for found in labels.values() if len(found) > 1)
+    people = all(map(words.like_person, labels)) or not any(map(str.isdecimal, labels))
+    images = sum(counts.values())
+    return several >= len(labels) / 2 and (people or images >= 4 * len(labels))
