@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ferpipe.core.errors import PipelineError, one_line
+from ferpipe.data.parts import PARTS
 
 # Names of columns, in any case. Other columns are ignored.
 KEYS = {
@@ -21,12 +22,6 @@ KEYS = {
     **dict.fromkeys(("subject", "person"), "subject"),
 }
 VALUES = {**dict.fromkeys(("part", "split", "set", "usage"), "part"), "fold": "fold"}
-PARTS = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-    **{"publictest": "val", "privatetest": "test"},  # FER2013's names
-}
 FOLD = re.compile(r"(?:fold[ _-]*)?([0-9]{1,4})(?:\.0+)?")  # 3, fold_3, 3.0
 SEPARATORS = ",\t;"
 COLUMNS = "should begin with a column path, sequence or subject, and a column part or fold"

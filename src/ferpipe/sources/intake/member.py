@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePath
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import NamedTuple
 
-from ferpipe.sources.intake.files.listing import Tree, printable
+from ferpipe.core.errors import PipelineError
+from ferpipe.sources.intake.files.entry import Tree, printable
+
+
+class NoLabels(PipelineError):
+    """A source has no labels of the kind that a layout reads."""
 
 
 class Member(NamedTuple):
@@ -47,9 +52,24 @@ class Found(NamedTuple):
     kind: str = ""
 
 
+def left_out(tree: Tree, used: Collection[PurePath], reason: str) -> list[tuple[str, str]]:
+    """(path, reason) of the files that are not used: `reason`, or why they are no images."""
+    return [
+        (printable(path), entry.skip or reason) for path, entry in tree.items() if path not in used
+    ]
+
+
 def not_images(tree: Tree) -> list[tuple[str, str]]:
     """(path, reason) of the files that are no images."""
     return [(printable(path), entry.skip) for path, entry in tree.items() if entry.skip]
+
+
+def several(source: Path, what: str, paths: Collection[PurePath]) -> PipelineError:
+    """The error of a source in which several files or folders may hold the labels."""
+    return PipelineError(
+        f"{source} has several {what}: {', '.join(map(printable, paths))}; set "
+        "download.layout.file to one of them"
+    )
 
 
 def nfc(name: PurePath | str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -53,8 +54,13 @@ def check_limit(source: Path, limits: Limits, key: str, value: float, fault: str
         raise PipelineError(f"{source}{fault}, {more}; raise it if the source is as intended")
 
 
-def printable(path: PurePosixPath) -> str:
+def printable(path: PurePosixPath | str) -> str:
     """The path with escapes, as in Python source, for what is not printable or not UTF-8."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in str(path)
     )
+
+
+def is_hidden(path: PurePosixPath) -> bool:
+    """Whether a file is hidden, or of macOS beside what it has zipped."""
+    return any(re.match(r"__MACOSX$|\.(?!\.)", part) for part in path.parts)

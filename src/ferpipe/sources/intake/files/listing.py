@@ -27,11 +27,11 @@ from ferpipe.sources.intake.files.entry import (
     Files,
     Tree,
     check_limit,
+    is_hidden,
     printable,
 )
 from ferpipe.sources.intake.labels.delimited import is_table
 
-SHOWN = 3  # links that an error names
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 TABLES = (".csv", ".tsv")
 
@@ -71,7 +71,7 @@ def open_tree(source: Path, limits: Limits, name_encoding: str | None = None) ->
 
 def _only_archive(tree: Tree) -> PurePosixPath | None:
     """The only archive of a source that has neither images nor tables, which thus are in it."""
-    suffixes = {path: path.suffix.lower() for path in tree if not _is_hidden(path)}
+    suffixes = {path: path.suffix.lower() for path in tree if not is_hidden(path)}
     if any(not entry.skip for entry in tree.values()) or set(suffixes.values()) & set(TABLES):
         return None
     archives = [path for path, suffix in suffixes.items() if suffix in ARCHIVES]
@@ -83,21 +83,6 @@ def _copy(source: Path, path: PurePosixPath, entry: Entry, limits: Limits, targe
     check_limit(source, limits, "total_mb", entry.size / MB, f": {printable(path)} is too large")
     with entry.open() as packed, target.open("wb") as copied:
         shutil.copyfileobj(packed, copied)
-
-
-def hint(tree: Tree) -> str:
-    """What may be wrong with a source without images, "" or beginning with `; `."""
-    archives = [
-        printable(path)
-        for path, entry in tree.items()
-        if path.suffix.lower() in ARCHIVES and not entry.link
-    ]
-    links = list(dict.fromkeys(entry.link for entry in tree.values() if entry.link))
-    hint = f"; it contains the archive {archives[0]}: unpack it" if archives else ""
-    if links:
-        shown = ", ".join(printable(PurePosixPath(link)) for link in links[:SHOWN])
-        hint += f"; its links lead to no images: {shown}"
-    return hint
 
 
 def _checked_tree(source: Path, found: Files, limits: Limits, packed: int | None = None) -> Tree:
@@ -146,15 +131,10 @@ def _open_table(
     return entry.open()
 
 
-def _is_hidden(path: PurePosixPath) -> bool:
-    """Whether a file is hidden, or of macOS beside what it has zipped."""
-    return any(re.match(r"__MACOSX$|\.(?!\.)", part) for part in path.parts)
-
-
 def _why_skip(name: str, entry: Entry) -> str:
     """Why a file is no image to take, "" if its suffix or its first bytes are those of one."""
     path = PurePosixPath(name)
-    if _is_hidden(path):
+    if is_hidden(path):
         return NOT_AN_IMAGE
     suffixes = {path.suffix.lower(), PurePosixPath(name.partition("\0")[0]).suffix.lower()}
     if suffixes & formats.SUFFIXES:

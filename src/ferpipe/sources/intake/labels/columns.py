@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.sources.intake.member import clean
+from ferpipe.sources.intake.names import parts
 
 # Names of columns, in lower case and without what is between words.
 NAMES = {
@@ -69,15 +70,37 @@ def numbers(
     return found
 
 
+def guess(found: dict[str, int], first: Sequence[str], further: Mapping[str, str]) -> None:
+    """Add part and label to the columns of a table without header, if one is left for each.
+
+    Args:
+        found: the columns that are known.
+        first: the first row.
+        further: `download.layout.parts`.
+    """
+    rest = [number for number in range(len(first)) if number not in found.values()]
+    with_part = [number for number in rest if parts.known([first[number]], further)]
+    if with_part and "part" not in found:
+        found["part"] = with_part[0]
+        rest.remove(with_part[0])
+    if len(rest) == 1:
+        found.setdefault("label", rest[0])
+
+
 def require(
     needed: str, found: Mapping[str, int], header: Sequence[str], width: int, where: str
 ) -> None:
     """Raise a PipelineError if the column that is needed was not found."""
     if needed not in found:
-        raise PipelineError(
-            f"{where}: no column is known to be the {needed}; set download.layout.columns, such as "
-            f"{{{needed}: 0}}; its columns: {_shown(header, width)}"
-        )
+        raise PipelineError(unknown(needed, header, width, where))
+
+
+def unknown(needed: str, header: Sequence[str], width: int, where: str) -> str:
+    """The error of a table without a column that is needed."""
+    return (
+        f"{where}: no column is known to be the {needed}; set download.layout.columns, such as "
+        f"{{{needed}: 0}}; its columns: {_shown(header, width)}"
+    )
 
 
 def code(cell: str) -> str:

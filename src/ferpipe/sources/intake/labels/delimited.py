@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import PurePosixPath
 
 from ferpipe.core.errors import PipelineError, one_line
-from ferpipe.sources.intake.files.entry import Entry, printable
+from ferpipe.sources.intake.files.entry import Entry, is_hidden, printable
 
 SUFFIXES = frozenset({".csv", ".tsv", ".tab", ".txt", ".lst", ".list"})
 BOMS = (
@@ -29,9 +29,8 @@ csv.field_size_limit(MAX_LINE)
 
 
 def is_table(path: PurePosixPath) -> bool:
-    """Whether the name is that of a table, and not hidden or of macOS."""
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return path.suffix.lower() in SUFFIXES and not hidden
+    """Whether the name is that of a table."""
+    return path.suffix.lower() in SUFFIXES and not is_hidden(path)
 
 
 def read_rows(path: PurePosixPath, entry: Entry) -> Iterator[list[str]]:

@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
-from ferpipe.sources.intake.files.listing import Tree, printable
+from ferpipe.sources.intake.files.entry import Tree, is_hidden, printable
 from ferpipe.sources.intake.labels.columns import code, note
-from ferpipe.sources.intake.member import Found, Member, clean
+from ferpipe.sources.intake.member import Found, Member, NoLabels, clean, left_out, several
 
 # The labels of CK+, by the names that its class folders have.
 NAMES = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
@@ -36,14 +36,9 @@ class Frames(NamedTuple):
     named: dict[str, list[Folder]]  # the folders with a frame of this name, without suffix
 
 
-def find(tree: Tree, layout: Layout) -> PurePosixPath | None:
-    """A folder of label files beside sequences: `layout.file`, or one named like Emotion."""
-    return next(iter(_roots(tree, layout)), None)
-
-
 def members(tree: Tree, layout: Layout, source: Path) -> Found:
     """The last frames of each labelled sequence, with the subject and sequence of their folders."""
-    root, files = _select(_roots(tree, layout), source)
+    root, files = _label_files(tree, layout, source)
     frames = _frames(tree, root)
     levels = zip(*frames.of, strict=False)
     top = len(list(itertools.takewhile(lambda names: len(set(names)) == 1, levels)))
@@ -64,56 +59,42 @@ def members(tree: Tree, layout: Layout, source: Path) -> Found:
                 name = f"{sequence}_{name}"
             found[path] = Member(label, name, tree[path].read, "", subject, sequence)
     reason = f"not one of the last {layout.last_frames} frames of a labelled sequence"
-    skipped = [
-        (printable(path), entry.skip or reason)
-        for path, entry in tree.items()
-        if path not in found and path not in used.values()
-    ]
+    skipped = left_out(tree, {*found, *files}, reason)
     labels = {member.label for member in found.values()}
     codes = CODES if labels <= CODES.keys() else {}
     return Found(list(found.values()), skipped, note(labels, codes, "CK+"), codes)
 
 
-def _roots(tree: Tree, layout: Layout) -> dict[PurePosixPath, list[PurePosixPath]]:
-    """The label files in each folder of label files; of `layout.file` alone if it is set."""
-    roots = defaultdict(list)
-    asked = None if layout.file is None else PurePosixPath(layout.file)
-    for path in tree:
-        hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-        if path.suffix.lower() not in SUFFIXES or hidden:
-            continue
-        for folder in path.parents:  # the innermost first
-            if folder == asked or (asked is None and folder.name.lower().startswith("emotion")):
-                roots[folder].append(path)
-                break
-    if asked is not None:
-        if not roots:
-            raise PipelineError(f"download.layout.file = {str(asked)!r} has no label files (.txt)")
-        return roots
-    found = {}
-    for root, files in roots.items():
-        frames = _frames(tree, root)
-        if any(_folders(file, root, frames) for file in files):
-            found[root] = files
-    return found
-
-
-def _select(
-    roots: dict[PurePosixPath, list[PurePosixPath]], source: Path
+def _label_files(
+    tree: Tree, layout: Layout, source: Path
 ) -> tuple[PurePosixPath, list[PurePosixPath]]:
-    """The one folder of label files."""
-    if len(roots) == 1:
-        return roots.popitem()
-    if roots:
-        raise PipelineError(
-            f"{source} has several folders of label files: {', '.join(map(printable, roots))}; set "
-            "download.layout.file to one of them"
+    """The folder of label files, `layout.file` or the one named like Emotion, and its files."""
+    asked = None if layout.file is None else PurePosixPath(layout.file)
+    roots = defaultdict(list)
+    for path in tree:
+        if path.suffix.lower() in SUFFIXES and not is_hidden(path):
+            for folder in path.parents:  # the innermost first
+                if folder == asked or (asked is None and folder.name.lower().startswith("emotion")):
+                    roots[folder].append(path)
+                    break
+    if asked is not None and not roots:
+        raise NoLabels(f"download.layout.file = {str(asked)!r} has no label files (.txt)")
+    if asked is None:
+        of_root = {root: _frames(tree, root) for root in roots}
+        roots = {
+            root: files
+            for root, files in roots.items()
+            if any(_folders(file, root, of_root[root]) for file in files)
+        }
+    if not roots:
+        raise NoLabels(
+            f"{source} has no folder of label files beside its frames, such as "
+            "Emotion/S005/001/S005_001_00000011_emotion.txt beside images/S005/001; name the "
+            "folder in download.layout.file"
         )
-    raise PipelineError(
-        f"{source} has no folder of label files beside its frames, such as "
-        "Emotion/S005/001/S005_001_00000011_emotion.txt beside images/S005/001; name the folder in "
-        "download.layout.file"
-    )
+    if len(roots) > 1:
+        raise several(source, "folders of label files", list(roots))
+    return roots.popitem()
 
 
 def _frames(tree: Tree, root: PurePosixPath) -> Frames:

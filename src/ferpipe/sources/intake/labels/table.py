@@ -9,15 +9,13 @@ from typing import NamedTuple, NoReturn
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.data.images import ImageRefused
-from ferpipe.params.download import Layout
-from ferpipe.sources.intake.files.listing import Tree, printable
-from ferpipe.sources.intake.labels import columns, lookup, tables
-from ferpipe.sources.intake.labels.delimited import read_rows
+from ferpipe.params.download import LAYOUT_GROUPS, Layout
+from ferpipe.sources.intake.files.entry import Tree, printable
+from ferpipe.sources.intake.labels import columns, lookup, table_files
 from ferpipe.sources.intake.labels.tables import Table
-from ferpipe.sources.intake.layouts import naming
-from ferpipe.sources.intake.member import Found, Member, clean, nfc
+from ferpipe.sources.intake.layouts import naming, places
+from ferpipe.sources.intake.member import Found, Member, left_out, nfc
 
-FACTS = ("label", "part", "subject", "sequence")
 # The codes of tables with a form of their own: AffectNet's column, RAF-DB's file.
 AFFECTNET = (
     *("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"),
@@ -34,59 +32,37 @@ class Row(NamedTuple):
     """A row of a table: the path as it is written there, and what the row tells of the image."""
 
     table: Table
-    number: int  # from 1, the header not counted
+    where: str  # for error messages
     written: str
     facts: dict[str, str]
 
 
-def find(tree: Tree, layout: Layout) -> PurePosixPath | None:
-    """The path of a table of images and labels; None if there is none."""
-    found, _ = tables.tables(tree, layout)
-    return found[0].path if found else None
-
-
 def members(tree: Tree, layout: Layout, source: Path) -> Found:
     """The images that a table lists; several tables if each is of another official part."""
-    selected = tables.select(tree, layout, source)
-    rows = [row for table in selected for row in _read(table, tree, source)]
-    images = lookup.Images(tree)
-    paths, notes = _paths(rows, images, source)
-    of_path = _merged(rows, paths, source)
-    placed = _placed(of_path, layout)
-    found = naming.members(placed, tree, layout, source)
+    tables = table_files.select(tree, layout, source)
+    rows = [row for table in tables for row in _read(table, tree, source)]
+    paths, notes = _paths(rows, lookup.Images(tree), source)
+    facts = _merged(rows, paths)
+    regex = re.compile(layout.pattern or "")
+    placed = [places.place(path, regex.search(nfc(path))) for path in facts]
+    for place in placed:  # what the table tells comes before what the pattern tells
+        place.facts.update({what: told for what, told in facts[place.path].items() if told})
+    found = naming.members(places.without_wrapper(placed), tree, layout, source)
     missing = [row for row, path in zip(rows, paths, strict=True) if path is None]
     found += [_missing(row, number) for number, row in enumerate(missing, start=1)]
-    names = ", ".join(table.path.name for table in selected)
-    used = {table.path for table in selected}
-    skipped = [
-        (printable(path), entry.skip or f"not in {names}")
-        for path, entry in tree.items()
-        if path not in of_path and path not in used
-    ]
+    names = ", ".join(table.path.name for table in tables)
+    skipped = left_out(tree, {*facts, *(table.path for table in tables)}, f"not in {names}")
     labels = {row.facts["label"] for row in rows}
-    whose, codes = _codes(selected, labels)
+    whose, codes = _codes(tables, labels)
     return Found(found, skipped, [*notes, *columns.note(labels, codes, whose)], codes)
 
 
 def _read(table: Table, tree: Tree, source: Path) -> Iterator[Row]:
-    rows = read_rows(table.path, tree[table.path])
-    if table.header:
-        next(rows)
-    for number, cells in enumerate(rows, start=1):
-        where = f"{source}: {printable(table.path)}, row {number}"
-        if len(cells) != table.width:
-            raise PipelineError(f"{where}: {len(cells)} values for {table.width} columns")
-        facts = {
-            what: clean(cells[table.columns[what]]) if what in table.columns else ""
-            for what in FACTS
-        }
+    for where, cells in table.rows(tree, source, needed=("path", "label")):
+        facts = {what: cells.get(what, "") for what in LAYOUT_GROUPS}
         facts["label"] = columns.code(facts["label"])
         facts["part"] = facts["part"] or table.part
-        written = cells[table.columns["path"]]
-        for what, value in (("path", written), ("label", facts["label"])):
-            if not value:
-                raise PipelineError(f"{where}: it has no {what}")
-        yield Row(table, number, written, facts)
+        yield Row(table, where, cells["path"], facts)
 
 
 def _paths(
@@ -97,67 +73,51 @@ def _paths(
     Raises:
         PipelineError: a path may be several images, or more than half of the images are missing.
     """
-    paths, notes = [_path(row, row.written, images, source) for row in rows], []
-    if not any(paths) and (ending := images.ending([row.written for row in rows])):
-        longer = [lookup.with_ending(row.written, ending) for row in rows]
-        paths = [_path(row, name, images, source) for row, name in zip(rows, longer, strict=True)]
-        found = next((path for path in paths if path), PurePosixPath())
-        notes = [
-            f"the names in {rows[0].table.path.name} are read with the ending {ending!r}, such as "
-            f"{rows[paths.index(found)].written} for {found}"
-            if found.name
-            else ""
-        ]
-    missing = [row for row, path in zip(rows, paths, strict=True) if path is None]
+    names = [row.written for row in rows]
+    paths, notes = [_path(row, row.written, images) for row in rows], []
+    ending = None if any(paths) else images.ending(names)
+    if ending:
+        paths = [_path(row, lookup.with_ending(row.written, ending), images) for row in rows]
+    missing = [name for name, path in zip(names, paths, strict=True) if path is None]
     if 2 * len(missing) > len(rows):
-        few = ", ".join(row.written for row in missing[:3])
         raise PipelineError(
             f"{source}: {len(missing)} of {len(rows)} images that {rows[0].table.path} lists are "
-            f"missing, such as {few}"
+            f"missing, such as {', '.join(missing[:3])}"
         )
+    if ending:
+        name, path = next(pair for pair in zip(names, paths, strict=True) if pair[1])
+        notes = [
+            f"the names in {rows[0].table.path.name} are read with the ending {ending!r}, such as "
+            f"{name} for {path}"
+        ]
     return paths, notes
 
 
-def _path(row: Row, written: str, images: lookup.Images, source: Path) -> PurePosixPath | None:
+def _path(row: Row, written: str, images: lookup.Images) -> PurePosixPath | None:
     found = images.fitting(written, row.table.path.parent)
     if len(found) > 1:
         several = " and ".join(map(printable, found[:2]))
         raise PipelineError(
-            f"{source}: {printable(row.table.path)}, row {row.number}: {written} may be {several}; "
-            "write the folders in the table, or set download.root"
+            f"{row.where}: {written} may be {several}; write the folders in the table, or set "
+            "download.root"
         )
     return found[0] if found else None
 
 
 def _merged(
-    rows: list[Row], paths: list[PurePosixPath | None], source: Path
+    rows: list[Row], paths: list[PurePosixPath | None]
 ) -> dict[PurePosixPath, dict[str, str]]:
     """What is told of each image; an image may be in several rows that do not contradict."""
-    first: dict[PurePosixPath, Row] = {}
+    facts: dict[PurePosixPath, dict[str, str]] = {}
     for row, path in zip(rows, paths, strict=True):
-        other = first.setdefault(path, row) if path is not None else row
-        for what in FACTS:
-            if other.facts[what] != row.facts[what]:
-                both = f"{other.facts[what] or 'none'} and {row.facts[what] or 'none'}"
+        first = row.facts if path is None else facts.setdefault(path, row.facts)
+        for what, told in row.facts.items():
+            if first[what] != told:
                 raise PipelineError(
-                    f"{source}: {printable(row.table.path)}, row {row.number}: {row.written} is "
-                    f"there twice, with {what} {both}; remove one of the rows"
+                    f"{row.where}: {row.written} is there twice, with {what} "
+                    f"{first[what] or 'none'} and {told or 'none'}; remove one of the rows"
                 )
-    return {path: row.facts for path, row in first.items()}
-
-
-def _placed(of_path: dict[PurePosixPath, dict[str, str]], layout: Layout) -> list[naming.Placed]:
-    """The images with what the table and, where it tells nothing, `layout.pattern` tell."""
-    regex = re.compile(layout.pattern or "")
-    folders = {path: tuple(map(nfc, path.parts[:-1])) for path in of_path}
-    outer = naming.wrapper(list(folders.values()))
-    placed = []
-    for path, facts in of_path.items():
-        match = regex.search(nfc(path))
-        groups = match.groupdict(default="") if match else {}
-        facts = {what: value or groups.get(what, "") for what, value in facts.items()}
-        placed.append(naming.Placed(path, folders=folders[path][outer:], **facts))
-    return placed
+    return facts
 
 
 def _missing(row: Row, number: int) -> Member:

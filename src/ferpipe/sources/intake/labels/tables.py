@@ -1,24 +1,18 @@
-"""Which files of a source are tables of images and labels, and which of their columns is what."""
+"""Tables in a source: which column is what, and their rows."""
 
 from __future__ import annotations
 
-import re
-from itertools import islice
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
-from ferpipe.sources.intake.files.listing import Tree, printable
-from ferpipe.sources.intake.labels import columns
+from ferpipe.sources.intake.files.entry import Tree, printable
 from ferpipe.sources.intake.labels.delimited import is_table, read_rows
-from ferpipe.sources.intake.labels.lookup import Images
 from ferpipe.sources.intake.member import clean
-from ferpipe.sources.intake.names import parts
 
-MOST = 50  # files that may be tables of labels; data sets with a text file an image have more
-SAMPLE = 20  # rows that show what is in the columns
-SUFFIX = re.compile(r"(?<!/)\.(jpe?g|jpe|jfif|png|bmp|gif|tiff?|webp|p[gnp]m)$", re.IGNORECASE)
+MOST = 50  # files that may be tables; data sets with a text file an image have more
 
 
 class Table(NamedTuple):
@@ -30,114 +24,42 @@ class Table(NamedTuple):
     width: int
     part: str = ""  # of all its images, as its name or folder tells
 
+    def rows(
+        self, tree: Tree, source: Path, needed: tuple[str, ...]
+    ) -> Iterator[tuple[str, dict[str, str]]]:
+        """Yield where a row is, for error messages, and its cells by what they are.
 
-def tables(tree: Tree, layout: Layout) -> tuple[list[Table], list[PipelineError]]:
-    """The tables whose columns are known and whose paths are images, and what is wrong with others.
+        Raises:
+            PipelineError: a row has another length, or nothing in a column that is needed.
+        """
+        rows = read_rows(self.path, tree[self.path])
+        if self.header:
+            next(rows)
+        for number, row in enumerate(rows, start=1):
+            where = f"{source}: {printable(self.path)}, row {number}"
+            if len(row) != self.width:
+                raise PipelineError(f"{where}: {len(row)} values for {self.width} columns")
+            cells = {what: clean(row[column]) for what, column in self.columns.items()}
+            for what in needed:
+                if not cells[what]:
+                    raise PipelineError(f"{where}: it has no {what}")
+            yield where, cells
 
-    Only `layout.file` is tried if it is set.
-    """
-    images = Images(tree)
-    candidates = sorted(filter(is_table, tree), key=lambda path: (len(path.parts), str(path)))
-    if layout.file is not None:
-        candidates = [PurePosixPath(layout.file)]
-        if candidates[0] not in tree:
+
+def read_all(
+    tree: Tree, layout: Layout, read: Callable[[PurePosixPath], Table]
+) -> tuple[list[Table], list[PipelineError]]:
+    """The tables that `read` accepts, and its errors; of `layout.file` alone if it is set."""
+    if layout.file is None:
+        paths = sorted(filter(is_table, tree), key=lambda path: (len(path.parts), str(path)))
+    else:
+        paths = [PurePosixPath(layout.file)]
+        if paths[0] not in tree:
             raise PipelineError(f"download.layout.file = {layout.file!r} is not in the source")
     found, faults = [], []
-    for path in candidates[:MOST]:
+    for path in paths[:MOST]:
         try:
-            found.append(_table(path, tree, images, layout))
+            found.append(read(path))
         except PipelineError as error:
             faults.append(error)
     return found, faults
-
-
-def select(tree: Tree, layout: Layout, source: Path) -> list[Table]:
-    """The one table, or several of different official parts, such as train.csv and test.csv."""
-    found, faults = tables(tree, layout)
-    if len(found) == 1:
-        return found
-    if not found and len(faults) == 1:
-        raise PipelineError(f"{source}: {faults[0]}")
-    if not found:
-        first = f" ({faults[0]})" if faults else ""
-        raise PipelineError(
-            f"{source} has no table of images and labels, such as `path,label`{first}; name the "
-            "file in download.layout.file, its columns in download.layout.columns"
-        )
-    found = [table._replace(part=_part_in_name(table.path, layout)) for table in found]
-    parts_told = [table.part for table in found]
-    if "" in parts_told or len(set(parts_told)) < len(found):
-        names = ", ".join(printable(table.path) for table in found)
-        raise PipelineError(
-            f"{source} has several tables of labels: {names}; set download.layout.file to one of "
-            "them"
-        )
-    return found
-
-
-def _table(path: PurePosixPath, tree: Tree, images: Images, layout: Layout) -> Table:
-    where = printable(path)
-    if tree[path].open is None:
-        raise PipelineError(f"{where} is {tree[path].skip}")
-    sample = list(islice(read_rows(path, tree[path]), SAMPLE))
-    if not sample:
-        raise PipelineError(f"{where} is empty")
-    width = len(sample[0])
-    sample = [row for row in sample if len(row) == width]
-    header = sample[0] if _is_header(sample, layout) else []
-    found = columns.numbers(header, width, layout.columns, where)
-    body = sample[1:] if header else sample
-    if "path" not in layout.columns:
-        of_images = [n for n in range(width) if _are_images([row[n] for row in body], path, images)]
-        if of_images and found.get("path") not in of_images:
-            found["path"] = of_images[0]
-    if not header:
-        _guess_columns(found, body[0], layout)
-    elif width == 2 and "path" in found:
-        found.setdefault("label", 1 - found["path"])
-    for needed in ("path", "label"):
-        columns.require(needed, found, header, width, where)
-    written = [row[found["path"]] for row in body]
-    if not any(images.fitting(name, path.parent) for name in written) and (
-        images.ending(written) is None
-    ):
-        few = ", ".join(written[:3])
-        raise PipelineError(f"{where}: no image of the source has a path like {few}")
-    return Table(path, header, found, width)
-
-
-def _is_header(sample: list[list[str]], layout: Layout) -> bool:
-    """Whether the first row has names of columns, or is the only one without a file name."""
-    first = {clean(cell) for cell in sample[0]}
-    if first & set(layout.columns.values()) or any(map(columns.known, first)):
-        return True
-    with_names = [any(map(SUFFIX.search, row)) for row in sample]
-    return len(sample) > 1 and not with_names[0] and all(with_names[1:])
-
-
-def _are_images(cells: list[str], path: PurePosixPath, images: Images) -> bool:
-    """Whether cells are paths: of images of the source, or with a suffix of images."""
-    return bool(cells) and all(
-        "://" not in cell and (SUFFIX.search(cell) or images.fitting(cell, path.parent))
-        for cell in cells
-    )
-
-
-def _guess_columns(found: dict[str, int], first: list[str], layout: Layout) -> None:
-    """Add part and label of a table without header, if one column is left for each."""
-    rest = [number for number in range(len(first)) if number not in found.values()]
-    with_part = [number for number in rest if parts.known([first[number]], layout.parts)]
-    if with_part and "part" not in found:
-        found["part"] = with_part[0]
-        rest.remove(with_part[0])
-    if len(rest) == 1:
-        found.setdefault("label", rest[0])
-
-
-def _part_in_name(path: PurePosixPath, layout: Layout) -> str:
-    """The word for an official part in the name of a table, or else in its folder's."""
-    for name in (path.stem, path.parent.name):
-        words = [word for word in re.split(r"[\W_]+", name) if parts.known([word], layout.parts)]
-        if len(words) == 1:
-            return words[0]
-    return ""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ferpipe.params.reader import as_yaml
-from ferpipe.sources.intake.files.listing import Tree, hint, printable
-from ferpipe.sources.intake.layouts import naming
+from ferpipe.sources.intake.files.entry import Tree, printable
+from ferpipe.sources.intake.files.listing import ARCHIVES
+from ferpipe.sources.intake.layouts import places
 from ferpipe.sources.intake.member import nfc
 from ferpipe.sources.intake.names import name_patterns, parts, words
 
@@ -19,10 +20,15 @@ NAMED_FOLDERS = {"kind": "folders", "pattern": "(^|/)(?P<label>angry|happy)/"}
 
 def no_images(tree: Tree, source: Path) -> str:
     """The error of a source without images."""
-    return (
-        f"{source} holds no images; it should have one folder per class, such as "
-        f"happy/face1.png{hint(tree)}"
+    error = (
+        f"{source} holds no images; it should have one folder per class, such as happy/face1.png"
     )
+    files = [path for path, entry in tree.items() if not entry.link]
+    if archives := [path for path in files if path.suffix.lower() in ARCHIVES]:
+        error += f"; it contains the archive {printable(archives[0])}: unpack it"
+    if links := list(dict.fromkeys(entry.link for entry in tree.values() if entry.link)):
+        error += f"; its links lead to no images: {printable(', '.join(links[:SHOWN]))}"
+    return error
 
 
 def unknown_layout(tree: Tree, source: Path) -> str:
@@ -101,7 +107,7 @@ def _may_hold_labels(path: PurePosixPath) -> bool:
 def _class_levels(folders: Sequence[tuple[str, ...]]) -> list[int]:
     """The levels of folders that may be classes: neither people nor numbers nor parts."""
     found = []
-    for level in range(naming.wrapper(folders), min(map(len, folders), default=0)):
+    for level in range(places.wrapper(folders), min(map(len, folders), default=0)):
         names = {names[level] for names in folders}
         people = any(map(words.like_subject, names)) or parts.known(names, {})
         if 1 < len(names) <= words.MANY_CLASSES and not people:

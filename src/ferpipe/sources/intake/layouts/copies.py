@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 
-from ferpipe.sources.intake.files.listing import Entry, Tree
+from ferpipe.sources.intake.files.entry import Entry, Tree
 from ferpipe.sources.intake.member import nfc
 
 # The images of each folder of class folders: path in the source, by path in that folder.
@@ -25,18 +25,13 @@ def roots(above: Iterable[tuple[PurePosixPath, tuple[int, ...]]]) -> Roots:
 
 def identical(found: Roots, tree: Tree) -> bool:
     """Whether all roots have the same files; contents are read only where the sizes are equal."""
-    return _same(found, tree, lambda entry: entry.size) and _same(found, tree, _digest)
 
+    def same(fact: Callable[[Entry], object]) -> bool:
+        first, *others = (
+            {inner: fact(tree[path]) for inner, path in files.items()} for files in found.values()
+        )
+        return all(other == first for other in others)
 
-def _same(found: Roots, tree: Tree, fact: Callable[[Entry], object]) -> bool:
-    def facts(files: Mapping[tuple[str, ...], PurePosixPath]) -> dict[tuple[str, ...], object]:
-        return {inner: fact(tree[path]) for inner, path in files.items()}
-
-    first, *others = found.values()
-    return all(files.keys() == first.keys() for files in others) and all(
-        facts(files) == facts(first) for files in others
+    return same(lambda entry: entry.size) and same(
+        lambda entry: hashlib.sha256(entry.read()).digest()
     )
-
-
-def _digest(entry: Entry) -> str:
-    return hashlib.sha256(entry.read()).hexdigest()

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
-from ferpipe.sources.intake.files.listing import Tree
+from ferpipe.sources.intake.files.entry import Tree
 from ferpipe.sources.intake.layouts import advice, copies, naming, pattern, places
 from ferpipe.sources.intake.layouts.class_levels import class_levels
 from ferpipe.sources.intake.layouts.places import Place
-from ferpipe.sources.intake.member import Found, not_images
+from ferpipe.sources.intake.member import Found
 from ferpipe.sources.intake.names import words
 
 
@@ -24,20 +24,11 @@ def members(tree: Tree, layout: Layout, source: Path) -> Found:
     Raises:
         PipelineError: it is not certain which folders are the classes.
     """
-    images = [path for path, entry in tree.items() if not entry.skip]
-    if not images:
-        raise PipelineError(advice.no_images(tree, source))
-    matches, skipped, notes = dict.fromkeys(images, pattern.NOTHING), [], []
-    if layout.pattern is not None:
-        matches, skipped, notes = pattern.search(tree, layout, source)
-    found = _with_class(places.find(matches, layout, source), tree, layout, source)
+    found, skipped, notes = pattern.search(tree, layout, source)
+    found = _with_class(places.with_parts(found, layout, source), tree, layout, source)
     found, repeats = _one_root(found, tree, layout, source)
-    placed = [
-        naming.Placed(place.path, folders=[place.names[i] for i in place.kept], **place.facts)
-        for place in found
-    ]
-    members = naming.members(placed, tree, layout, source)
-    return Found(members, [*not_images(tree), *skipped, *repeats], notes)
+    members = naming.members(found, tree, layout, source)
+    return Found(members, [*skipped, *repeats], notes)
 
 
 def _with_class(images: Sequence[Place], tree: Tree, layout: Layout, source: Path) -> list[Place]:

@@ -1,9 +1,8 @@
 """The images of a source, by the layout that `download.layout` names or that the source shows.
 
 A module for each kind has `members(tree, layout, source) -> Found`, which raises a PipelineError if
-the source is not of that kind; those of labels in files also have `find(tree, layout)`, the path of
-the file or folder with the labels, None if there is none. Labels are as in the source: `classes`
-turns them into class names.
+the source is not of that kind, and NoLabels if it has no labels in files. Labels are as in the
+source: `classes` turns them into class names.
 """
 
 from __future__ import annotations
@@ -14,16 +13,18 @@ from types import ModuleType
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
-from ferpipe.sources.intake.files.listing import Tree, printable
+from ferpipe.sources.intake.files.entry import Tree, printable
 from ferpipe.sources.intake.labels import frames, rows, table
 from ferpipe.sources.intake.layouts import folders, pattern
-from ferpipe.sources.intake.member import Found, nfc
+from ferpipe.sources.intake.member import Found, NoLabels, nfc
 from ferpipe.sources.intake.names import classes, words
 
 OUTSIDE = "outside download.root"
 # What `auto` tries, in this order, if the class folders are not certain.
-LABELS_IN_FILES: dict[str, ModuleType] = {"frames": frames, "rows": rows, "table": table}
-KINDS = {"folders": folders, "pattern": pattern, **LABELS_IN_FILES}
+LABELS_IN_FILES = ("frames", "rows", "table")
+KINDS: dict[str, ModuleType] = {
+    **{"folders": folders, "pattern": pattern, "frames": frames, "rows": rows, "table": table}
+}
 
 
 def members(tree: Tree, layout: Layout, root: str | None, source: Path) -> Found:
@@ -50,15 +51,17 @@ def _by_kind(tree: Tree, layout: Layout, source: Path) -> Found:
     if layout.kind != "auto":
         return KINDS[layout.kind].members(tree, layout, source)._replace(kind=layout.kind)
     try:
-        found = folders.members(tree, layout, source)._replace(kind="folders")
-        fault = None
+        found, fault = folders.members(tree, layout, source)._replace(kind="folders"), None
+        counts = Counter(member.label for member in found.members)
+        if len(counts) > 1 and not words.doubtful_classes(counts):
+            return found
     except PipelineError as error:
         found, fault = None, error
-    counts = Counter(member.label for member in found.members) if found else {}
-    if len(counts) < 2 or words.doubtful_classes(counts):
-        for name, kind in LABELS_IN_FILES.items():
-            if kind.find(tree, layout) is not None:
-                return kind.members(tree, layout, source)._replace(kind=name)
+    for kind in LABELS_IN_FILES:
+        try:
+            return KINDS[kind].members(tree, layout, source)._replace(kind=kind)
+        except NoLabels:
+            continue
     if found is None:
         raise fault
     return found

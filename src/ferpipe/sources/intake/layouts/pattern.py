@@ -3,75 +3,59 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from pathlib import Path
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.params.download import LAYOUT_GROUPS, Layout
-from ferpipe.sources.intake.files.listing import Tree
-from ferpipe.sources.intake.layouts import naming
+from ferpipe.params.download import Layout
+from ferpipe.sources.intake.files.entry import Tree
+from ferpipe.sources.intake.layouts import advice, naming, places
+from ferpipe.sources.intake.layouts.places import Place
 from ferpipe.sources.intake.member import Found, nfc, not_images
 
 KEY = "download.layout.pattern"
 
 
-class Match(NamedTuple):
-    """What the pattern tells of an image.
-
-    `groups` has the text of each group that is not empty; `named` are the indices of the folders
-    that a group consists of, by group.
-    """
-
-    groups: dict[str, str]
-    named: dict[str, set[int]]
-
-
-NOTHING = Match({}, {name: set() for name in LAYOUT_GROUPS})
-
-
 def members(tree: Tree, layout: Layout, source: Path) -> Found:
     """The images whose path has a label."""
-    if layout.pattern is None or "label" not in re.compile(layout.pattern).groupindex:
+    if "label" not in re.compile(layout.pattern or "").groupindex:
         raise PipelineError(
             f"{KEY} should have the group (?P<label>...), because download.layout.kind is "
             "'pattern'; `ferpipe inspect` suggests patterns"
         )
-    matches, skipped, notes = search(tree, layout, source)
-    wrapper = set(range(naming.wrapper([_folders(path) for path in matches])))
-    placed = []
-    for path, match in matches.items():
-        dropped = wrapper | match.named["label"] | match.named["part"]
-        kept = [name for index, name in enumerate(_folders(path)) if index not in dropped]
-        placed.append(naming.Placed(path, folders=kept, **match.groups))
-    members = naming.members(placed, tree, layout, source)
-    return Found(members, [*not_images(tree), *skipped], notes)
+    found, skipped, notes = search(tree, layout, source)
+    return Found(naming.members(found, tree, layout, source), skipped, notes)
 
 
 def search(
     tree: Tree, layout: Layout, source: Path
-) -> tuple[dict[PurePosixPath, Match], list[tuple[str, str]], list[str]]:
-    """The images that match, by path; (path, reason) of those left out; notes.
+) -> tuple[list[Place], list[tuple[str, str]], list[str]]:
+    """The images that match, without outer folders; (path, reason) of all others; notes.
 
-    An image that matches without a label, where the pattern has that group, is left out on purpose.
+    All match if there is no pattern. An image that matches without a label, where the pattern has
+    that group, is left out on purpose.
 
     Raises:
         PipelineError: more than half of the images do not match, or none has a label.
     """
-    regex = re.compile(layout.pattern)
+    regex = re.compile(layout.pattern or "")
     images = [path for path, entry in tree.items() if not entry.skip]
-    found = {path: regex.search(nfc(path)) for path in images}
-    missing = [path for path in images if not found[path]]
-    matches = {path: _match(path, match) for path, match in found.items() if match}
-    unlabelled = []
-    if "label" in regex.groupindex:
-        unlabelled = [path for path, match in matches.items() if "label" not in match.groups]
-        matches = {path: matches[path] for path in matches if "label" in matches[path].groups}
-    if len(missing) > len(images) / 2 or not matches:
-        count = len(missing) + (len(unlabelled) if not matches else 0)
-        example = [*missing, *unlabelled, PurePosixPath("none")][0]
+    if not images:
+        raise PipelineError(advice.no_images(tree, source))
+    missing, unlabelled, found = [], [], []
+    for path in images:
+        match = regex.search(nfc(path))
+        if not match:
+            missing.append(path)
+        elif "label" in regex.groupindex and not match["label"]:
+            unlabelled.append(path)
+        else:
+            found.append(places.place(path, match))
+    if 2 * len(missing) > len(images) or not found:
+        none = missing if found else [*missing, *unlabelled]
         raise PipelineError(
-            f"{source}: {count} of {len(images)} images do not match {KEY} = {layout.pattern!r}, "
-            f"such as {example}; change it, or end it with `|$` to leave all others out"
+            f"{source}: {len(none)} of {len(images)} images do not match {KEY} = "
+            f"{layout.pattern!r}, such as {none[0]}; change it, or end it with `|$` to leave all "
+            "others out"
         )
     skipped = [(str(path), f"does not match {KEY}") for path in missing]
     skipped += [(str(path), f"has no label by {KEY}") for path in unlabelled]
@@ -81,21 +65,4 @@ def search(
             f"{len(missing)} of {len(images)} images do not match {KEY} and are left out, such as "
             f"{missing[0]}"
         )
-    return matches, skipped, notes
-
-
-def _match(path: PurePosixPath, match: re.Match) -> Match:
-    groups = {name: text for name, text in match.groupdict(default="").items() if text}
-    named = {name: set() for name in LAYOUT_GROUPS}
-    start = 0
-    for index, folder in enumerate(_folders(path)):
-        end = start + len(folder)
-        for name in groups:
-            if match.start(name) <= start and end <= match.end(name):
-                named[name].add(index)
-        start = end + 1
-    return Match(groups, named)
-
-
-def _folders(path: PurePosixPath) -> tuple[str, ...]:
-    return tuple(map(nfc, path.parts[:-1]))
+    return places.without_wrapper(found), [*not_images(tree), *skipped], notes

@@ -1,7 +1,8 @@
-"""The folders of each image, without outer folders and official parts."""
+"""What the path of an image tells: its folders, and the groups of `download.layout.pattern`."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -9,10 +10,8 @@ from typing import NamedTuple
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
-from ferpipe.sources.intake.layouts import naming
-from ferpipe.sources.intake.layouts.pattern import Match
 from ferpipe.sources.intake.member import nfc
-from ferpipe.sources.intake.names import parts
+from ferpipe.sources.intake.names import parts, words
 
 
 class Place(NamedTuple):
@@ -25,11 +24,15 @@ class Place(NamedTuple):
     names: tuple[str, ...]
     free: tuple[int, ...]
     kept: tuple[int, ...]
-    facts: dict[str, str]  # label, part, subject and sequence
+    facts: dict[str, str]  # label, part, subject and sequence, as in the source
 
     def free_names(self) -> tuple[str, ...]:
         """The names of the folders that may be the class."""
         return tuple(self.names[index] for index in self.free)
+
+    def kept_names(self) -> tuple[str, ...]:
+        """The names of the folders that its name keeps."""
+        return tuple(self.names[index] for index in self.kept)
 
     def without(self, free: set[int], kept: set[int], **facts: str) -> Place:
         """The place without some of its free and kept folders, and with further facts."""
@@ -40,33 +43,52 @@ class Place(NamedTuple):
         )
 
 
-def find(matches: dict[PurePosixPath, Match], layout: Layout, source: Path) -> list[Place]:
-    """The folders of images, without outer folders that all images, or those of a part, share.
+def place(path: PurePosixPath, match: re.Match | None) -> Place:
+    """The place of an image; a folder that a group consists of is not free."""
+    names = tuple(map(nfc, path.parts[:-1]))
+    facts = {group: text for group, text in match.groupdict().items() if text} if match else {}
+    free, kept = [], []
+    start = 0
+    for index, name in enumerate(names):
+        end = start + len(name)
+        said = {group for group in facts if match.start(group) <= start and end <= match.end(group)}
+        if not said:
+            free.append(index)
+        if said.isdisjoint(("label", "part")):
+            kept.append(index)
+        start = end + 1
+    return Place(path, names, tuple(free), tuple(kept), facts)
+
+
+def wrapper(folders: Sequence[tuple[str, ...]]) -> int:
+    """How many outer folders all images share that say nothing: no expression and no person.
 
     Args:
-        matches: what `download.layout.pattern` tells of each image.
-        layout: the section `download.layout`.
-        source: the zip or folder, for error messages.
+        folders: the names of the folders of each image.
+    """
+    for index, names in enumerate(zip(*folders, strict=False)):
+        name = names[0]
+        if set(names) != {name} or words.expression(name) or words.like_person(name):
+            return index
+    return min(map(len, folders), default=0)
+
+
+def without_wrapper(places: Sequence[Place]) -> list[Place]:
+    """The places without the outer folders that all images share."""
+    outer = set(range(wrapper([place.names for place in places])))
+    return [place.without(outer, outer) for place in places]
+
+
+def with_parts(places: Sequence[Place], layout: Layout, source: Path) -> list[Place]:
+    """The places with the official part of their folders; all have one, or none has.
+
+    Folders of parts, and those that all images of a part share, are not free and not kept.
 
     Raises:
         PipelineError: an image is in two official parts, or only some images are in one.
     """
-    names = [tuple(map(nfc, path.parts[:-1])) for path in matches]
-    start = naming.wrapper(names)
-    places = []
-    for (path, match), folders in zip(matches.items(), names, strict=True):
-        inner = tuple(range(start, len(folders)))
-        label_and_part = match.named["label"] | match.named["part"]
-        told = label_and_part | match.named["subject"] | match.named["sequence"]
-        place = Place(path, folders, inner, inner, {})
-        places.append(place.without(told, label_and_part, **match.groups))
-    return _without_wrapper_of_part(_with_parts(places, layout, source))
-
-
-def _with_parts(places: Sequence[Place], layout: Layout, source: Path) -> list[Place]:
-    """The places with the official part of their folders; all have one, or none has."""
     if any("part" in place.facts for place in places):
-        return list(places)
+        return _without_wrapper_of_part(places)
     names = {name for place in places for name in place.free_names()}
     parts.check_used(layout.parts, names, f"{source}, folders")
     known = parts.known(names, layout.parts)
@@ -88,20 +110,17 @@ def _with_parts(places: Sequence[Place], layout: Layout, source: Path) -> list[P
             f"{none[0]}, others are in {', '.join(sorted(known))}; name further parts in "
             "download.layout.parts, or set download.root to the folder to read"
         )
-    return found
+    return _without_wrapper_of_part(found)
 
 
 def _without_wrapper_of_part(places: Sequence[Place]) -> list[Place]:
     """Drop the outer folders that all images of a part share, such as train/images/."""
     by_part = defaultdict(list)
     for place in places:
-        by_part[place.facts.get("part", "")].append(place.free_names())
+        by_part[place.facts.get("part")].append(place.free_names())
     shared = {
-        part: min(naming.wrapper(names), *(max(0, len(folders) - 1) for folders in names))
+        part: min(wrapper(names), *(max(0, len(folders) - 1) for folders in names))
         for part, names in by_part.items()
     }
-    found = []
-    for place in places:
-        outer = set(place.free[: shared[place.facts.get("part", "")]])
-        found.append(place.without(outer, outer))
-    return found
+    outer = [set(place.free[: shared[place.facts.get("part")]]) for place in places]
+    return [place.without(drop, drop) for place, drop in zip(places, outer, strict=True)]

@@ -6,15 +6,9 @@ import re
 from collections.abc import Iterable, Mapping
 
 from ferpipe.core.errors import PipelineError
+from ferpipe.data.parts import PARTS
 from ferpipe.sources.intake.member import clean
 
-KNOWN = {
-    **dict.fromkeys(("train", "training"), "train"),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
-    **dict.fromkeys(("test", "testing"), "test"),
-    # FER2013's names; its papers select on the public test and report the private test.
-    **{"publictest": "val", "privatetest": "test"},
-}
 SUFFIX = re.compile(r"[ _-]?(set|data|images?|imgs?|faces)$")  # such as train_set, test-images
 
 
@@ -30,7 +24,7 @@ def known(names: Iterable[str], further: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for name in names:
         key = _key(name)
-        if part := further.get(key) or KNOWN.get(key) or KNOWN.get(SUFFIX.sub("", key)):
+        if part := further.get(key) or PARTS.get(key) or PARTS.get(SUFFIX.sub("", key)):
             found[name] = part
     if "test" not in found.values():
         public = [
@@ -41,7 +35,9 @@ def known(names: Iterable[str], further: Mapping[str, str]) -> dict[str, str]:
 
 
 def required(names: Iterable[str], further: Mapping[str, str], where: str) -> dict[str, str]:
-    """The part of each name; "" has none. Any other name that is not of a part is an error.
+    """The part of each name, "" of all if there is only one part, which is no split.
+
+    The name "" has none; any other name that is not of a part is an error.
 
     Args:
         names: the values of a column or of a group.
@@ -56,7 +52,8 @@ def required(names: Iterable[str], further: Mapping[str, str], where: str) -> di
             f"{where}: {', '.join(unknown[:5])} is no official part; name it in "
             f"download.layout.parts, such as {{{unknown[0]}: train}}"
         )
-    return found
+    only_one = len({found[name] for name in names} - {""}) < 2
+    return dict.fromkeys(found, "") if only_one else found
 
 
 def check_used(further: Iterable[str], names: Iterable[str], where: str) -> None:
