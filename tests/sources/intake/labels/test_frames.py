@@ -6,7 +6,7 @@ from faces import LIMITS, png, write_folder, write_zip
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
 from ferpipe.sources.intake.files.listing import open_tree
-from ferpipe.sources.intake.labels import frames
+from ferpipe.sources.intake.labels import codes, frames
 
 IMAGES = "cohn-kanade-images/{subject}/{sequence}/{subject}_{sequence}_{frame:08}.png"
 LABELS = "Emotion/{subject}/{sequence}/{subject}_{sequence}_00000005_emotion.txt"
@@ -70,7 +70,7 @@ OTHERS = {
 def test_the_last_frames_of_labelled_sequences_are_taken(read, write):
     found = read(ckplus() | OTHERS, write)
     assert facts(found) == expected()
-    assert found.codes == frames.CODES
+    assert found.codes == codes.CKPLUS.names
     assert found.notes == [
         "the labels are read as the codes of CK+ (1 anger, 3 disgust, 7 surprise); to name them "
         "otherwise, set download.layout.classes"

@@ -10,7 +10,7 @@ from PIL import Image
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
 from ferpipe.sources.intake.files.listing import open_tree
-from ferpipe.sources.intake.labels import rows
+from ferpipe.sources.intake.labels import codes, rows
 
 SIDE = 8
 USAGES = ("Training", "PublicTest", "PrivateTest")
@@ -118,7 +118,7 @@ def test_the_pngs_have_the_same_bytes_every_time(here, values):
 
 
 @pytest.mark.parametrize(
-    ("header", "codes", "named"),
+    ("header", "numbers", "named"),
     [
         ("emotion,pixels", (0, 6), True),
         ("emotion,pixels", (0, 7), True),
@@ -128,11 +128,11 @@ def test_the_pngs_have_the_same_bytes_every_time(here, values):
         ("", (0, 1), False),
     ],
 )
-def test_the_names_of_the_codes_are_known_for_fer2013s_columns(here, read, header, codes, named):
-    lines = [header, *(f"{code},{cell(FACES[0])}" for code in codes)]
+def test_the_names_of_the_codes_are_known_for_fer2013s_columns(here, read, header, numbers, named):
+    lines = [header, *(f"{code},{cell(FACES[0])}" for code in numbers)]
     result, _ = read(write_folder(here / "source", {"a.csv": "\n".join(lines).encode()}))
-    assert result.codes == (rows.CODES if named else {})
-    assert {member.label for member in result.members} == set(map(str, codes))
+    assert result.codes == (codes.FER2013.names if named else {})
+    assert {member.label for member in result.members} == set(map(str, numbers))
 
 
 def test_columns_and_file_by_params(here, read):
@@ -247,7 +247,7 @@ def test_a_csv_without_labels_beside_one_with_them_is_no_question(here, read):
 PEAK = """
 import functools, re, types
 from pathlib import Path, PurePosixPath
-from ferpipe.sources.intake.labels import rows
+from ferpipe.sources.intake.labels import codes, rows
 from ferpipe.sources.intake.files.listing import Entry
 
 layout = types.SimpleNamespace(file=None, columns={}, parts={})

@@ -7,7 +7,7 @@ from ferpipe.core.errors import PipelineError
 from ferpipe.data.images import ImageRefused
 from ferpipe.params.download import Layout
 from ferpipe.sources.intake.files.listing import open_tree
-from ferpipe.sources.intake.labels import table
+from ferpipe.sources.intake.labels import codes, table
 
 LABELS = {"1.jpg": "happy", "2.jpg": "happy", "3.jpg": "sad", "4.jpg": "sad"}
 FACES = {f"faces/{name}": png(number) for number, name in enumerate(LABELS)}
@@ -110,7 +110,7 @@ def test_raf_db_lists_names_without_the_ending_of_its_aligned_images(read):
     )
     tree["basic/EmoLabel/list_patition_label.txt"] = text
     found = read(tree, pattern="/(?P<part>train|test)_")
-    assert found.codes == table.CODES["list_patition_label"][1]
+    assert found.codes == codes.RAF_DB.names
     assert [member[:2] + member[3:4] for member in found.members][:2] == [
         ("2", "train_00001_aligned.jpg", "train"),
         ("3", "train_00002_aligned.jpg", "train"),

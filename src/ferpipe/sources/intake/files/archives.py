@@ -8,9 +8,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from ferpipe.core import files, paths
-from ferpipe.core.errors import PipelineError, one_line
+from ferpipe.core.errors import PipelineError
 from ferpipe.data import formats
-from ferpipe.data.archive import DAMAGED
 from ferpipe.params.download import Limits
 from ferpipe.sources.intake.files import tars
 from ferpipe.sources.intake.files.entry import Entry, Files
@@ -34,22 +33,19 @@ def files_in(
         stack: closes what is open.
     """
     head = _head(path)
-    if any(head.startswith(start) for start in tars.COMPRESSED):
-        folder = stack.enter_context(files.scratch(paths.CACHE / "unpacked"))
-        packed, path = path, folder / path.stem
-        tars.decompress(source, packed, limits, path)
-        head = _head(path)
+    for start, module in tars.COMPRESSED.items():
+        if head.startswith(start):
+            folder = stack.enter_context(files.scratch(paths.CACHE / "unpacked"))
+            tars.decompress(source, path, module, limits, folder / path.stem)
+            path = folder / path.stem
+            head = _head(path)
+            break
     # A tar may end with a zip, so that it would be taken for one.
     if tars.is_tar(head):
-        tar = stack.enter_context(tars.open_tar(source, path))
-        return tars.tar_files(source, tar, limits, name_encoding)
+        return tars.tar_files(source, path, limits, name_encoding, stack)
     is_text = bool(head) and (b"\0" not in head or head.startswith(UTF_16))
     if head.startswith(b"PK") or (not is_text and zipfile.is_zipfile(path)):
-        try:
-            zipped = stack.enter_context(zipfile.ZipFile(path))
-        except DAMAGED as error:
-            raise PipelineError(f"{source} is not a valid zip: {one_line(error)}") from None
-        return zip_files(source, zipped, name_encoding)
+        return zip_files(source, path, name_encoding, stack)
     image = formats.detect(head)
     if is_text and not image:
         return iter([(path.name, Entry(path.stat().st_size, functools.partial(path.open, "rb")))])

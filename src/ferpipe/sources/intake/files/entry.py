@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -44,6 +44,19 @@ class Entry(NamedTuple):
 
 Tree = dict[PurePosixPath, Entry]
 Files = Iterator[tuple[str, Entry]]  # name in the source
+
+
+def archive_files(members: Iterable[tuple[str, Entry | None]]) -> Files:
+    """The files of an archive, and those of its folders, given with None, that are empty."""
+    folders, filled = {}, set()
+    for name, entry in members:
+        path = PurePosixPath(name)
+        if entry is None:
+            folders[path] = Entry(0, None, EMPTY_FOLDER)
+        else:
+            filled.update(path.parents)
+            yield name, entry
+    yield from ((str(path), entry) for path, entry in folders.items() if path not in filled)
 
 
 def check_limit(source: Path, limits: Limits, key: str, value: float, fault: str) -> None:

@@ -30,7 +30,6 @@ from ferpipe.sources.intake.files.entry import (
     is_hidden,
     printable,
 )
-from ferpipe.sources.intake.labels.delimited import is_table
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 TABLES = (".csv", ".tsv")
@@ -88,11 +87,7 @@ def _copy(source: Path, path: PurePosixPath, entry: Entry, limits: Limits, targe
 def _checked_tree(source: Path, found: Files, limits: Limits, packed: int | None = None) -> Tree:
     """Collect the files, and check names and limits; only images count towards the sizes.
 
-    Args:
-        source: for error messages.
-        found: the files.
-        limits: see params.yaml.
-        packed: size of the archive that they are in, None for a folder.
+    `packed` is the size of the archive that they are in, None for a folder.
     """
     tree: Tree = {}
     total = 0
@@ -102,10 +97,10 @@ def _checked_tree(source: Path, found: Files, limits: Limits, packed: int | None
             raise PipelineError(f"{source}: {printable(path)} is there twice")
         check_limit(source, limits, "files", len(tree) + 1, " has too many files")
         tree[path] = entry = entry._replace(skip=entry.skip or _why_skip(name, entry))
-        if entry.skip and entry.open and packed is not None and is_table(path):
-            opened = functools.partial(_open_table, source, name, entry, limits, packed)
-            tree[path] = entry._replace(open=opened)
         if entry.skip:
+            if entry.open and packed is not None:
+                opened = functools.partial(_open_other, source, name, entry, limits, packed)
+                tree[path] = entry._replace(open=opened)
             continue
         outside = path.is_absolute() or ".." in path.parts or re.match("[A-Za-z]:", name)
         if outside or "\\" in name or not name.isprintable():
@@ -115,16 +110,15 @@ def _checked_tree(source: Path, found: Files, limits: Limits, packed: int | None
         check_limit(source, limits, "total_mb", total / MB, ": its images are too large together")
     if packed is not None:
         ratio = total / packed
-        check_limit(
-            source, limits, "ratio", ratio, f": its images unpack to {ratio:.0f} times its size"
-        )
+        fault = f": its images unpack to {ratio:.0f} times its size"
+        check_limit(source, limits, "ratio", ratio, fault)
     return tree
 
 
-def _open_table(
+def _open_other(
     source: Path, name: str, entry: Entry, limits: Limits, packed: int
 ) -> io.BufferedIOBase:
-    """Open a table in an archive, whose size counts only if its rows are read."""
+    """Open a file of labels or an archive in an archive: its size counts only if it is read."""
     fault = f": {name} unpacks to {entry.size} bytes"
     check_limit(source, limits, "total_mb", entry.size / MB, fault)
     check_limit(source, limits, "ratio", entry.size / packed, fault)

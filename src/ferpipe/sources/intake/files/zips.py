@@ -8,12 +8,14 @@ import stat
 import struct
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
-from ferpipe.core.errors import PipelineError
+from ferpipe.core.errors import PipelineError, one_line
 from ferpipe.data.archive import DAMAGED
 from ferpipe.sources.intake.files.encodings import decode_names
-from ferpipe.sources.intake.files.entry import EMPTY_FOLDER, LINK_OR_SPECIAL, Entry, Files
+from ferpipe.sources.intake.files.entry import LINK_OR_SPECIAL, Entry, Files, archive_files
 
 # Other methods are refused: bzip2 and xz unpack a kilobyte to gigabytes in one step.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -21,35 +23,31 @@ ENCRYPTED, UTF_8 = 0x1, 0x800  # flags of a member
 UNICODE_PATH = 0x7075  # the extra field of Info-ZIP
 
 
-def zip_files(source: Path, zipped: zipfile.ZipFile, name_encoding: str | None) -> Files:
-    """The files of a zip, with `/` between folders and `name_encoding` for names without UTF-8."""
-    folders, filled = [], set()
-    for name, entry in _named(source, zipped.infolist(), name_encoding):
+def zip_files(source: Path, path: Path, name_encoding: str | None, stack: ExitStack) -> Files:
+    """The files of a zip at `path`, which errors name `source`; `stack` closes it."""
+    try:
+        zipped = stack.enter_context(zipfile.ZipFile(path))
+    except DAMAGED as error:
+        raise PipelineError(f"{source} is not a valid zip: {one_line(error)}") from None
+    return archive_files(_members(source, zipped, name_encoding))
+
+
+def _members(
+    source: Path, zipped: zipfile.ZipFile, name_encoding: str | None
+) -> Iterator[tuple[str, Entry | None]]:
+    entries = [(entry, _known_name(entry)) for entry in zipped.infolist()]
+    raw = [_raw(entry) for entry, known in entries if known is None]
+    decoded = iter(decode_names(source, raw, name_encoding))
+    for entry, known in entries:
         # .NET before 4.6.1 and PowerShell wrote backslashes.
-        name = name.replace("\\", "/")
-        path = PurePosixPath(name)
+        name = (next(decoded) if known is None else known).replace("\\", "/")
         if name.endswith("/"):
-            folders.append(path)
-            continue
-        filled.update(path.parents)
-        special = stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG)
-        opened = functools.partial(_open_member, source, zipped, entry, name)
-        yield name, Entry(0, None, LINK_OR_SPECIAL) if special else Entry(entry.file_size, opened)
-    for path in dict.fromkeys(folders):
-        if path not in filled:
-            yield str(path), Entry(0, None, EMPTY_FOLDER)
-
-
-def _named(
-    source: Path, entries: list[zipfile.ZipInfo], name_encoding: str | None
-) -> list[tuple[str, zipfile.ZipInfo]]:
-    """The members with their names, which are UTF-8 only where the zip says so."""
-    names: list[str | None] = [_known_name(entry) for entry in entries]
-    unknown = [number for number, name in enumerate(names) if name is None]
-    raw = [_raw(entries[number]) for number in unknown]
-    for number, name in zip(unknown, decode_names(source, raw, name_encoding), strict=True):
-        names[number] = name
-    return list(zip(names, entries, strict=True))
+            yield name, None
+        elif stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
+            yield name, Entry(0, None, LINK_OR_SPECIAL)
+        else:
+            opened = functools.partial(_open_member, source, zipped, entry, name)
+            yield name, Entry(entry.file_size, opened)
 
 
 def _known_name(entry: zipfile.ZipInfo) -> str | None:
@@ -79,9 +77,10 @@ def _open_member(
     if entry.flag_bits & ENCRYPTED:
         raise PipelineError(f"{source}: {name} is encrypted")
     if entry.compress_type not in METHODS:
-        compressed = f"{name} is compressed by method {entry.compress_type}"
-        remedy = "compress it with deflate, the default of zip programs"
-        raise PipelineError(f"{source}: {compressed}; {remedy}")
+        raise PipelineError(
+            f"{source}: {name} is compressed by method {entry.compress_type}; compress it with "
+            "deflate, the default of zip programs"
+        )
     return io.BufferedReader(_Member(source, zipped, entry, name))
 
 

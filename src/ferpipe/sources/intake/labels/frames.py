@@ -17,12 +17,9 @@ from typing import NamedTuple
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
 from ferpipe.sources.intake.files.entry import Tree, is_hidden, printable
-from ferpipe.sources.intake.labels.columns import code, note
+from ferpipe.sources.intake.labels import codes
 from ferpipe.sources.intake.member import Found, Member, NoLabels, clean, left_out, several
 
-# The labels of CK+, by the names that its class folders have.
-NAMES = ("neutral", "anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise")
-CODES = {str(number): name for number, name in enumerate(NAMES)}
 SUFFIXES = frozenset({".txt", ".lab", ".label"})
 LARGEST = 1000  # bytes of a label file
 Folder = tuple[str, ...]
@@ -60,9 +57,7 @@ def members(tree: Tree, layout: Layout, source: Path) -> Found:
             found[path] = Member(label, name, tree[path].read, "", subject, sequence)
     reason = f"not one of the last {layout.last_frames} frames of a labelled sequence"
     skipped = left_out(tree, {*found, *files}, reason)
-    labels = {member.label for member in found.values()}
-    codes = CODES if labels <= CODES.keys() else {}
-    return Found(list(found.values()), skipped, note(labels, codes, "CK+"), codes)
+    return codes.named(Found(list(found.values()), skipped), codes.CKPLUS)
 
 
 def _label_files(
@@ -154,4 +149,4 @@ def _read_label(tree: Tree, file: PurePosixPath, source: Path) -> str:
         raise PipelineError(f"{where} is not text in UTF-8") from None
     if len(words) != 1 or not words[0].isprintable():
         raise PipelineError(f"{where} has {len(words)} words; it should have a label, such as 3.0")
-    return code(words[0])
+    return codes.label(words[0])

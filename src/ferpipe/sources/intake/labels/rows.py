@@ -20,16 +20,13 @@ from ferpipe.core import paths
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import png
 from ferpipe.params.download import Layout
+from ferpipe.sources.intake.files.delimited import read_rows
 from ferpipe.sources.intake.files.entry import Tree, printable
-from ferpipe.sources.intake.labels import columns, tables
-from ferpipe.sources.intake.labels.delimited import read_rows
+from ferpipe.sources.intake.labels import codes, tables
 from ferpipe.sources.intake.labels.tables import Table
 from ferpipe.sources.intake.member import Found, Member, NoLabels, left_out, several
 from ferpipe.sources.intake.names import parts
 
-# FER2013's codes. CK+ in the same form (ckextended.csv) has contempt, too.
-NAMES = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "contempt")
-CODES = {str(code): name for code, name in enumerate(NAMES)}
 PIXELS = re.compile(r"[\[(]?\s*(\d+[\s,;]+){15}")  # how a cell of pixels begins
 BETWEEN = str.maketrans(dict.fromkeys("[](),;", " "))  # what may be between pixels
 
@@ -67,13 +64,10 @@ def members(tree: Tree, layout: Layout, source: Path) -> Found:
         member._replace(name=f"row-{number:0{digits}}.png", part=part_of[member.part])
         for number, member in enumerate(found, start=1)
     ]
-    names_emotions = (
-        bool(table.header) and table.header[table.columns["label"]].lower() == "emotion"
-    )
-    labels = {member.label for member in found}
-    codes = CODES if names_emotions and labels <= CODES.keys() else {}
-    skipped = left_out(tree, {table.path}, f"not in {table.path.name}")
-    return Found(found, skipped, columns.note(labels, codes, "FER2013"), codes)
+    result = Found(found, left_out(tree, {table.path}, f"not in {table.path.name}"))
+    if table.header and table.header[table.columns["label"]].lower() == "emotion":
+        return codes.named(result, codes.FER2013)
+    return result
 
 
 def _select(tree: Tree, layout: Layout, source: Path) -> Table:
@@ -99,23 +93,23 @@ def _table(path: PurePosixPath, tree: Tree, layout: Layout) -> Table:
         first = next(read_rows(path, tree[path]), [])
     except PipelineError as error:
         raise NoLabels(str(error)) from None
-    where, width = printable(path), len(first)
     pixels = [number for number, cell in enumerate(first) if PIXELS.match(cell)]
-    header = [] if pixels else first
-    if not pixels and "pixels" not in {*layout.columns, *map(columns.known, header)}:
-        raise NoLabels(columns.unknown("pixels", header, width, where))
-    found = columns.numbers(header, width, layout.columns, where)
+    table = Table(path, [] if pixels else first, len(first))
     if pixels:
-        found.setdefault("pixels", pixels[0])
-        columns.guess(found, first, layout.parts)
-    columns.require("label", found, header, width, where)
-    return Table(path, header, found, width)
+        table.columns["pixels"] = pixels[0]
+    elif "pixels" not in {*layout.columns, *map(tables.column_of, first)}:
+        table.require("pixels", error=NoLabels)
+    table.name_columns(layout.columns)
+    if pixels:
+        table.guess_columns(first, layout.parts)
+    table.require("label")
+    return table
 
 
 def _read(table: Table, tree: Tree, source: Path) -> Iterator[Member]:
     """Yield the image of each row; its name is still missing, and its part is as in the CSV."""
     spool = Spool()
-    for where, cells in table.rows(tree, source, needed=("label",)):
+    for where, cells in table.rows(tree, source, "label"):
         pixels = _parse(cells["pixels"], where)
         side = math.isqrt(pixels.size)
         if side * side != pixels.size or side == 0:
@@ -125,7 +119,7 @@ def _read(table: Table, tree: Tree, source: Path) -> Iterator[Member]:
             )
         read = functools.partial(spool.read_png, spool.add(pixels.astype(np.uint8)), side)
         facts = (cells.get(what, "") for what in ("part", "subject", "sequence"))
-        yield Member(columns.code(cells["label"]), "", read, *facts)
+        yield Member(codes.label(cells["label"]), "", read, *facts)
 
 
 def _parse(text: str, where: str) -> np.ndarray:

@@ -11,21 +11,13 @@ from ferpipe.core.errors import PipelineError
 from ferpipe.data.images import ImageRefused
 from ferpipe.params.download import LAYOUT_GROUPS, Layout
 from ferpipe.sources.intake.files.entry import Tree, printable
-from ferpipe.sources.intake.labels import columns, lookup, table_files
+from ferpipe.sources.intake.labels import codes, lookup, table_files
 from ferpipe.sources.intake.labels.tables import Table
 from ferpipe.sources.intake.layouts import naming, places
 from ferpipe.sources.intake.member import Found, Member, left_out, nfc
 
-# The codes of tables with a form of their own: AffectNet's column, RAF-DB's file.
-AFFECTNET = (
-    *("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt"),
-    *("none", "uncertain", "no-face"),
-)
-RAF_DB = ("surprise", "fear", "disgust", "happy", "sad", "anger", "neutral")
-CODES = {
-    "subDirectory_filePath": ("AffectNet", {str(n): name for n, name in enumerate(AFFECTNET)}),
-    "list_patition_label": ("RAF-DB", {str(n): name for n, name in enumerate(RAF_DB, start=1)}),
-}
+# What tells the data set that a table is of: the name of a column, or of the file.
+KNOWN = {"subDirectory_filePath": codes.AFFECTNET, "list_patition_label": codes.RAF_DB}
 
 
 class Row(NamedTuple):
@@ -52,15 +44,17 @@ def members(tree: Tree, layout: Layout, source: Path) -> Found:
     found += [_missing(row, number) for number, row in enumerate(missing, start=1)]
     names = ", ".join(table.path.name for table in tables)
     skipped = left_out(tree, {*facts, *(table.path for table in tables)}, f"not in {names}")
-    labels = {row.facts["label"] for row in rows}
-    whose, codes = _codes(tables, labels)
-    return Found(found, skipped, [*notes, *columns.note(labels, codes, whose)], codes)
+    result = Found(found, skipped, notes)
+    for name, of_known in KNOWN.items():
+        if all(name in (table.path.stem, *table.header) for table in tables):
+            return codes.named(result, of_known)
+    return result
 
 
 def _read(table: Table, tree: Tree, source: Path) -> Iterator[Row]:
-    for where, cells in table.rows(tree, source, needed=("path", "label")):
+    for where, cells in table.rows(tree, source, "path", "label"):
         facts = {what: cells.get(what, "") for what in LAYOUT_GROUPS}
-        facts["label"] = columns.code(facts["label"])
+        facts["label"] = codes.label(facts["label"])
         facts["part"] = facts["part"] or table.part
         yield Row(table, where, cells["path"], facts)
 
@@ -127,12 +121,3 @@ def _missing(row: Row, number: int) -> Member:
         raise ImageRefused(f"{row.table.path.name} lists {row.written}, which is missing")
 
     return Member(row.facts["label"], f"missing-{number:05}", read)
-
-
-def _codes(tables: list[Table], labels: set[str]) -> tuple[str, dict[str, str]]:
-    """The data set that the tables are of, and the names of its codes; empty if it is not known."""
-    for name, (whose, codes) in CODES.items():
-        known = all(name in (table.path.stem, *table.header) for table in tables)
-        if known and labels <= codes.keys():
-            return whose, codes
-    return "", {}

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
+from ferpipe.sources.intake.files.delimited import read_rows
 from ferpipe.sources.intake.files.entry import Tree, printable
-from ferpipe.sources.intake.labels import columns, tables
-from ferpipe.sources.intake.labels.delimited import read_rows
+from ferpipe.sources.intake.labels import tables
 from ferpipe.sources.intake.labels.lookup import Images
 from ferpipe.sources.intake.labels.tables import Table
 from ferpipe.sources.intake.member import NoLabels, clean, several
@@ -35,9 +35,9 @@ def select(tree: Tree, layout: Layout, source: Path) -> list[Table]:
             f"{source} has no table of images and labels, such as `path,label`{first}; name the "
             "file in download.layout.file, its columns in download.layout.columns"
         )
-    found = [table._replace(part=_part_in_name(table.path, layout)) for table in found]
-    known = {table.part for table in found} - {""}
-    if len(known) < len(found):
+    for table in found:
+        table.part = _part_in_name(table.path, layout)
+    if len({table.part for table in found} - {""}) < len(found):
         raise several(source, "tables of labels", [table.path for table in found])
     return found
 
@@ -52,31 +52,30 @@ def _table(path: PurePosixPath, tree: Tree, images: Images, layout: Layout) -> T
     width = len(sample[0])
     sample = [row for row in sample if len(row) == width]
     header = sample[0] if _is_header(sample, layout) else []
-    found = columns.numbers(header, width, layout.columns, where)
     body = sample[1:] if header else sample
+    table = Table(path, header, width)
+    table.name_columns(layout.columns)
     if "path" not in layout.columns:
         of_images = [n for n in range(width) if _are_images([row[n] for row in body], path, images)]
-        if of_images and found.get("path") not in of_images:
-            found["path"] = of_images[0]
+        if of_images and table.columns.get("path") not in of_images:
+            table.columns["path"] = of_images[0]
     if not header:
-        columns.guess(found, body[0], layout.parts)
-    elif width == 2 and "path" in found:
-        found.setdefault("label", 1 - found["path"])
-    for needed in ("path", "label"):
-        columns.require(needed, found, header, width, where)
-    written = [row[found["path"]] for row in body]
-    if not any(images.fitting(name, path.parent) for name in written) and (
-        images.ending(written) is None
-    ):
+        table.guess_columns(body[0], layout.parts)
+    elif width == 2 and "path" in table.columns:
+        table.columns.setdefault("label", 1 - table.columns["path"])
+    table.require("path", "label")
+    written = [row[table.columns["path"]] for row in body]
+    found = any(images.fitting(name, path.parent) for name in written)
+    if not found and images.ending(written) is None:
         few = ", ".join(written[:3])
         raise PipelineError(f"{where}: no image of the source has a path like {few}")
-    return Table(path, header, found, width)
+    return table
 
 
 def _is_header(sample: list[list[str]], layout: Layout) -> bool:
     """Whether the first row has names of columns, or is the only one without a file name."""
     first = {clean(cell) for cell in sample[0]}
-    if first & set(layout.columns.values()) or any(map(columns.known, first)):
+    if first & set(layout.columns.values()) or any(map(tables.column_of, first)):
         return True
     with_names = [any(map(SUFFIX.search, row)) for row in sample]
     return len(sample) > 1 and not with_names[0] and all(with_names[1:])

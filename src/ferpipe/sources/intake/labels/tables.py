@@ -1,32 +1,105 @@
-"""Tables in a source: which column is what, and their rows."""
+"""Tables in a source: their columns, and their rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
+from ferpipe.sources.intake.files.delimited import is_table, read_rows
 from ferpipe.sources.intake.files.entry import Tree, printable
-from ferpipe.sources.intake.labels.delimited import is_table, read_rows
 from ferpipe.sources.intake.member import clean
+from ferpipe.sources.intake.names import parts
 
 MOST = 50  # files that may be tables; data sets with a text file an image have more
+# Names of columns, in lower case and without what is between words.
+NAMES = {
+    "path": {
+        *("path", "file", "filename", "filepath", "image", "imagepath", "imagefile", "imagename"),
+        *("img", "imgpath", "imgname", "imgfile", "pth", "name", "subdirectoryfilepath"),
+    },
+    "label": {
+        *("label", "labels", "emotion", "emotions", "expression", "class", "classname", "category"),
+        *("emotionlabel", "expressionlabel", "target"),
+    },
+    "part": {"part", "usage", "split", "subset", "set", "partition"},
+    "subject": {"subject", "subjectid", "person", "personid", "participant", "participantid"},
+    "sequence": {"sequence", "sequenceid", "video", "videoid", "clip", "clipid"},
+    "pixels": {"pixels", "pixel"},
+}
 
 
-class Table(NamedTuple):
-    """A table: its column names, none if it has no header, and which column is what."""
+def column_of(name: str) -> str | None:
+    """What a column of that name is, such as "label"; None if that is not known."""
+    key = re.sub(r"[\W_]", "", name.casefold())
+    return next((what for what, names in NAMES.items() if key in names), None)
+
+
+@dataclass
+class Table:
+    """A table: the names of its columns, none if it has no header, and which column is what."""
 
     path: PurePosixPath
     header: list[str]
-    columns: dict[str, int]
     width: int
+    columns: dict[str, int] = field(default_factory=dict)
     part: str = ""  # of all its images, as its name or folder tells
 
-    def rows(
-        self, tree: Tree, source: Path, needed: tuple[str, ...]
-    ) -> Iterator[tuple[str, dict[str, str]]]:
+    def name_columns(self, asked: Mapping[str, str | int]) -> None:
+        """Find the columns of `download.layout.columns`, and those with a known name.
+
+        Raises:
+            PipelineError: there is no such column, or two columns may be the same thing.
+        """
+        names = [clean(name) for name in self.header]
+        for what, column in asked.items():
+            if column in names:
+                self.columns[what] = names.index(column)
+            elif isinstance(column, int) and column < self.width:
+                self.columns[what] = column
+            else:
+                key = f"download.layout.columns.{what} = {column!r}"
+                raise PipelineError(
+                    f"{printable(self.path)}: {key} is none of its columns: {self._shown()}"
+                )
+        for number, name in enumerate(names):
+            what = column_of(name)
+            if what is None or what in asked:
+                continue
+            # The first path counts; `path` beside `image` is common.
+            if self.columns.setdefault(what, number) != number and what != "path":
+                both = f"{names[self.columns[what]]!r} and {name!r} may both be the {what}"
+                raise PipelineError(
+                    f"{printable(self.path)}: the columns {both}; set download.layout.columns, "
+                    f"such as {{{what}: {name}}}"
+                )
+
+    def guess_columns(self, row: list[str], further: Mapping[str, str]) -> None:
+        """Find part and label without a header, by a row, if one column is left for each."""
+        rest = [number for number in range(self.width) if number not in self.columns.values()]
+        with_part = [number for number in rest if parts.known([row[number]], further)]
+        if with_part and "part" not in self.columns:
+            self.columns["part"] = with_part[0]
+            rest.remove(with_part[0])
+        if len(rest) == 1:
+            self.columns.setdefault("label", rest[0])
+
+    def require(self, *needed: str, error: type[PipelineError] = PipelineError) -> None:
+        """Raise the error if a column that is needed was not found."""
+        for what in needed:
+            if what not in self.columns:
+                raise error(
+                    f"{printable(self.path)}: no column is known to be the {what}; set "
+                    f"download.layout.columns, such as {{{what}: 0}}; its columns: {self._shown()}"
+                )
+
+    def _shown(self) -> str:
+        return ", ".join(self.header) if self.header else f"0 to {self.width - 1}, without names"
+
+    def rows(self, tree: Tree, source: Path, *needed: str) -> Iterator[tuple[str, dict[str, str]]]:
         """Yield where a row is, for error messages, and its cells by what they are.
 
         Raises:
@@ -50,9 +123,8 @@ def read_all(
     tree: Tree, layout: Layout, read: Callable[[PurePosixPath], Table]
 ) -> tuple[list[Table], list[PipelineError]]:
     """The tables that `read` accepts, and its errors; of `layout.file` alone if it is set."""
-    if layout.file is None:
-        paths = sorted(filter(is_table, tree), key=lambda path: (len(path.parts), str(path)))
-    else:
+    paths = sorted(filter(is_table, tree), key=lambda path: (len(path.parts), str(path)))
+    if layout.file is not None:
         paths = [PurePosixPath(layout.file)]
         if paths[0] not in tree:
             raise PipelineError(f"download.layout.file = {layout.file!r} is not in the source")

@@ -8,18 +8,18 @@ source: `classes` turns them into class names.
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
-from ferpipe.sources.intake.files.entry import Tree, printable
+from ferpipe.sources.intake.files.entry import Tree
 from ferpipe.sources.intake.labels import frames, rows, table
 from ferpipe.sources.intake.layouts import folders, pattern
-from ferpipe.sources.intake.member import Found, NoLabels, nfc
+from ferpipe.sources.intake.member import Found, NoLabels, left_out, nfc
 from ferpipe.sources.intake.names import classes, words
 
-OUTSIDE = "outside download.root"
 # What `auto` tries, in this order, if the class folders are not certain.
 LABELS_IN_FILES = ("frames", "rows", "table")
 KINDS: dict[str, ModuleType] = {
@@ -37,32 +37,29 @@ def members(tree: Tree, layout: Layout, root: str | None, source: Path) -> Found
             None: the whole source.
         source: the zip or folder, for error messages.
     """
-    skipped = []
+    inside, outside = tree, []
     if root is not None:
-        tree, skipped = _below(tree, layout, root, source)
-    found = classes.apply(_by_kind(tree, layout, source), layout.classes, source)
-    if root is not None:
-        inside = [(str(PurePosixPath(root, path)), reason) for path, reason in found.skipped]
-        found = found._replace(skipped=[*inside, *skipped])
-    return found
+        inside, outside = _below(tree, layout, root, source)
+    found = classes.apply(_by_kind(inside, layout, source), layout.classes, source)
+    skipped = [(str(PurePosixPath(root or "", path)), reason) for path, reason in found.skipped]
+    return found._replace(skipped=[*skipped, *outside])
 
 
 def _by_kind(tree: Tree, layout: Layout, source: Path) -> Found:
     if layout.kind != "auto":
         return KINDS[layout.kind].members(tree, layout, source)._replace(kind=layout.kind)
+    found, fault = None, None
     try:
-        found, fault = folders.members(tree, layout, source)._replace(kind="folders"), None
-        counts = Counter(member.label for member in found.members)
-        if len(counts) > 1 and not words.doubtful_classes(counts):
-            return found
+        found = folders.members(tree, layout, source)._replace(kind="folders")
     except PipelineError as error:
-        found, fault = None, error
+        fault = error
+    counts = Counter(member.label for member in found.members) if found else {}
+    if len(counts) > 1 and not words.doubtful_classes(counts):
+        return found
     for kind in LABELS_IN_FILES:
-        try:
+        with suppress(NoLabels):
             return KINDS[kind].members(tree, layout, source)._replace(kind=kind)
-        except NoLabels:
-            continue
-    if found is None:
+    if fault:
         raise fault
     return found
 
@@ -75,26 +72,16 @@ def _below(
     Class folders that are directly in it are taken without those further down.
     """
     top = PurePosixPath(nfc(PurePosixPath(root)))
-    inside = {}
-    for path, entry in tree.items():
-        if (full := PurePosixPath(nfc(path))).is_relative_to(top):
-            inside[path] = full.relative_to(top), entry
+    full = {path: PurePosixPath(nfc(path)) for path in tree}
+    inside = {path: full[path].relative_to(top) for path in tree if full[path].is_relative_to(top)}
     if not inside:
         known = sorted({path.parts[0] for path in tree if len(path.parts) > 1})
         raise PipelineError(
             f"download.root = {root!r} is no folder of {source}; its folders: "
             f"{', '.join(known) or 'none'}"
         )
-    depths = {len(path.parts) for path, entry in inside.values() if not entry.skip}
-    if 2 in depths and layout.pattern is None and layout.kind in ("auto", "folders"):
-        inside = {
-            path: (short, entry)
-            for path, (short, entry) in inside.items()
-            if entry.skip or len(short.parts) == 2
-        }
-    outside = [
-        (printable(path), entry.skip or OUTSIDE)
-        for path, entry in tree.items()
-        if path not in inside
-    ]
-    return dict(inside.values()), outside
+    depths = {path: len(short.parts) for path, short in inside.items() if not tree[path].skip}
+    if 2 in depths.values() and layout.pattern is None and layout.kind in ("auto", "folders"):
+        inside = {path: short for path, short in inside.items() if depths.get(path, 2) == 2}
+    outside = left_out(tree, inside, "outside download.root")
+    return {short: tree[path] for path, short in inside.items()}, outside

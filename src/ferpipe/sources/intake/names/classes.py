@@ -99,15 +99,10 @@ def _renamed(members: Sequence[Member], names: Mapping[str, str | None]) -> list
     for member in members:
         by_path[names[member.label], member.name.casefold()].add(member.label)
     clashing = {name for (name, _), labels in by_path.items() if len(labels) > 1}
-    prefixes, taken = {}, Counter()
-    for label in sorted(label for label, name in names.items() if name in clashing):
-        prefix = label.replace(" ", "_")
-        taken[prefix.casefold()] += 1
-        number = taken[prefix.casefold()]
-        prefixes[label] = f"{prefix}-{number}_" if number > 1 else f"{prefix}_"
+    prefixes = {label: label.replace(" ", "_") + "_" for label in names if names[label] in clashing}
     return [
         member._replace(
-            label=names[member.label], name=f"{prefixes.get(member.label, '')}{member.name}"
+            label=names[member.label], name=prefixes.get(member.label, "") + member.name
         )
         for member in members
     ]
