@@ -129,4 +129,6 @@ def test_conversions_and_conflicts_name_their_keys(inspect, project, write_param
     assert "; download.conflicts: drop leaves them out" in text
     assert "download.convert.cmyk converts it to RGB), such as happy/cmyk.jpg" in text
     write_params({"download.convert.cmyk": True})
-    assert "WARNING: converted with loss: 1 (CMYK to RGB)" in inspect(source, paths.PARAMS)
+    assert "WARNING: images were converted with loss: CMYK to RGB (1)" in inspect(
+        source, paths.PARAMS
+    )

@@ -9,14 +9,13 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 from tabulate import tabulate
-from tqdm import tqdm
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.core.paths import SPLITS
 from ferpipe.data import images
 from ferpipe.params.download import Download, Layout
 from ferpipe.params.reader import checked
-from ferpipe.sources.intake import conflicts
+from ferpipe.sources.intake import conflicts, writing
 from ferpipe.sources.intake.distinct import distinct
 from ferpipe.sources.intake.files.listing import Tree, open_tree
 from ferpipe.sources.intake.layouts import advice, kinds
@@ -82,17 +81,12 @@ def _decoded(
     """The images that are accepted, their number by size, (path, reason) of the others, notes."""
     accepted, digests, refused = [], [], []
     shapes, converted = Counter(), Counter()
-    for member in tqdm(distinct(members), desc="images", unit="image", disable=None, leave=False):
-        try:
-            image, used = images.convert(member.read(), conversions)
-        except images.ImageRefused as reason:
-            refused.append((member.path, str(reason)))
-            continue
+    for member, _, image, used in writing.decoded(distinct(members), conversions, refused):
         accepted.append(member)
         digests.append(images.pixel_digest(image))
         converted.update(used)
         shapes[f"{MODES[image.mode]} {image.width}x{image.height}"] += 1
-    notes = [f"converted with loss: {count} ({how})" for how, count in sorted(converted.items())]
+    notes = writing.note(converted)
     if same := conflicts.find(accepted, digests):
         path, other = next(iter(same.items()))
         notes.append(

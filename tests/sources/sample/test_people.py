@@ -6,16 +6,16 @@ import io
 import itertools
 import re
 import zlib
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from faces import BASE
 from PIL import Image
 from sklearn.linear_model import RidgeClassifier
 
 from ferpipe.data import png
 from ferpipe.evaluation import hog
-from ferpipe.params.download import Sample
+from ferpipe.params.download import Download, Sample
 from ferpipe.sources.sample import camera, face, people, person, sketch, source, worn
 
 CLASSES = ["anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise"]
@@ -24,7 +24,8 @@ PINNED = "56a76f6d3d4db126bc6d03d06e4babfb2aa4fc9d5899554859ba0916f5402160"
 
 
 def fetch(target, subjects, seed):
-    return source.fetch(SimpleNamespace(sample=Sample(subjects=subjects, seed=seed)), None, target)
+    params = {**BASE, "sample": {"subjects": subjects, "seed": seed}}
+    return source.fetch(Download.model_validate(params), None, target)
 
 
 @pytest.fixture(scope="module")

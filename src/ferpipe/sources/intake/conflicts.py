@@ -12,7 +12,7 @@ from ferpipe.core.errors import PipelineError
 from ferpipe.data.index import Image
 
 TABLE = paths.CACHE / "conflicts.csv"
-REASON = "same image with another label: "  # and the path of one
+REASON = "same image with another label: "
 
 
 def find(images: Sequence[Image], digests: Sequence[str]) -> dict[str, str]:
@@ -47,3 +47,10 @@ def refuse(conflicts: dict[str, str]) -> None:
 def reasons(conflicts: dict[str, str]) -> list[tuple[str, str]]:
     """(path, reason) of the images, for the table of skipped files."""
     return [(path, REASON + other) for path, other in conflicts.items()]
+
+
+def note(conflicts: dict[str, str]) -> list[str]:
+    """A note for the user that the images are left out."""
+    why = "because the same image has another label"
+    left_out = f"images left out, {why}: {len(conflicts)}; they are in {paths.SKIPPED}"
+    return [left_out] if conflicts else []

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -55,41 +55,31 @@ def repack(source: Path, target: Path, params: Download) -> Contents:
     """Turn a source of any known layout into the canonical archive."""
     with open_tree(source, params.limits, params.layout.name_encoding) as tree:
         found = kinds.members(tree, params.layout, params.root, source)
-        contents = pack(
-            found.members,
-            target,
-            params.max_bad_fraction,
-            found.skipped,
-            params.conflicts,
-            images.Conversions(**dict(params.convert)),
-        )
-    return replace(contents, notes=(*found.notes, *contents.notes))
+        return pack(found.members, target, params, found.skipped, found.notes)
 
 
 def pack(
     members: Sequence[Member],
     target: Path,
-    max_bad_fraction: float = 0.0,
+    params: Download,
     skipped: Sequence[tuple[str, str]] = (),
-    on_conflict: str = "error",
-    conversions: images.Conversions = images.NO_CONVERSIONS,
+    notes: Sequence[str] = (),
 ) -> Contents:
     """Write the canonical archive, one image at a time.
 
     Args:
         members: the images; of several with the same name, the first keeps it.
         target: the zip.
-        max_bad_fraction: fraction of `members` that the image policy may refuse.
+        params: `max_bad_fraction`, `conflicts` and `convert` are used.
         skipped: (path, reason) of other files of the source.
-        on_conflict: "error" or "drop", for identical images with different labels.
-        conversions: those with loss that are allowed.
+        notes: of the layout.
     """
     members = distinct(members)
     with files.replacing(target) as file:
-        written = writing.write(file, members, conversions)
-        _check_bad_fraction(written.refused, len(members), max_bad_fraction)
+        written = writing.write(file, members, images.Conversions(**dict(params.convert)))
+        _check_bad_fraction(written.refused, len(members), params.max_bad_fraction)
         dropped = conflicts.find(written.images, written.digests)
-        if dropped and on_conflict == "error":
+        if dropped and params.conflicts == "error":
             conflicts.refuse(dropped)
         kept = sorted(image for image in written.images if image.path not in dropped)
         if kept != written.images:
@@ -97,22 +87,13 @@ def pack(
         contents = Contents(
             kept,
             sorted([*skipped, *written.refused, *conflicts.reasons(dropped)]),
-            _notes(written, dropped),
+            (*notes, *writing.note(written.converted), *conflicts.note(dropped)),
         )
         if len(contents.class_counts) < 2:
             classes = ", ".join(contents.class_counts) or "none"
             needed = "a classifier needs at least two classes with images"
             raise PipelineError(f"{needed}; classes: {classes}")
     return contents
-
-
-def _notes(written: writing.Written, dropped: dict[str, str]) -> tuple[str, ...]:
-    converted = [f"{how} ({count})" for how, count in sorted(written.converted.items())]
-    notes = [f"images were converted with loss: {', '.join(converted)}"] if converted else []
-    if dropped:
-        labels = "because the same image has another label"
-        notes.append(f"images left out, {labels}: {len(dropped)}; they are in {paths.SKIPPED}")
-    return tuple(notes)
 
 
 def _check_bad_fraction(refused: list[tuple[str, str]], total: int, allowed: float) -> None:

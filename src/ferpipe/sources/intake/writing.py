@@ -7,11 +7,12 @@ import shutil
 import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
+import PIL.Image
 from tqdm import tqdm
 
 from ferpipe.core import files
@@ -43,14 +44,8 @@ def write(file: BinaryIO, members: Sequence[Member], conversions: images.Convers
     written = Written([], [], [], Counter())
     taken = {key(member.path) for member in members}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as zipped:
-        for member in tqdm(members, desc="images", unit="image", disable=None, leave=False):
+        for member, data, image, used in decoded(members, conversions, written.refused):
             path = member.path
-            try:
-                data = member.read()
-                image, used = images.convert(data, conversions)
-            except images.ImageRefused as reason:
-                written.refused.append((path, str(reason)))
-                continue
             if used:
                 data = png.encode(np.asarray(image))
                 path = _named_png(path, taken)
@@ -61,6 +56,29 @@ def write(file: BinaryIO, members: Sequence[Member], conversions: images.Convers
             written.digests.append(images.pixel_digest(image))
             zipped.writestr(files.zip_entry(path), data)
     return written
+
+
+def decoded(
+    members: Sequence[Member], conversions: images.Conversions, refused: list[tuple[str, str]]
+) -> Iterator[tuple[Member, bytes, PIL.Image.Image, list[str]]]:
+    """Yield each image that is accepted: its file, its pixels, the conversions that it needed.
+
+    (path, reason) of the others are added to `refused`.
+    """
+    for member in tqdm(members, desc="images", unit="image", disable=None, leave=False):
+        try:
+            data = member.read()
+            image, used = images.convert(data, conversions)
+        except images.ImageRefused as reason:
+            refused.append((member.path, str(reason)))
+        else:
+            yield member, data, image, used
+
+
+def note(converted: Counter[str]) -> list[str]:
+    """A note for the user on conversions with loss."""
+    counts = ", ".join(f"{how} ({count})" for how, count in sorted(converted.items()))
+    return [f"images were converted with loss: {counts}"] if counts else []
 
 
 def _named_png(path: str, taken: set[str]) -> str:

@@ -12,7 +12,6 @@ import itertools
 import re
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
@@ -25,30 +24,61 @@ LARGEST = 1000  # bytes of a label file
 Folder = tuple[str, ...]
 
 
-class Frames(NamedTuple):
+class Frames:
     """The images outside a folder of label files."""
 
-    of: dict[Folder, list[PurePosixPath]]  # of each folder, in the order of their numbers
-    ending: dict[Folder, list[Folder]]  # the folders that end with these folders
-    named: dict[str, list[Folder]]  # the folders with a frame of this name, without suffix
+    def __init__(self, tree: Tree, root: PurePosixPath) -> None:
+        self.root = root
+        self.of: dict[Folder, list[PurePosixPath]] = defaultdict(list)  # in order of their numbers
+        self._ending: dict[Folder, list[Folder]] = defaultdict(list)  # by their last folders
+        self._named: dict[str, list[Folder]] = defaultdict(list)  # by the name of a frame in them
+        for path, entry in tree.items():
+            if not entry.skip and root not in path.parents:
+                self.of[path.parent.parts].append(path)
+        for folder, paths in self.of.items():
+            paths.sort(key=_number)
+            for stem in {path.stem for path in paths}:
+                self._named[stem].append(folder)
+            for start in range(len(folder)):
+                self._ending[folder[start:]].append(folder)
+
+    def folders(self, file: PurePosixPath) -> list[Folder]:
+        """The folders that a label file may be about: parallel to its own, or by its name."""
+        own = file.parent.relative_to(self.root).parts
+        stem = re.sub("[_-]?emotion$", "", file.stem, flags=re.IGNORECASE)
+        named = [] if own else self._named.get(stem, [])
+        return named or self._ending.get(own or (stem,), [])
+
+    def folder(self, file: PurePosixPath, source: Path) -> Folder:
+        """The folder that a label file is about."""
+        folders = self.folders(file)
+        if not folders:
+            raise PipelineError(
+                f"{source}: the frames that {printable(file)} labels are missing; add them, or "
+                "remove the label"
+            )
+        if len(folders) > 1:
+            names = " and ".join(map("/".join, folders))
+            raise PipelineError(
+                f"{source}: {printable(file)} may label the frames in {names}; set download.root"
+            )
+        return folders[0]
 
 
 def members(tree: Tree, layout: Layout, source: Path) -> Found:
     """The last frames of each labelled sequence, with the subject and sequence of their folders."""
-    root, files = _label_files(tree, layout, source)
-    frames = _frames(tree, root)
+    files, frames = _label_files(tree, layout, source)
     levels = zip(*frames.of, strict=False)
     top = len(list(itertools.takewhile(lambda names: len(set(names)) == 1, levels)))
     found: dict[PurePosixPath, Member] = {}
     used: dict[Folder, PurePosixPath] = {}
     for file in files:
-        folder = _one_folder(file, root, frames, source)
-        if folder in used:
+        folder = frames.folder(file, source)
+        if used.setdefault(folder, file) != file:
             both = f"{printable(used[folder])} and {printable(file)}"
             raise PipelineError(f"{source}: {both} label the same frames; remove one of them")
-        used[folder] = file
         label = _read_label(tree, file, source)
-        own = file.parent.relative_to(root).parts or folder[top:] or folder[-1:]
+        own = file.parent.relative_to(frames.root).parts or folder[top:] or folder[-1:]
         subject, sequence = own[0] if len(own) > 1 else "", "_".join(own)
         for path in frames.of[folder][-layout.last_frames :]:
             name = clean(path.name)
@@ -60,10 +90,8 @@ def members(tree: Tree, layout: Layout, source: Path) -> Found:
     return codes.named(Found(list(found.values()), skipped), codes.CKPLUS)
 
 
-def _label_files(
-    tree: Tree, layout: Layout, source: Path
-) -> tuple[PurePosixPath, list[PurePosixPath]]:
-    """The folder of label files, `layout.file` or the one named like Emotion, and its files."""
+def _label_files(tree: Tree, layout: Layout, source: Path) -> tuple[list[PurePosixPath], Frames]:
+    """The files in the folder of labels, `layout.file` or one named like Emotion; the frames."""
     asked = None if layout.file is None else PurePosixPath(layout.file)
     roots = defaultdict(list)
     for path in tree:
@@ -72,70 +100,26 @@ def _label_files(
                 if folder == asked or (asked is None and folder.name.lower().startswith("emotion")):
                     roots[folder].append(path)
                     break
-    if asked is not None and not roots:
-        raise NoLabels(f"download.layout.file = {str(asked)!r} has no label files (.txt)")
+    found = [(files, Frames(tree, root)) for root, files in roots.items()]
     if asked is None:
-        of_root = {root: _frames(tree, root) for root in roots}
-        roots = {
-            root: files
-            for root, files in roots.items()
-            if any(_folders(file, root, of_root[root]) for file in files)
-        }
-    if not roots:
+        found = [(files, frames) for files, frames in found if any(map(frames.folders, files))]
+    elif not found:
+        raise NoLabels(f"download.layout.file = {str(asked)!r} has no label files (.txt)")
+    if not found:
         raise NoLabels(
             f"{source} has no folder of label files beside its frames, such as "
             "Emotion/S005/001/S005_001_00000011_emotion.txt beside images/S005/001; name the "
             "folder in download.layout.file"
         )
-    if len(roots) > 1:
-        raise several(source, "folders of label files", list(roots))
-    return roots.popitem()
-
-
-def _frames(tree: Tree, root: PurePosixPath) -> Frames:
-    """The images that are not below `root`."""
-    frames = Frames({}, defaultdict(list), defaultdict(list))
-    for path, entry in tree.items():
-        if not entry.skip and root not in path.parents:
-            folder = path.parent.parts
-            frames.of.setdefault(folder, []).append(path)
-            if folder not in frames.named[path.stem]:
-                frames.named[path.stem].append(folder)
-    for folder, paths in frames.of.items():
-        paths.sort(key=_number)
-        for start in range(len(folder)):
-            frames.ending[folder[start:]].append(folder)
-    return frames
+    if len(found) > 1:
+        raise several(source, "folders of label files", [frames.root for _, frames in found])
+    return found[0]
 
 
 def _number(path: PurePosixPath) -> list[tuple[int, str]]:
     """A key that sorts frame9 before frame10."""
     words = re.split(r"(\d+)", path.name)
     return [(int(word), "") if word.isdecimal() else (-1, word) for word in words]
-
-
-def _folders(file: PurePosixPath, root: PurePosixPath, frames: Frames) -> list[Folder]:
-    """The folders of frames that a label file may be about: parallel to its own, or by its name."""
-    own = file.parent.relative_to(root).parts
-    if own:
-        return frames.ending.get(own, [])
-    stem = re.sub("[_-]?emotion$", "", file.stem, flags=re.IGNORECASE)
-    return frames.named.get(stem) or frames.ending.get((stem,), [])
-
-
-def _one_folder(file: PurePosixPath, root: PurePosixPath, frames: Frames, source: Path) -> Folder:
-    folders = _folders(file, root, frames)
-    if len(folders) == 1:
-        return folders[0]
-    if not folders:
-        raise PipelineError(
-            f"{source}: the frames that {printable(file)} labels are missing; add them, or remove "
-            "the label"
-        )
-    names = " and ".join("/".join(folder) for folder in folders)
-    raise PipelineError(
-        f"{source}: {printable(file)} may label the frames in {names}; set download.root"
-    )
 
 
 def _read_label(tree: Tree, file: PurePosixPath, source: Path) -> str:

@@ -13,7 +13,7 @@ from ferpipe.params.download import LAYOUT_GROUPS, Layout
 from ferpipe.sources.intake.files.entry import Tree, printable
 from ferpipe.sources.intake.labels import codes, lookup, table_files
 from ferpipe.sources.intake.labels.tables import Table
-from ferpipe.sources.intake.layouts import naming, places
+from ferpipe.sources.intake.layouts import places
 from ferpipe.sources.intake.member import Found, Member, left_out, nfc
 
 # What tells the data set that a table is of: the name of a column, or of the file.
@@ -39,7 +39,7 @@ def members(tree: Tree, layout: Layout, source: Path) -> Found:
     placed = [places.place(path, regex.search(nfc(path))) for path in facts]
     for place in placed:  # what the table tells comes before what the pattern tells
         place.facts.update({what: told for what, told in facts[place.path].items() if told})
-    found = naming.members(places.without_wrapper(placed), tree, layout, source)
+    found = places.members(places.without_wrapper(placed), tree, layout, source)
     missing = [row for row, path in zip(rows, paths, strict=True) if path is None]
     found += [_missing(row, number) for number, row in enumerate(missing, start=1)]
     names = ", ".join(table.path.name for table in tables)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ferpipe.params.reader import as_yaml
@@ -32,22 +30,41 @@ def no_images(tree: Tree, source: Path) -> str:
 
 
 def unknown_layout(tree: Tree, source: Path) -> str:
-    """The error of a source whose layout cannot be told."""
-    return f"{source}: it cannot be told which class an image has: {picture(tree)}; {remedy(tree)}"
-
-
-def picture(tree: Tree) -> str:
-    """What is in a source: the names of folders, level by level, and an example."""
+    """The error of a source whose layout cannot be told: what is in it, and what to set."""
     images = _images(tree)
     folders = [path.parts[:-1] for path in images]
     levels = []
-    for level in range(max(map(len, folders), default=0)):
-        names = Counter(nfc(names[level]) for names in folders if len(names) > level)
-        levels.append(_some(names))
+    for level in range(max(map(len, folders))):
+        names = sorted({nfc(names[level]) for names in folders if len(names) > level})
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        levels.append(", ".join(names[:SHOWN]) + more)
     inside = f"in folders {' / '.join(levels)}" if levels else "in no folder"
     others = [printable(path) for path, entry in tree.items() if entry.skip]
     beside = f"; other files: {len(others)}, such as {others[0]}" if others else ""
-    return f"it has {len(images)} images {inside}, such as {images[0]}{beside}"
+    return (
+        f"{source}: it cannot be told which class an image has: it has {len(images)} images "
+        f"{inside}, such as {images[0]}{beside}; {_remedy(tree, in_folders=all(folders))}"
+    )
+
+
+def _remedy(tree: Tree, in_folders: bool) -> str:
+    if keys := layout(tree):
+        return f"set download.layout to {as_yaml(keys)}, if that is what its names mean"
+    files = [
+        printable(path)
+        for path in tree
+        if path.suffix.lower() in LABELS_FILES and "readme" not in path.name.lower()
+    ]
+    table = {"kind": "table"} | ({"file": files[0]} if len(files) == 1 else {})
+    if in_folders:
+        example = f"folders of the classes angry and happy: {as_yaml(NAMED_FOLDERS)}"
+    else:
+        pattern = {"kind": "pattern", "pattern": name_patterns.KNOWN[0][0]}
+        example = f"labels in names like JAFFE's KA.AN1.39.tiff: {as_yaml(pattern)}"
+    return (
+        f"say where its labels are in download.layout; a labels file: {as_yaml(table)}; CK+'s "
+        f"label files: {{kind: 'frames'}}; {example}"
+    )
 
 
 def layout(tree: Tree) -> dict[str, object] | None:
@@ -57,59 +74,22 @@ def layout(tree: Tree) -> dict[str, object] | None:
         keys = {"kind": "pattern", "pattern": suggestion.pattern}
         return keys | ({"classes": suggestion.classes} if suggestion.classes else {})
     folders = [tuple(map(nfc, path.parts[:-1])) for path in images]
-    levels = _class_levels(folders)
-    if len(levels) != 1:
+    levels = [set(names) for names in zip(*folders, strict=False)]
+    classes = [
+        level
+        for level, names in enumerate(levels)
+        if level >= places.wrapper(folders)
+        and 1 < len(names) <= words.MANY_CLASSES
+        and not any(map(words.like_subject, names))
+        and not parts.known(names, {})
+    ]
+    if len(classes) != 1:
         return None
-    depth = min(map(len, folders))
-    names = [{names[level] for names in folders} for level in range(depth)]
-    pattern = "^"
-    for level in range(depth):
-        people = level != levels[0] and all(map(words.like_subject, names[level]))
-        group = "label" if level == levels[0] else "subject" if people else ""
-        pattern += f"(?P<{group}>[^/]+)/" if group and group not in pattern else "[^/]+/"
-    return {"kind": "folders", "pattern": pattern}
-
-
-def remedy(tree: Tree) -> str:
-    """What to set in params.yaml."""
-    if keys := layout(tree):
-        return f"set download.layout to {as_yaml(keys)}, if that is what its names mean"
-    images = _images(tree)
-    depth = min((len(path.parts) - 1 for path in images), default=0)
-    files = [printable(path) for path, entry in tree.items() if _may_hold_labels(path)]
-    table = (
-        f"{{kind: 'table', file: {as_yaml(files[0])}}}" if len(files) == 1 else "{kind: 'table'}"
-    )
-    if depth == 0:
-        pattern = {"kind": "pattern", "pattern": name_patterns.KNOWN[0][0]}
-        example = f"labels in names like JAFFE's KA.AN1.39.tiff: {as_yaml(pattern)}"
-    else:
-        example = f"folders of the classes angry and happy: {as_yaml(NAMED_FOLDERS)}"
-    return (
-        f"say where its labels are in download.layout; a labels file: {table}; CK+'s label files: "
-        f"{{kind: 'frames'}}; {example}"
-    )
+    people = [level for level, names in enumerate(levels) if all(map(words.like_subject, names))]
+    groups = {classes[0]: "(?P<label>[^/]+)/"} | dict.fromkeys(people[:1], "(?P<subject>[^/]+)/")
+    pattern = "".join(groups.get(level, "[^/]+/") for level in range(len(levels)))
+    return {"kind": "folders", "pattern": f"^{pattern}"}
 
 
 def _images(tree: Tree) -> list[PurePosixPath]:
     return [path for path, entry in tree.items() if not entry.skip]
-
-
-def _some(names: Counter[str]) -> str:
-    shown = ", ".join(sorted(names)[:SHOWN])
-    return f"{shown} and {len(names) - SHOWN} more" if len(names) > SHOWN else shown
-
-
-def _may_hold_labels(path: PurePosixPath) -> bool:
-    return path.suffix.lower() in LABELS_FILES and "readme" not in path.name.lower()
-
-
-def _class_levels(folders: Sequence[tuple[str, ...]]) -> list[int]:
-    """The levels of folders that may be classes: neither people nor numbers nor parts."""
-    found = []
-    for level in range(places.wrapper(folders), min(map(len, folders), default=0)):
-        names = {names[level] for names in folders}
-        people = any(map(words.like_subject, names)) or parts.known(names, {})
-        if 1 < len(names) <= words.MANY_CLASSES and not people:
-            found.append(level)
-    return found

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
 from ferpipe.sources.intake.files.entry import Tree
-from ferpipe.sources.intake.layouts import advice, copies, naming, pattern, places
-from ferpipe.sources.intake.layouts.class_levels import class_levels
+from ferpipe.sources.intake.layouts import advice, copies, pattern, places
 from ferpipe.sources.intake.layouts.places import Place
 from ferpipe.sources.intake.member import Found
 from ferpipe.sources.intake.names import words
@@ -27,7 +27,7 @@ def members(tree: Tree, layout: Layout, source: Path) -> Found:
     found, skipped, notes = pattern.search(tree, layout, source)
     found = _with_class(places.with_parts(found, layout, source), tree, layout, source)
     found, repeats = _one_root(found, tree, layout, source)
-    members = naming.members(found, tree, layout, source)
+    members = places.members(found, tree, layout, source)
     return Found(members, [*skipped, *repeats], notes)
 
 
@@ -42,7 +42,7 @@ def _with_class(images: Sequence[Place], tree: Tree, layout: Layout, source: Pat
             "to the folder that contains the class folders"
         )
     folders = [place.free_names() for place in images]
-    levels = None if outside else class_levels(folders)
+    levels = None if outside else _class_levels(folders)
     if levels is None and not outside:
         roots = copies.roots((place.path, place.free[:-1]) for place in images)
         people = any(words.like_person(name) for names in roots for name in names)
@@ -61,6 +61,34 @@ def _with_class(images: Sequence[Place], tree: Tree, layout: Layout, source: Pat
     return found
 
 
+def _class_levels(folders: Sequence[tuple[str, ...]]) -> list[int] | None:
+    """Which folder of each image is its class; None if that is not certain.
+
+    Args:
+        folders: the folders of each image, without wrappers and parts.
+    """
+    said = [[i for i, name in enumerate(names) if words.expression(name)] for names in folders]
+    # Where a folder is in one of the same name, as unpacking leaves it, both say the same.
+    words_said = [
+        {names[level].casefold() for level in found}
+        for names, found in zip(folders, said, strict=True)
+    ]
+    if all(len(found) == 1 for found in words_said):
+        return [levels[0] for levels in said]
+    last = [len(names) - 1 for names in folders]
+    depth = min(map(len, folders))
+    for levels in [*([level] * len(folders) for level in range(depth)), last]:
+        if all(set(found) <= {level} for found, level in zip(said, levels, strict=True)):
+            names = Counter(names[level] for names, level in zip(folders, levels, strict=True))
+            expressions = sum(1 for name in names if words.expression(name))
+            if expressions > 1 and expressions >= len(names) / 2:
+                return levels
+    above = {names[:-1] for names in folders}
+    plain = not any(level < end for found, end in zip(said, last, strict=True) for level in found)
+    people = any(words.like_person(name) for names in above for name in names)
+    return last if len(above) == 1 and plain and not people else None
+
+
 def _one_root(
     images: Sequence[Place], tree: Tree, layout: Layout, source: Path
 ) -> tuple[list[Place], list[tuple[str, str]]]:
@@ -70,11 +98,13 @@ def _one_root(
         return list(images), []
     if copies.identical(roots, tree):
         selected = next(iter(roots))
-        shown = "/".join(selected) or "."
-        repeats = [place for place in images if place.free_names() != selected]
-        kept = [place for place in images if place.free_names() == selected]
-        kept = [place.without(set(), set(place.free)) for place in kept]
-        return kept, [(str(place.path), f"also in {shown}") for place in repeats]
+        kept, repeats = [], []
+        for place in images:
+            if place.free_names() == selected:
+                kept.append(place.without(set(), set(place.free)))
+            else:
+                repeats.append((str(place.path), f"also in {'/'.join(selected) or '.'}"))
+        return kept, repeats
     people = all(any(map(words.like_subject, names)) for names in roots)
     if people or (layout.kind == "folders" and () not in roots):
         return list(images), []

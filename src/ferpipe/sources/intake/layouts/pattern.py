@@ -8,7 +8,7 @@ from pathlib import Path
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
 from ferpipe.sources.intake.files.entry import Tree
-from ferpipe.sources.intake.layouts import advice, naming, places
+from ferpipe.sources.intake.layouts import advice, places
 from ferpipe.sources.intake.layouts.places import Place
 from ferpipe.sources.intake.member import Found, nfc, not_images
 
@@ -23,7 +23,7 @@ def members(tree: Tree, layout: Layout, source: Path) -> Found:
             "'pattern'; `ferpipe inspect` suggests patterns"
         )
     found, skipped, notes = search(tree, layout, source)
-    return Found(naming.members(found, tree, layout, source), skipped, notes)
+    return Found(places.members(found, tree, layout, source), skipped, notes)
 
 
 def search(
