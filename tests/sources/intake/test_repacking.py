@@ -91,56 +91,6 @@ def test_the_digest_is_pinned():
 # Which files are the images
 
 
-def test_identical_roots_count_once(here):
-    contents = packed(write_zip(here / "source.zip", TREE | below("CK+48")))
-    assert image_paths(contents) == sorted(TREE)
-    assert contents.skipped == [(path, "also in .") for path in sorted(below("CK+48"))]
-
-
-@pytest.mark.parametrize(
-    ("tree", "roots"),
-    [
-        (TREE | below("CK+48") | {"CK+48/angry/00.png": png(99)}, "., CK+48"),
-        (TREE | below("CK+48") | {"CK+48/angry/99.png": png(99)}, "., CK+48"),
-    ],
-    ids=["other bytes", "one more"],
-)
-def test_roots_that_differ_are_an_error_that_names_the_key(here, refused, tree, roots):
-    source = write_zip(here / "source.zip", tree)
-    assert refused(source) == (
-        f"{source} has class folders in several places that differ: {roots}; "
-        "set download.root to one of them"
-    )
-
-
-def test_several_roots_can_be_one_source(here, refused):
-    tree = below("c") | below("a") | below("b") | {"b/angry/99.png": png(99)}
-    source = write_zip(here / "source.zip", tree)
-    assert refused(source) == (
-        f"{source} has class folders in several places that differ: a, b, c; set download.root to "
-        "one of them, or download.layout.kind to folders to take all of them"
-    )
-    contents = repack(source, here / "images.zip", kind="folders")
-    assert len(contents.images) == len(tree)
-    assert image_paths(contents)[:2] == ["angry/a_00.png", "angry/a_01.png"]
-
-
-@pytest.mark.parametrize("root", ["two", "two/", "./two", "."])
-def test_download_root_selects_one_root_of_several(here, root):
-    other = dataset(per_class=1, classes=("fear", "joy"))
-    tree = below("one") | (other if root == "." else below("two", other))
-    contents = packed(write_zip(here / "source.zip", tree), root)
-    assert image_paths(contents) == sorted(other)
-    assert contents.skipped == [(path, "outside download.root") for path in sorted(below("one"))]
-
-
-def test_a_root_that_is_missing_is_an_error_that_lists_the_others(here, refused):
-    source = write_zip(here / "source.zip", below("two") | below("one"))
-    assert refused(source, root="three") == (
-        f"download.root = 'three' is no folder of {source}; its folders: one, two"
-    )
-
-
 NO_IMAGES = "source holds no images; it should have one folder per class, such as happy/face1.png"
 OUTSIDE = (
     "source: face.png is in no class folder; move it into one, or set download.root to the folder "

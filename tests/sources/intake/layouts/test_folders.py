@@ -124,7 +124,12 @@ def test_further_names_of_parts():
         ),
         (
             each("{r}/{c}/{i}.png", r=("raw", "aligned"), c=CLASSES),
-            "class folders in several places that differ: raw, aligned; set download.root",
+            "differ: raw, aligned; set download.root to one of them, or download.layout.kind to "
+            "folders to take all of them",
+        ),
+        (
+            ["sad/1.png", "happy/1.png", "CK/sad/1.png", "CK/happy/2.png"],
+            "class folders in several places that differ: ., CK; set download.root to one of them",
         ),
     ],
 )
@@ -153,6 +158,11 @@ def test_what_is_not_certain_is_an_error_that_takes_no_people_for_classes(paths)
     assert "download.layout" in message
     assert "download.root" not in message
     assert "\n" not in message
+
+
+def test_several_folders_of_class_folders_are_one_source_if_the_kind_says_so():
+    paths = each("{r}/{c}/{i}.png", r=("raw", "aligned"), c=CLASSES)
+    assert len(find(*paths, kind="folders")[0]) == len(paths)
 
 
 def test_folders_like_people_are_classes_only_if_the_kind_says_so():

@@ -9,7 +9,8 @@ from ferpipe.sources.intake.layouts import kinds
 SOURCE = Path("faces.zip")
 PARTS = [f"db/{part}/{label}/{part}.png" for part in ("train", "test") for label in "12"]
 
-TRAIN, TEST = (["1/train.png", "2/train.png"], ["1/test.png", "2/test.png"])
+TRAIN, TEST = ["1/train.png", "2/train.png"], ["1/test.png", "2/test.png"]
+ROOTS = ("db/test", "db/test/", "./db/test")
 
 
 def find(*paths, root=None, skip=(), **keys):
@@ -20,13 +21,9 @@ def find(*paths, root=None, skip=(), **keys):
 @pytest.mark.parametrize(
     ("root", "images", "skipped"),
     [
-        (None, ["1/train.png", "2/train.png", "1/test.png", "2/test.png"], []),
-        ("db", ["1/train.png", "2/train.png", "1/test.png", "2/test.png"], []),
-        (
-            "db/test/",
-            ["1/test.png", "2/test.png"],
-            ["db/train/1/train.png", "db/train/2/train.png"],
-        ),
+        (None, TRAIN + TEST, []),
+        ("db", TRAIN + TEST, []),
+        *((root, TEST, ["db/train/1/train.png", "db/train/2/train.png"]) for root in ROOTS),
     ],
 )
 def test_root_selects_a_folder_and_lists_the_rest(root, images, skipped):
