@@ -36,10 +36,11 @@ SAD = ("sad", "Happy")
 )
 def test_labels_of_known_data_sets_and_labels_that_are_spelt_out(names, first):
     found = name_patterns.suggest_labels(names)
-    match = re.search(found.pattern, str(names[0]))
+    match = re.search(found["pattern"], str(names[0]))
     subject = match.groupdict().get("subject", "-")
-    assert f"{match['label']} {subject} {found.classes.get(match['label'], '-')}" == first
-    assert all(re.search(found.pattern, str(path)) for path in names)
+    name = found.get("classes", {}).get(match["label"], "-")
+    assert f"{match['label']} {subject} {name}" == first
+    assert all(re.search(found["pattern"], str(path)) for path in names)
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,8 @@ def _remedy(tree: Tree, in_folders: bool) -> str:
 def layout(tree: Tree) -> dict[str, object] | None:
     """Keys of `download.layout` that are likely right for a source whose layout is not certain."""
     images = _images(tree)
-    if suggestion := name_patterns.suggest_labels(images):
-        keys = {"kind": "pattern", "pattern": suggestion.pattern}
-        return keys | ({"classes": suggestion.classes} if suggestion.classes else {})
+    if keys := name_patterns.suggest_labels(images):
+        return keys
     folders = [tuple(map(nfc, path.parts[:-1])) for path in images]
     levels = [set(names) for names in zip(*folders, strict=False)]
     classes = [

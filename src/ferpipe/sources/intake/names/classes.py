@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
 
 from ferpipe.core.errors import PipelineError
@@ -34,47 +34,25 @@ def apply(found: Found, classes: Mapping[str, str | None], source: Path) -> Foun
             known = ", ".join(sorted(set(labels.values()))) or "none"
             raise PipelineError(f"{KEY}: {source} has no label {label!r}; its labels: {known}")
     names = {label: classes.get(key, found.codes.get(key, key)) for label, key in labels.items()}
-    changed = {labels[label]: name for label, name in names.items()}
-    _check_names(changed, classes, source)
-    members, left_out = [], []
-    for member in found.members:
-        if names[member.label] is None:
-            left_out.append((member.path, f"left out by {KEY}"))
-        else:
-            members.append(member)
+
+    def merging(fix: Mapping[str, str]) -> str:
+        """What to set to merge classes, too."""
+        more = {labels[label]: fix[name] for label, name in names.items() if name in fix}
+        return f"to merge them, set {KEY} to {as_yaml({**classes, **more})}"
+
+    _check_names({name for name in names.values() if name is not None}, merging, source)
+    members = [member for member in found.members if names[member.label] is not None]
+    left_out = [member for member in found.members if names[member.label] is None]
+    counts = Counter(names[member.label] for member in members)
     return found._replace(
         members=_renamed(members, names),
-        skipped=[*found.skipped, *left_out],
-        notes=[*found.notes, *_blanks(labels), *_doubts(members, names, changed, classes)],
+        skipped=[*found.skipped, *((member.path, f"left out by {KEY}") for member in left_out)],
+        notes=[*found.notes, *_blanks(labels), *_doubts(counts, merging)],
     )
 
 
-def merged(counts: Mapping[str, int]) -> dict[str, str]:
-    """A class map that merges classes that look alike, such as {angry: anger}, into the largest.
-
-    Args:
-        counts: images of each class.
-    """
-    alike = defaultdict(list)
-    for name in sorted(counts, key=lambda name: (-counts[name], name)):
-        key = name.casefold()
-        alike[words.expression(name) or (key[:-1] if key.endswith("s") else key)].append(name)
-    return {name: group[0] for group in alike.values() for name in group[1:]}
-
-
-def _extended(
-    classes: Mapping[str, str | None], changed: Mapping[str, str | None], fix: Mapping[str, str]
-) -> str:
-    """The class map that also merges classes as in `fix`, as in a params file."""
-    fixed = {label: fix[name] for label, name in changed.items() if name in fix}
-    return f"{KEY} to {as_yaml({**classes, **fixed})}"
-
-
-def _check_names(
-    changed: Mapping[str, str | None], classes: Mapping[str, str | None], source: Path
-) -> None:
+def _check_names(names: Set[str], merging: Callable[[dict[str, str]], str], source: Path) -> None:
     """Refuse classes that cannot be folders, and classes that differ in case only."""
-    names = {name for name in changed.values() if name is not None}
     for name in sorted(names):
         if not name.isprintable() or name in ("", ".", "..") or "/" in name or "\\" in name:
             remedy = f"rename it in {KEY}, such as {as_yaml({name: 'neutral'})}"
@@ -85,8 +63,8 @@ def _check_names(
     if differing := [group for group in cases.values() if len(group) > 1]:
         fix = {name: group[0] for group in differing for name in group[1:]}
         raise PipelineError(
-            f"{source}: the classes {' and '.join(sorted(differing[0]))} differ in case only; to "
-            f"merge them, set {_extended(classes, changed, fix)}"
+            f"{source}: the classes {' and '.join(sorted(differing[0]))} differ in case only; "
+            f"{merging(fix)}"
         )
 
 
@@ -121,19 +99,14 @@ def _blanks(labels: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _doubts(
-    members: Iterable[Member],
-    names: Mapping[str, str | None],
-    changed: Mapping[str, str | None],
-    classes: Mapping[str, str | None],
-) -> list[str]:
+def _doubts(counts: Counter[str], merging: Callable[[dict[str, str]], str]) -> list[str]:
     """Notes on classes that look alike, and on classes that look like people."""
-    counts = Counter(names[member.label] for member in members)
-    notes = []
-    if fix := merged(counts):
+    alike, notes = defaultdict(list), []
+    for name in sorted(counts, key=lambda name: (-counts[name], name)):  # the largest first
+        alike[words.expression(name) or name.casefold().removesuffix("s")].append(name)
+    if fix := {name: group[0] for group in alike.values() for name in group[1:]}:
         pairs = ", ".join(f"{first} and {other}" for other, first in fix.items())
-        merge = f"to merge them, set {_extended(classes, changed, fix)}"
-        notes.append(f"classes look alike: {pairs}; {merge}")
+        notes.append(f"classes look alike: {pairs}; {merging(fix)}")
     if words.doubtful_classes(counts):
         few = ", ".join(sorted(counts)[:3])
         notes.append(

@@ -6,7 +6,6 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
-from typing import NamedTuple
 
 from ferpipe.sources.intake.member import Member, nfc
 from ferpipe.sources.intake.names import parts, words
@@ -42,52 +41,45 @@ NAME_PATTERNS = (
 )
 
 
-class Suggestion(NamedTuple):
-    """A pattern for `download.layout` and the class map of its labels."""
-
-    pattern: str
-    classes: dict[str, str]
-
-
-def suggest_labels(paths: Sequence[PurePosixPath]) -> Suggestion | None:
-    """A pattern that finds a label in most file names; None if none is obvious."""
+def suggest_labels(paths: Sequence[PurePosixPath]) -> dict[str, object] | None:
+    """Keys of `download.layout` that find a label in most file names; None if none is obvious."""
     names = [nfc(path) for path in paths]
     for pattern, codes in KNOWN:
         found = [match["label"] for name in names if (match := re.search(pattern, name))]
         labels = sorted(set(found))
         fits = len(found) >= MOST * len(names) and len(labels) > 1
-        if fits and (not codes or set(labels) <= codes.keys()):
-            return Suggestion(pattern, {label: codes[label] for label in labels if codes})
-    return _spelt_out(names)
+        if fits and not codes:
+            return {"kind": "pattern", "pattern": pattern}
+        if fits and set(labels) <= codes.keys():
+            classes = {label: codes[label] for label in labels}
+            return {"kind": "pattern", "pattern": pattern, "classes": classes}
+    pattern = _spelt_out(names)
+    return pattern and {"kind": "pattern", "pattern": pattern}
 
 
-def _spelt_out(names: Sequence[str]) -> Suggestion | None:
+def _spelt_out(names: Sequence[str]) -> str | None:
     """A pattern of the expressions that file names spell out, such as anna_happy_1.png."""
-    said = set()
-    for name in names:
-        tokens = re.split(r"[\W\d_]+", name.rpartition("/")[2])
-        said |= {token for token in tokens if len(token) > 2 and words.expression(token)}
+    tokens = {token for name in names for token in re.split(r"[\W\d_]+", name.rpartition("/")[2])}
+    said = sorted(token for token in tokens if len(token) > 2 and words.expression(token))
     if len(said) < 2:
         return None
-    label = rf"(?P<label>{'|'.join(sorted(map(re.escape, said)))})"
-    inside = rf"[^/]*(?<![^\W\d_]){label}(?![^\W\d_])[^/]*$"
+    inside = rf"[^/]*(?<![^\W\d_])(?P<label>{'|'.join(said)})(?![^\W\d_])[^/]*$"
     with_subject = rf"(^|/)(?P<subject>[^/_.-]+)[_.-]{inside}"
     for pattern in (with_subject, rf"(^|/){inside}"):
         matches = [match for name in names if (match := re.search(pattern, name))]
-        if len(matches) < MOST * len(names):
-            continue
-        if "subject" not in matches[0].groupdict() or _repeats(
-            (match["subject"], match["label"]) for match in matches
+        if len(matches) >= MOST * len(names) and (
+            pattern != with_subject
+            or _repeats((match["subject"], match["label"]) for match in matches)
         ):
-            return Suggestion(pattern, {})
+            return pattern
     return None
 
 
 def suggest_subjects(members: Sequence[Member]) -> str | None:
     """A value of `split.name_pattern` that finds an obvious subject in most file names."""
+    # Without the suffix, whose dot separates no subject.
+    stems = [(PurePosixPath(member.name).stem, member.label) for member in members]
     for pattern in NAME_PATTERNS:
-        # Without the suffix, whose dot separates no subject.
-        stems = [(PurePosixPath(member.name).stem, member.label) for member in members]
         found = [(re.match(pattern, stem), label) for stem, label in stems]
         told = [(match["subject"], label) for match, label in found if match]
         if len(told) >= MOST * len(members) and _repeats(told):
@@ -97,13 +89,12 @@ def suggest_subjects(members: Sequence[Member]) -> str | None:
 
 def _repeats(pairs: Iterable[tuple[str, str]]) -> bool:
     """Whether the first of (subject, label) are likely people: most have several labels."""
-    labels, counts = defaultdict(set), defaultdict(int)
+    labels = defaultdict(list)
     for subject, label in pairs:
-        labels[subject].add(label)
-        counts[subject] += 1
+        labels[subject].append(label)
     if len(labels) < 2 or any(map(words.expression, labels)) or parts.known(labels, {}):
         return False
-    several = sum(1 for found in labels.values() if len(found) > 1)
+    several = sum(len(set(found)) > 1 for found in labels.values())
     people = all(map(words.like_person, labels)) or not any(map(str.isdecimal, labels))
-    images = sum(counts.values())
-    return several >= len(labels) / 2 and (people or images >= 4 * len(labels))
+    images = sum(map(len, labels.values()))
+    return 2 * several >= len(labels) and (people or images >= 4 * len(labels))
