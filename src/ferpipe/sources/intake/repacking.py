@@ -65,14 +65,10 @@ def pack(
     skipped: Sequence[tuple[str, str]] = (),
     notes: Sequence[str] = (),
 ) -> Contents:
-    """Write the canonical archive, one image at a time.
+    """Write the images to the canonical archive at `target`, one at a time.
 
-    Args:
-        members: the images; of several with the same name, the first keeps it.
-        target: the zip.
-        params: `max_bad_fraction`, `conflicts` and `convert` are used.
-        skipped: (path, reason) of other files of the source.
-        notes: of the layout.
+    `skipped` has (path, reason) of other files of the source. Of several images with the same name
+    the first keeps it.
     """
     members = distinct(members)
     with files.replacing(target) as file:

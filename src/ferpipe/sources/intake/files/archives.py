@@ -23,14 +23,9 @@ NOT_READ = {b"7z\xbc\xaf": "a 7z archive", b"Rar!": "a RAR archive"}
 def files_in(
     source: Path, path: Path, limits: Limits, name_encoding: str | None, stack: ExitStack
 ) -> Files:
-    """The files of a zip or tar, or a text file as the only file.
+    """The files of a zip or tar at `path`, or a text file as the only file.
 
-    Args:
-        source: its name in error messages.
-        path: where it lies.
-        limits: see params.yaml.
-        name_encoding: encoding of file names in an archive that does not say it.
-        stack: closes what is open.
+    Errors name it `source`; `stack` closes what is open.
     """
     head = _head(path)
     for start, module in tars.COMPRESSED.items():
@@ -50,7 +45,7 @@ def files_in(
     if is_text and not image:
         return iter([(path.name, Entry(path.stat().st_size, functools.partial(path.open, "rb")))])
     known = [kind for start, kind in NOT_READ.items() if head.startswith(start)]
-    kind = known[0] if known else f"a {image} image" if image else "of no kind that is read"
+    kind = f"a {image} image" if image else (known or ["of no kind that is read"])[0]
     raise PipelineError(f"{source} is {kind}; it should be a folder, a zip, a tar or a CSV")
 
 

@@ -23,20 +23,14 @@ class Images:
     """
 
     def __init__(self, tree: Tree) -> None:
-        images = [path for path, entry in tree.items() if not entry.skip]
-        self._paths = {nfc(path): path for path in images}
+        self._paths = {nfc(path): path for path, entry in tree.items() if not entry.skip}
+        self._names = sorted({nfc(path.name) for path in self._paths.values()})
         self._named = defaultdict(list)
-        for path in images:
+        for path in self._paths.values():
             self._named[nfc(path.name).casefold()].append(path)
-        self._names = sorted({nfc(path.name) for path in images})
 
     def fitting(self, written: str, folder: PurePosixPath) -> list[PurePosixPath]:
-        """The images that a path fits; several if it does not tell which.
-
-        Args:
-            written: the path in the table.
-            folder: the table's folder.
-        """
+        """The images that a path in a table in `folder` fits; several if it does not tell which."""
         parts = _parts(written)
         if not parts:
             return []
@@ -82,6 +76,5 @@ def _parts(written: str) -> tuple[str, ...]:
 def _ends_alike(path: PurePosixPath, parts: tuple[str, ...]) -> bool:
     """Whether one path ends with the other, in any case."""
     shared = min(len(path.parts), len(parts))
-    return [nfc(part).casefold() for part in path.parts[-shared:]] == [
-        part.casefold() for part in parts[-shared:]
-    ]
+    pairs = zip(path.parts[-shared:], parts[-shared:], strict=True)
+    return all(nfc(one).casefold() == other.casefold() for one, other in pairs)

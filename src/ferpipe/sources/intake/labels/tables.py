@@ -125,8 +125,8 @@ def read_all(
     """The tables that `read` accepts, and its errors; of `layout.file` alone if it is set."""
     paths = sorted(filter(is_table, tree), key=lambda path: (len(path.parts), str(path)))
     if layout.file is not None:
-        paths = [PurePosixPath(layout.file)]
-        if paths[0] not in tree:
+        paths = [path for path in tree if path == PurePosixPath(layout.file)]
+        if not paths:
             raise PipelineError(f"download.layout.file = {layout.file!r} is not in the source")
     found, faults = [], []
     for path in paths[:MOST]:

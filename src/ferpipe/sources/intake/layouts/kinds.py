@@ -28,15 +28,7 @@ KINDS: dict[str, ModuleType] = {
 
 
 def members(tree: Tree, layout: Layout, root: str | None, source: Path) -> Found:
-    """The images of a source, each with its class.
-
-    Args:
-        tree: the files of the source.
-        layout: the section `download.layout`.
-        root: `download.root`, the folder to read, to which all paths of the layout are relative;
-            None: the whole source.
-        source: the zip or folder, for error messages.
-    """
+    """The images of a source, or of its folder `download.root`, each with its class."""
     inside, outside = tree, []
     if root is not None:
         inside, outside = _below(tree, layout, root, source)

@@ -62,11 +62,7 @@ def place(path: PurePosixPath, match: re.Match | None) -> Place:
 
 
 def wrapper(folders: Sequence[tuple[str, ...]]) -> int:
-    """How many outer folders all images share that say nothing: no expression and no person.
-
-    Args:
-        folders: the names of the folders of each image.
-    """
+    """How many outer folders all images share that say nothing: no expression and no person."""
     for index, names in enumerate(zip(*folders, strict=False)):
         name = names[0]
         if set(names) != {name} or words.expression(name) or words.like_person(name):

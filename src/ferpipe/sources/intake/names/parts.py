@@ -38,11 +38,7 @@ def required(names: Iterable[str], further: Mapping[str, str], where: str) -> di
     """The part of each name, "" of all if there is only one part, which is no split.
 
     The name "" has none; any other name that is not of a part is an error.
-
-    Args:
-        names: the values of a column or of a group.
-        further: `download.layout.parts`.
-        where: the source and the column or group, for the error message.
+    `further` is `download.layout.parts`, `where` the source and column, for the error message.
     """
     names = sorted(set(names))
     check_used(further, names, where)
