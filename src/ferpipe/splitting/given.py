@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,55 +102,37 @@ def _official(images: pd.DataFrame) -> pd.Series:
 
 
 def _match(assigned: Assigned, images: pd.DataFrame) -> Given:
-    """Find the images of each row."""
-    keys = images[assigned.key]
-    known = {key: key for key in keys if key}
-    if assigned.key == "path":
+    """Find the images of each row; every image should have one row."""
+    where, key = f"{assigned.path} (split.assigned)", assigned.key
+    known = {name: name for name in images[key] if name}
+    if key == "path":
         known = _names(images["path"]) | known
-    value_of, faults = {}, {"again": [], "several": [], "unknown": []}
-    for name, value in assigned.rows:
-        key = known.get(name, known.get(_canonical(name)))
-        if key is None:
-            faults["unknown"].append(name)
-        elif key == SEVERAL:
-            faults["several"].append(name)
-        elif key in value_of:
-            faults["again"].append(name)
-        else:
-            value_of[key] = value
-    _check_matched(assigned, images, keys.isin(value_of), faults)
-    notes = ()
-    if unknown := faults["unknown"]:
-        notes = (f"{len(unknown)} rows of {assigned.path} match no image, such as {unknown[0]}",)
-    values = keys.map(value_of)
+    rows = pd.DataFrame(assigned.rows, columns=["name", "value"])
+    rows["key"] = [known.get(name, known.get(_canonical(name))) for name in rows["name"]]
+    unknown = rows["name"][rows["key"].isna()].tolist()
+    several = rows["name"][rows["key"] == SEVERAL].tolist()
+    rows = rows[rows["key"].isin(set(known.values()) - {SEVERAL})]
+    again = rows["name"][rows["key"].duplicated()].tolist()
+    values = images[key].map(rows.drop_duplicates("key").set_index("key")["value"])
+    missing = images[values.isna()]
+    if len(missing) or again or several:
+        without = missing[key].where(missing[key] != "", missing["path"] + f" (no {key})")
+        faults = {
+            f"{len(missing)} of {len(images)} images have no row": without.unique().tolist(),
+            f"{len(again)} rows assign a {key} again": again,
+            f"{len(several)} rows are of several images": several,
+            f"{len(unknown)} rows match no image": unknown,
+        }
+        listed = [f"{what}, such as {', '.join(n[:SHOWN])}" for what, n in faults.items() if n]
+        raise PipelineError(f"{where} should assign every image once: {'; '.join(listed)}")
     needed = ("train", "test") if assigned.folds is None else range(assigned.folds)
     if empty := [value for value in needed if value not in set(values)]:
         what = f"to {empty[0]}" if assigned.folds is None else f"to fold {empty[0]} (from 0)"
-        raise PipelineError(f"{assigned.path} (split.assigned) assigns no image {what}")
+        raise PipelineError(f"{where} assigns no image {what}")
+    notes = ()
+    if unknown:
+        notes = (f"{len(unknown)} rows of {assigned.path} match no image, such as {unknown[0]}",)
     return Given(values, assigned.folds, assigned, notes)
-
-
-def _check_matched(
-    assigned: Assigned, images: pd.DataFrame, matched: pd.Series, faults: Mapping[str, list[str]]
-) -> None:
-    """Raise if an image has no row, or a row is of an image that has one or of several."""
-    missing = images[~matched]
-    if missing.empty and not faults["again"] and not faults["several"]:
-        return
-    key = assigned.key
-    examples = missing[key].where(missing[key] != "", missing["path"] + f" (no {key})")
-    found = {
-        f"{len(missing)} of {len(images)} images have no row": examples.unique().tolist(),
-        f"{len(faults['again'])} rows assign a {key} again": faults["again"],
-        f"{len(faults['several'])} rows are of several images": faults["several"],
-        f"{len(faults['unknown'])} rows match no image": faults["unknown"],
-    }
-    listed = "; ".join(
-        f"{what}, such as {', '.join(names[:SHOWN])}" for what, names in found.items() if names
-    )
-    raise PipelineError(
-        f"{assigned.path} (split.assigned) should assign every image once: {listed}"
-    )
 
 
 def _names(paths: Sequence[str]) -> dict[str, str]:
