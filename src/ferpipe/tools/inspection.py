@@ -50,10 +50,12 @@ def report(source: Path, params: Download) -> Iterator[str]:
                 return
             yield "\nWith the layout that is suggested:"
         conversions = images.Conversions(**dict(params.convert))
-        accepted, shapes, refused, notes = _decoded(found.members, conversions)
+        accepted, sizes, refused, notes = _decoded(found.members, conversions)
         yield f"layout: {found.kind}"
         yield from _classes(accepted)
-        yield from _table("images", shapes)
+        yield from (f"images: {count} {size}" for size, count in sizes.most_common(SHOWN))
+        if rest := len(accepted) - sum(count for _, count in sizes.most_common(SHOWN)):
+            yield f"images: {rest} others"
         yield from _skipped([*found.skipped, *refused])
         yield from (f"WARNING: {note}" for note in (*found.notes, *notes))
         yield "\nIn params.yaml:\n"
@@ -80,12 +82,12 @@ def _decoded(
 ) -> tuple[list[Member], Counter[str], list[tuple[str, str]], list[str]]:
     """The images that are accepted, their number by size, (path, reason) of the others, notes."""
     accepted, digests, refused = [], [], []
-    shapes, converted = Counter(), Counter()
+    sizes, converted = Counter(), Counter()
     for member, _, image, used in writing.decoded(distinct(members), conversions, refused):
         accepted.append(member)
         digests.append(images.pixel_digest(image))
         converted.update(used)
-        shapes[f"{MODES[image.mode]} {image.width}x{image.height}"] += 1
+        sizes[f"{MODES[image.mode]} {image.width}x{image.height}"] += 1
     notes = writing.note(converted)
     if same := conflicts.find(accepted, digests):
         path, other = next(iter(same.items()))
@@ -93,7 +95,7 @@ def _decoded(
             f"{len(same)} images have the pixels of an image with another label, such as {path} "
             f"and {other}; download.conflicts: drop leaves them out"
         )
-    return accepted, shapes, refused, notes
+    return accepted, sizes, refused, notes
 
 
 def _classes(members: Sequence[Member]) -> Iterator[str]:
@@ -110,15 +112,6 @@ def _classes(members: Sequence[Member]) -> Iterator[str]:
     for fact in ("subject", "sequence"):
         if told := {getattr(member, fact) for member in members} - {""}:
             yield f"{fact}s: {len(told)}, such as {', '.join(sorted(told)[:3])}"
-
-
-def _table(title: str, counts: Counter[str]) -> Iterator[str]:
-    """The most frequent of something, with their numbers."""
-    for what, count in counts.most_common(SHOWN):
-        yield f"{title}: {count} {what}"
-    if len(counts) > SHOWN:
-        rest = sum(counts.values()) - sum(count for _, count in counts.most_common(SHOWN))
-        yield f"{title}: {rest} others"
 
 
 def _skipped(skipped: Iterable[tuple[str, str]]) -> Iterator[str]:

@@ -44,11 +44,6 @@ def refuse(conflicts: dict[str, str]) -> None:
     )
 
 
-def reasons(conflicts: dict[str, str]) -> list[tuple[str, str]]:
-    """(path, reason) of the images, for the table of skipped files."""
-    return [(path, REASON + other) for path, other in conflicts.items()]
-
-
 def note(conflicts: dict[str, str]) -> list[str]:
     """A note for the user that the images are left out."""
     why = "because the same image has another label"

@@ -80,9 +80,10 @@ def pack(
         kept = sorted(image for image in written.images if image.path not in dropped)
         if kept != written.images:
             writing.rewrite(file, [image.path for image in kept], target.parent)
+        reasons = [(path, conflicts.REASON + other) for path, other in dropped.items()]
         contents = Contents(
             kept,
-            sorted([*skipped, *written.refused, *conflicts.reasons(dropped)]),
+            sorted([*skipped, *written.refused, *reasons]),
             (*notes, *writing.note(written.converted), *conflicts.note(dropped)),
         )
         if len(contents.class_counts) < 2:

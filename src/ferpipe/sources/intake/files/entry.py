@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+import tarfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from ferpipe.core.errors import PipelineError
+from ferpipe.core.errors import PipelineError, one_line
+from ferpipe.data.archive import DAMAGED
 from ferpipe.params.download import Limits
 
 MB = 10**6
@@ -65,6 +68,15 @@ def check_limit(source: Path, limits: Limits, key: str, value: float, fault: str
     if value > limit:
         more = f"more than download.limits.{key} = {limit}"
         raise PipelineError(f"{source}{fault}, {more}; raise it if the source is as intended")
+
+
+@contextmanager
+def naming_damage(fault: str, *errors: type[Exception]) -> Iterator[None]:
+    """Turn what is raised on a damaged archive, with further errors, into a PipelineError."""
+    try:
+        yield
+    except (*DAMAGED, tarfile.TarError, *errors) as error:
+        raise PipelineError(f"{fault}: {one_line(error)}") from None
 
 
 def printable(path: PurePosixPath | str) -> str:

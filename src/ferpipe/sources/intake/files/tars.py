@@ -10,12 +10,9 @@ import importlib
 import io
 import itertools
 import tarfile
-import zlib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
-from ferpipe.core.errors import PipelineError, one_line
 from ferpipe.params.download import Limits
 from ferpipe.sources.intake.files.encodings import decode_names
 from ferpipe.sources.intake.files.entry import (
@@ -25,14 +22,13 @@ from ferpipe.sources.intake.files.entry import (
     Files,
     archive_files,
     check_limit,
+    naming_damage,
 )
 
 # First bytes of a compressed file -> module with `open`.
 COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bz2", b"\xfd7zXZ\0": "lzma"}
 PIECE = 2**20
 ESCAPED = "surrogateescape"
-# lzma.LZMAError is an Exception of its own; a Python may lack lzma.
-DAMAGED = (tarfile.TarError, EOFError, zlib.error, OSError, ValueError)
 
 
 def is_tar(head: bytes) -> bool:
@@ -47,9 +43,10 @@ def is_tar(head: bytes) -> bool:
 def decompress(source: Path, path: Path, name: str, limits: Limits, target: Path) -> None:
     """Unpack a file at `path`, compressed by the module `name` of COMPRESSED, to `target`."""
     module, fault = importlib.import_module(name), " unpacks to too much"
+    error = getattr(module, "LZMAError", OSError)  # an Exception of its own
     with target.open("wb") as out, module.open(path) as unpacked:
         while True:
-            with _naming(f"{source} is damaged", getattr(module, "LZMAError", OSError)):
+            with naming_damage(f"{source} is damaged", error):
                 piece = unpacked.read(PIECE)
             if not piece:
                 break
@@ -65,7 +62,7 @@ def tar_files(
     source: Path, path: Path, limits: Limits, name_encoding: str | None, stack: ExitStack
 ) -> Files:
     """The files of an uncompressed tar at `path`, which errors name `source`; `stack` closes it."""
-    with _naming(f"{source} is not a valid tar"):
+    with naming_damage(f"{source} is not a valid tar"):
         tar = stack.enter_context(tarfile.TarFile(path, encoding="utf-8"))
         members = list(itertools.islice(tar, limits.files + 1))
         check_limit(source, limits, "files", len(members), " has too many files")
@@ -88,14 +85,5 @@ def _entry(source: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> Entry
 
 
 def _open_member(source: Path, tar: tarfile.TarFile, member: tarfile.TarInfo) -> io.BufferedIOBase:
-    with _naming(f"{source} is not a valid tar: {member.name} cannot be read"):
+    with naming_damage(f"{source} is not a valid tar: {member.name} cannot be read"):
         return tar.extractfile(member)
-
-
-@contextmanager
-def _naming(fault: str, *errors: type[Exception]) -> Iterator[None]:
-    """Turn what is raised on a damaged file, with further errors, into a PipelineError."""
-    try:
-        yield
-    except (*DAMAGED, *errors) as error:
-        raise PipelineError(f"{fault}: {one_line(error)}") from None

@@ -12,10 +12,15 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-from ferpipe.core.errors import PipelineError, one_line
-from ferpipe.data.archive import DAMAGED
+from ferpipe.core.errors import PipelineError
 from ferpipe.sources.intake.files.encodings import decode_names
-from ferpipe.sources.intake.files.entry import LINK_OR_SPECIAL, Entry, Files, archive_files
+from ferpipe.sources.intake.files.entry import (
+    LINK_OR_SPECIAL,
+    Entry,
+    Files,
+    archive_files,
+    naming_damage,
+)
 
 # Other methods are refused: bzip2 and xz unpack a kilobyte to gigabytes in one step.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -25,10 +30,8 @@ UNICODE_PATH = 0x7075  # the extra field of Info-ZIP
 
 def zip_files(source: Path, path: Path, name_encoding: str | None, stack: ExitStack) -> Files:
     """The files of a zip at `path`, which errors name `source`; `stack` closes it."""
-    try:
+    with naming_damage(f"{source} is not a valid zip"):
         zipped = stack.enter_context(zipfile.ZipFile(path))
-    except DAMAGED as error:
-        raise PipelineError(f"{source} is not a valid zip: {one_line(error)}") from None
     return archive_files(_members(source, zipped, name_encoding))
 
 
@@ -90,26 +93,22 @@ class _Member(io.RawIOBase):
     def __init__(
         self, source: Path, zipped: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str
     ) -> None:
-        self._what = f"{source} is not a valid zip: {name} cannot be read"
+        self._fault = f"{source} is not a valid zip: {name} cannot be read"
         self._missing = entry.file_size
-        try:
+        with naming_damage(self._fault):
             self._file = zipped.open(entry)
-        except DAMAGED as error:
-            raise PipelineError(f"{self._what}: {error}") from None
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:
-        try:
+        with naming_damage(self._fault):
             # With a size, zipfile unpacks no more than the declared bytes; the last of them come
             # with the check of their CRC.
             data = self._file.read(len(buffer))
             self._missing -= len(data)
             if buffer and not data and self._missing:
                 raise zipfile.BadZipFile(f"{self._missing} bytes less than its declared size")
-        except DAMAGED as error:
-            raise PipelineError(f"{self._what}: {error}") from None
         buffer[: len(data)] = data
         return len(data)
 
