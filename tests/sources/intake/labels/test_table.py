@@ -21,6 +21,9 @@ def read(found_by):
     return functools.partial(found_by, table)
 
 
+PARTS = ("train", "train", "test", "test")
+
+
 def labels(found):
     return {member.name: member.label for member in found.members}
 
@@ -83,24 +86,15 @@ def test_columns_and_file_by_params(read):
 
 
 def test_raf_db_lists_names_without_the_ending_of_its_aligned_images(read):
-    tree = {
-        f"basic/Image/aligned/{part}_{number:05}_aligned.jpg": png(number)
-        for part in ("train", "test")
-        for number in (1, 2, 11)
-    }
-    text = "".join(
-        f"{part}_{number:05}.jpg {1 + number % 7}\n"
-        for part in ("train", "test")
-        for number in (1, 2, 11)
-    )
+    names = [f"{part}_{number:05}" for part in ("train", "test") for number in (1, 2, 11)]
+    tree = {f"basic/Image/aligned/{name}_aligned.jpg": png(n) for n, name in enumerate(names)}
+    text = "".join(f"{name}.jpg {1 + n % 7}\n" for n, name in enumerate(names))
     tree["basic/EmoLabel/list_patition_label.txt"] = text
     found = read(tree, pattern="/(?P<part>train|test)_")
     assert found.codes == codes.RAF_DB.names
-    assert [member[:2] + member[3:4] for member in found.members][:2] == [
-        ("2", "train_00001_aligned.jpg", "train"),
-        ("3", "train_00002_aligned.jpg", "train"),
+    assert [member[:2] + member[3:4] for member in found.members] == [
+        (str(1 + n), f"{name}_aligned.jpg", name.partition("_")[0]) for n, name in enumerate(names)
     ]
-    assert {member.part for member in found.members} == {"train", "test"}
     assert found.notes[0] == (
         "the names in list_patition_label.txt are read with the ending '_aligned.jpg', such as "
         "train_00001.jpg for basic/Image/aligned/train_00001_aligned.jpg"
@@ -141,12 +135,8 @@ def test_tables_of_different_official_parts_are_read_together(read, names):
     }
     found = read(tree)
     assert labels(found) == LABELS
-    assert {member.name: member.part for member in found.members} == {
-        "1.jpg": "train",
-        "3.jpg": "train",
-        "2.jpg": "test",
-        "4.jpg": "test",
-    }
+    found_parts = {member.name: member.part for member in found.members}
+    assert found_parts == dict(zip(["1.jpg", "3.jpg", "2.jpg", "4.jpg"], PARTS, strict=True))
 
 
 def test_folders_tell_equal_names_apart(read):
