@@ -165,6 +165,7 @@ def test_a_row_that_is_no_image_is_an_error_that_names_it(fault_of, text, messag
     [
         ({"a.csv": b"path,label\n1.png,2\n"}, {}, "has no CSV with a column of pixels"),
         ({"a.csv": b""}, {}, "has no CSV with a column of pixels"),
+        ({"a.csv": b"emotion,pixels"}, {}, "a.csv has no rows"),
         ({"a.csv": b"pixels\n1 2 3 4\n"}, {}, "a.csv: no column is known to be the label; set "),
         (
             {"a.csv": csv_of(), "b/c.csv": csv_of()},

@@ -55,10 +55,11 @@ class Spool:
 def members(tree: Tree, layout: Layout, source: Path) -> Found:
     """The images in the rows of a CSV, named by the number of their row."""
     table = _select(tree, layout, source)
+    where = f"{source}: {printable(table.path)}"
     found = list(_read(table, tree, source))
-    part_of = parts.required(
-        {member.part for member in found}, layout.parts, f"{source}: {printable(table.path)}"
-    )
+    if not found:
+        raise NoLabels(f"{where} has no rows")
+    part_of = parts.required({member.part for member in found}, layout.parts, where)
     digits = max(5, len(str(len(found))))
     found = [
         member._replace(name=f"row-{number:0{digits}}.png", part=part_of[member.part])
