@@ -5,9 +5,13 @@ from faces import dataset, encoded, noise, png, write_folder, write_zip
 from ruamel.yaml import YAML
 
 from ferpipe.core import paths, tables
+from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Download
 from ferpipe.params.reader import read_section
+from ferpipe.params.split import Split
 from ferpipe.tools import inspection, presets
+
+CHANGE = "\nChange these keys of params.yaml:\n"
 
 
 @pytest.fixture
@@ -15,14 +19,16 @@ def inspect(project):
     """The lines of the report, with the params of a file."""
 
     def inspected(source, params=presets.BASE):
-        return list(inspection.report(source, read_section(params, "download", Download)))
+        download = read_section(params, "download", Download)
+        name_pattern = read_section(params, "split", Split).name_pattern
+        return list(inspection.report(source, download, name_pattern))
 
     return inspected
 
 
 def pasted(lines):
     """The params of a report as flat keys."""
-    start = lines.index("\nIn params.yaml:\n")
+    start = lines.index(CHANGE)
     values = YAML(typ="safe", pure=True).load("\n".join(lines[start + 1 :]))
     download, split = values["download"], values["split"]
     layout = {f"download.layout.{key}": value for key, value in download["layout"].items()}
@@ -92,12 +98,49 @@ def test_classes_parts_sizes_and_what_is_skipped_are_counted(inspect, project):
 
 def test_a_layout_that_is_not_certain_is_explained(inspect, project):
     tree = images(*(f"S00{subject}/00{take}/1.png" for subject in "12" for take in "12"))
-    lines = inspect(write_folder(project / "faces", tree))
-    assert "it cannot be told which class an image has: it has 4 images in folders" in lines[1]
-    assert "\nIn params.yaml:\n" not in lines
-    assert inspect(write_folder(project / "empty", {"a.txt": b""}))[1].endswith(
-        "empty holds no images; it should have one folder per class, such as happy/face1.png"
+    message = "it cannot be told which class an image has: it has 4 images in folders"
+    with pytest.raises(PipelineError, match=message):
+        inspect(write_folder(project / "faces", tree))
+    message = r"such as happy/face1\.png; other files: 1, such as a\.txt"
+    with pytest.raises(PipelineError, match=message):
+        inspect(write_folder(project / "empty", {"a.txt": b""}))
+
+
+def test_a_layout_that_is_suggested_is_shown_with_its_params(inspect, project):
+    lines = inspect(write_folder(project / "faces", JAFFE))
+    assert lines[1].startswith("no layout is certain: ")
+    assert CHANGE in lines
+
+
+LIGHTS = images(
+    *(
+        f"{light}/P00{person}/{label}/{n}.png"
+        for light in ("Dark", "Weak", "Strong")
+        for person in (1, 2, 3)
+        for label in ("fear", "happy")
+        for n in (1, 2)
     )
+)
+
+
+def test_the_people_are_those_of_the_names_not_the_lights(inspect, project, write_params):
+    source = write_folder(project / "faces", LIGHTS)
+    lines = inspect(source)
+    assert "subjects in file names: 3, such as P001, P002, P003" in lines
+    assert pasted(lines)["split.group_by"] == "subject"
+    own = r".*_(?P<subject>P\d+)_"
+    write_params({"split.name_pattern": own})
+    assert pasted(inspect(source, paths.PARAMS))["split.name_pattern"] == own
+
+
+def test_parts_of_names_that_may_be_people_are_shown_and_not_taken(inspect, project):
+    tree = images(
+        *(f"{c}/{s}_{n}.png" for c in ("fear", "happy") for s in ("web", "film") for n in (1, 2))
+    )
+    lines = inspect(write_folder(project / "faces", tree))
+    (line,) = [line for line in lines if line.startswith("parts of file names")]
+    assert "that several classes share: 2, such as film, web; if they are people, set" in line
+    assert pasted(lines)["split.group_by"] == "none"
 
 
 def test_the_layout_of_the_present_params_is_tested(inspect, project, write_params):
@@ -107,7 +150,8 @@ def test_the_layout_of_the_present_params_is_tested(inspect, project, write_para
     assert any(line.startswith("\nclass ") and "anger " in line for line in lines)
     assert pasted(lines)["download.layout.classes"] == {"angry": "anger"}
     write_params({"download.layout.classes": {"angri": "anger"}})
-    assert "has no label 'angri'" in inspect(source, paths.PARAMS)[1]
+    with pytest.raises(PipelineError, match="has no label 'angri'; did you mean 'angry'"):
+        inspect(source, paths.PARAMS)
 
 
 def test_classes_that_look_alike_are_a_warning(inspect, project):

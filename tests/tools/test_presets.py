@@ -249,7 +249,7 @@ def test_the_error_about_an_unknown_preset_lists_all(params, name):
         ("trian:\n  epochs: 3\n", "presets/bad.yaml: trian: unknown key; did you mean `train`? "),
         ("1: 2\n", "presets/bad.yaml: 1: unknown key; presets/base.yaml has here: download, "),
         ("train: [1\n", "presets/bad.yaml, line 2: not valid YAML: "),
-        ("a: 1\na: 2\n", "presets/bad.yaml, line 2: not valid YAML: found duplicate key"),
+        ("a: 1\na: 2\n", "presets/bad.yaml, line 2: not valid YAML: the key `a` is there twice"),
         ("- train\n", "presets/bad.yaml should hold sections, such as `train:`"),
     ],
 )

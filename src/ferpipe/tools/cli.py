@@ -15,6 +15,7 @@ from ferpipe.params.download import Download
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.experiment import json_schema, read_experiment
 from ferpipe.params.reader import read_section
+from ferpipe.params.split import Split
 from ferpipe.runtime import run_log
 from ferpipe.tools import damaged_dvc_files, presets
 
@@ -70,12 +71,13 @@ def preset(args: argparse.Namespace) -> None:
 def inspect_source(args: argparse.Namespace) -> None:
     """Show what a data set holds, which layout fits it, and the params to read it with.
 
-    Nothing is written. `--params params.yaml` tests the layout that is set there.
+    Nothing is written. `--params params.yaml` tests the layout and the name pattern set there.
     """
     from ferpipe.tools import inspection  # imports pandas
 
     download = read_section(args.params, "download", Download)
-    for line in inspection.report(args.path.expanduser(), download):
+    name_pattern = read_section(args.params, "split", Split).name_pattern
+    for line in inspection.report(args.path.expanduser(), download, name_pattern):
         print(line)
 
 

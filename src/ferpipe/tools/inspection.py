@@ -26,15 +26,16 @@ SHOWN = 5  # rows of sizes and of reasons
 MODES = {"L": "gray", "RGB": "RGB"}
 
 
-def report(source: Path, params: Download) -> Iterator[str]:
+def report(source: Path, params: Download, name_pattern: str) -> Iterator[str]:
     """Yield the lines of the report on a data set; nothing is written.
 
     Args:
         source: what `download.local.path` would be.
         params: its `root`, `layout`, `convert` and `limits` are used.
+        name_pattern: `split.name_pattern`, which is kept if it finds subjects.
 
     Raises:
-        PipelineError: the source is missing or cannot be listed.
+        PipelineError: the source is missing or cannot be listed, or no layout fits it.
     """
     with open_tree(source, params.limits, params.layout.name_encoding) as tree:
         count = sum(1 for entry in tree.values() if not entry.skip)
@@ -43,11 +44,11 @@ def report(source: Path, params: Download) -> Iterator[str]:
         try:
             found = kinds.members(tree, layout, params.root, source)
         except PipelineError as error:
-            yield f"layout: {error}"
             layout, found = _suggested(tree, params, source)
             if found is None:
                 yield from _skipped(not_images(tree))
-                return
+                raise
+            yield f"no layout is certain: {error}"
             yield "\nWith the layout that is suggested:"
         conversions = images.Conversions(**dict(params.convert))
         accepted, sizes, refused, notes = _decoded(found.members, conversions)
@@ -58,8 +59,13 @@ def report(source: Path, params: Download) -> Iterator[str]:
             yield f"images: {rest} others"
         yield from _skipped([*found.skipped, *refused])
         yield from (f"WARNING: {note}" for note in (*found.notes, *notes))
-        yield "\nIn params.yaml:\n"
-        yield _params(source, params.root, layout, found)
+        subjects = None
+        if not all(member.subject for member in found.members):
+            subjects = name_patterns.suggest_subjects(found.members, name_pattern)
+        if subjects:
+            yield _subjects(subjects)
+        yield "\nChange these keys of params.yaml:\n"
+        yield _params(source, params.root, layout, found, subjects)
 
 
 def _suggested(
@@ -123,7 +129,23 @@ def _skipped(skipped: Iterable[tuple[str, str]]) -> Iterator[str]:
         yield f"skipped: {len(files)} ({reason}), such as {files[0]}"
 
 
-def _params(source: Path, root: str | None, layout: Layout, found: Found) -> str:
+def _subjects(subjects: name_patterns.Subjects) -> str:
+    names = f"{len(subjects.names)}, such as {', '.join(subjects.names[:3])}"
+    if subjects.likely:
+        return f"subjects in file names: {names}"
+    return (
+        f"parts of file names that several classes share: {names}; if they are people, set "
+        f"split.group_by to subject and split.name_pattern to {subjects.pattern}"
+    )
+
+
+def _params(
+    source: Path,
+    root: str | None,
+    layout: Layout,
+    found: Found,
+    subjects: name_patterns.Subjects | None,
+) -> str:
     """The keys of params.yaml that read the source this way, as YAML."""
     keys = {key: value for key, value in layout.model_dump().items() if value not in (None, {})}
     keys["kind"] = found.kind
@@ -135,8 +157,8 @@ def _params(source: Path, root: str | None, layout: Layout, found: Found) -> str
     split: dict[str, str] = {}
     if all(member.subject for member in found.members):
         split["group_by"] = "subject"
-    elif pattern := name_patterns.suggest_subjects(found.members):
-        split |= {"group_by": "subject", "name_pattern": pattern}
+    elif subjects and subjects.likely:
+        split |= {"group_by": "subject", "name_pattern": subjects.pattern}
     else:
         split["group_by"] = "none"
     if any(member.part for member in found.members):

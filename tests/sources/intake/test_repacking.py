@@ -104,7 +104,7 @@ ONE_CLASS = "a classifier needs at least two classes with images; classes: angry
     [
         (TREE | {"face.png": png(5)}, OUTSIDE),
         ({}, NO_IMAGES),
-        ({"README.md": b"hello"}, NO_IMAGES),
+        ({"README.md": b"hello"}, f"{NO_IMAGES}; other files: 1, such as README.md"),
         (dataset(classes=("angry",)), ONE_CLASS),
         (dataset(per_class=3, classes=("angry",)) | {"happy/1.png": BAD}, ONE_CLASS),
     ],

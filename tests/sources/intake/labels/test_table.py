@@ -175,7 +175,7 @@ GOOD = rows("{name},{label}", "path,label")
             {"a.csv": rows("{name},{label},x", "path,feeling,mood")},
             {},
             "a.csv: no column is known to be the label; set download.layout.columns, such as "
-            "{label: 0}; its columns: path, feeling, mood",
+            "{path: 0, label: 1}; its columns: path, feeling, mood",
         ),
         (
             {"a.csv": rows("{name},{label},1", "path,label,emotion")},

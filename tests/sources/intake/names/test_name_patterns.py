@@ -58,26 +58,39 @@ def test_nothing_is_suggested_where_nothing_is_obvious(names):
     assert name_patterns.suggest_labels(names) is None
 
 
+CKPLUS = r"(?P<sequence>(?P<subject>S\d+)_\d+)_"  # presets/base.yaml
+
+
 @pytest.mark.parametrize(
-    ("names", "subject"),
+    ("names", "subject", "likely"),
     [
-        (("S005_001_00000011.png", "S010_002_00000014.png"), "S005"),
-        (("KA.AN1.39.png", "NA.HA1.7.png"), "KA"),
-        (("F01ANS.png", "AF01ANS.png"), None),
-        (("S1_0.png", "S2_0.png"), "S1"),
-        (("anna-1.png", "bob-1.png"), "anna"),
-        (("0.png", "1.png"), None),
-        (("Training_0.png", "PublicTest_1.png"), None),
-        (("happy_0.png", "sad_1.png"), None),
-        (("img_0.png", "img_1.png"), None),
+        (("S005_001_00000011.png", "S010_002_00000014.png"), "S005", True),
+        (("KA.AN1.39.png", "NA.HA1.7.png"), "KA", True),
+        (("S1_0.png", "S2_0.png"), "S1", True),
+        (("Dark_P001_0.png", "Strong_P002_0.png"), "P001", True),
+        (("cam_left_AF01_0.png", "cam_left_AM02_0.png"), "AF01", True),
+        (("anna-1.png", "bob-1.png"), "anna", False),
+        (("movie_001.png", "web_000.png", "studio_002.png"), "movie", False),
+        (("F01ANS.png", "AF01ANS.png"), None, None),
+        (("0.png", "1.png"), None, None),
+        (("Training_0.png", "PublicTest_1.png"), None, None),
+        (("happy_0.png", "sad_1.png"), None, None),
+        (("img_0.png", "img_1.png"), None, None),
     ],
 )
-def test_subjects_that_begin_the_names_of_several_classes(names, subject):
+def test_subjects_in_the_names_of_several_classes(names, subject, likely):
     members = [Member(label, name, bytes) for name in names for label in ("angry", "happy")]
-    pattern = name_patterns.suggest_subjects(members)
-    assert (pattern and re.match(pattern, names[0])["subject"]) == subject
+    found = name_patterns.suggest_subjects(members, CKPLUS)
+    assert (found and re.match(found.pattern, names[0])["subject"]) == subject
+    assert (found and found.likely) == likely
+
+
+def test_a_pattern_that_is_given_comes_first():
+    members = [Member(label, f"Dark_P{n}_0.png", bytes) for n in range(9) for label in "ab"]
+    given = r"[A-Z][a-z]+_(?P<subject>P\d)"
+    assert name_patterns.suggest_subjects(members, given).pattern == given
 
 
 def test_a_token_of_one_class_each_is_no_subject():
     members = [Member(f"c{number}", f"id{number}_0.png", bytes) for number in range(9)]
-    assert name_patterns.suggest_subjects(members) is None
+    assert name_patterns.suggest_subjects(members, CKPLUS) is None

@@ -42,9 +42,11 @@ def files_in(
     if head.startswith(b"PK") or (not is_text and zipfile.is_zipfile(path)):
         return zip_files(source, path, name_encoding, stack)
     image = formats.detect(head)
-    if is_text and not image:
+    if is_text and not image and path.suffix.lower() not in (".zip", ".tar", ".tgz"):
         return iter([(path.name, Entry(path.stat().st_size, functools.partial(path.open, "rb")))])
     known = [kind for start, kind in NOT_READ.items() if head.startswith(start)]
+    if not head:
+        raise PipelineError(f"{source} is empty; fetch it again")
     kind = f"a {image} image" if image else (known or ["of no kind that is read"])[0]
     raise PipelineError(f"{source} is {kind}; it should be a folder, a zip, a tar or a CSV")
 

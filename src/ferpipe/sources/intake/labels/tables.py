@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Layout
+from ferpipe.params.reader import as_yaml
 from ferpipe.sources.intake.files.delimited import is_table, read_rows
 from ferpipe.sources.intake.files.entry import Tree, printable
 from ferpipe.sources.intake.member import clean
@@ -46,6 +47,7 @@ class Table:
     header: list[str]
     width: int
     columns: dict[str, int] = field(default_factory=dict)
+    likely: dict[str, int] = field(default_factory=dict)  # for messages
     part: str = ""  # of all its images, as its name or folder tells
 
     def name_columns(self, asked: Mapping[str, str | int]) -> None:
@@ -91,9 +93,11 @@ class Table:
         """Raise the error if a column that is needed was not found."""
         for what in needed:
             if what not in self.columns:
+                example = {**self.columns, what: self.likely.get(what, 0)}
                 raise error(
                     f"{printable(self.path)}: no column is known to be the {what}; set "
-                    f"download.layout.columns, such as {{{what}: 0}}; its columns: {self._shown()}"
+                    f"download.layout.columns, such as {as_yaml(example)}; its columns: "
+                    f"{self._shown()}"
                 )
 
     def _shown(self) -> str:

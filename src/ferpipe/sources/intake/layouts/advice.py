@@ -26,6 +26,9 @@ def no_images(tree: Tree, source: Path) -> str:
         error += f"; it contains the archive {printable(archives[0])}: unpack it"
     if links := list(dict.fromkeys(entry.link for entry in tree.values() if entry.link)):
         error += f"; its links lead to no images: {printable(', '.join(links[:SHOWN]))}"
+    others = [path for path in files if tree[path].open]
+    if others and not archives and not links:
+        error += f"; other files: {len(others)}, such as {printable(others[0])}"
     return error
 
 

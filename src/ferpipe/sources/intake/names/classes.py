@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence, Set
 from pathlib import Path
@@ -31,8 +32,12 @@ def apply(found: Found, classes: Mapping[str, str | None], source: Path) -> Foun
     labels = {member.label: clean(member.label) for member in found.members}
     for label in classes:
         if label not in labels.values():
-            known = ", ".join(sorted(set(labels.values()))) or "none"
-            raise PipelineError(f"{KEY}: {source} has no label {label!r}; its labels: {known}")
+            known = sorted(set(labels.values()))
+            close = difflib.get_close_matches(label, known, n=1)
+            hint = f"did you mean {close[0]!r}? Its" if close else "its"
+            raise PipelineError(
+                f"{KEY}: {source} has no label {label!r}; {hint} labels: {', '.join(known)}"
+            )
     names = {label: classes.get(key, found.codes.get(key, key)) for label, key in labels.items()}
 
     def merging(fix: Mapping[str, str]) -> str:
@@ -107,6 +112,9 @@ def _doubts(counts: Counter[str], merging: Callable[[dict[str, str]], str]) -> l
     if fix := {name: group[0] for group in alike.values() for name in group[1:]}:
         pairs = ", ".join(f"{first} and {other}" for other, first in fix.items())
         notes.append(f"classes look alike: {pairs}; {merging(fix)}")
+    elif all(map(str.isdecimal, counts)):
+        some = dict.fromkeys(sorted(counts, key=int)[:1], "angry")
+        notes.append(f"the classes are numbers; to name them, set {KEY}, such as {as_yaml(some)}")
     if words.doubtful_classes(counts):
         few = ", ".join(sorted(counts)[:3])
         notes.append(

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
+from typing import NamedTuple
 
 from ferpipe.sources.intake.member import Member, nfc
 from ferpipe.sources.intake.names import parts, words
@@ -34,11 +35,19 @@ KNOWN = (
 )
 MOST = 0.9
 NAME_PATTERNS = (
-    r"(?P<sequence>(?P<subject>S\d+)_\d+)_",  # CK+
     r"(?P<subject>[A-Z]{2})\.",  # JAFFE
     r"[AB](?P<subject>[FM]\d\d)",  # KDEF
-    r"(?P<subject>[^_.-]+)[_.-]",
 )
+# The first four parts of a name.
+TOKENS = tuple(rf"{'[^_.-]+[_.-]' * before}(?P<subject>[^_.-]+)[_.-]" for before in range(4))
+
+
+class Subjects(NamedTuple):
+    """A pattern of file names, the subjects that it finds, and whether they are likely people."""
+
+    pattern: str
+    names: list[str]
+    likely: bool
 
 
 def suggest_labels(paths: Sequence[PurePosixPath]) -> dict[str, object] | None:
@@ -75,16 +84,25 @@ def _spelt_out(names: Sequence[str]) -> str | None:
     return None
 
 
-def suggest_subjects(members: Sequence[Member]) -> str | None:
-    """A value of `split.name_pattern` that finds an obvious subject in most file names."""
+def suggest_subjects(members: Sequence[Member], given: str) -> Subjects | None:
+    """A value of `split.name_pattern` that may find people in most file names; None: there is none.
+
+    `given` is tried first. Parts of names that are like S005 or AF01 come before others that
+    several classes share, which may also be sessions or lights.
+    """
     # Without the suffix, whose dot separates no subject.
     stems = [(PurePosixPath(member.name).stem, member.label) for member in members]
-    for pattern in NAME_PATTERNS:
+    doubtful = None
+    for pattern in (given, *NAME_PATTERNS, *TOKENS):
         found = [(re.match(pattern, stem), label) for stem, label in stems]
         told = [(match["subject"], label) for match, label in found if match]
-        if len(told) >= MOST * len(members) and _repeats(told):
-            return pattern
-    return None
+        if len(told) < MOST * len(members) or not _repeats(told):
+            continue
+        names = sorted({subject for subject, _ in told})
+        if pattern not in TOKENS or all(map(words.like_person, names)):
+            return Subjects(pattern, names, likely=True)
+        doubtful = doubtful or Subjects(pattern, names, likely=False)
+    return doubtful
 
 
 def _repeats(pairs: Iterable[tuple[str, str]]) -> bool:
