@@ -1,11 +1,13 @@
 """Fixtures of many tests: the committed files, a folder to work in, and running stages."""
 
+import importlib
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -90,9 +92,20 @@ def run_python():
 
 
 @pytest.fixture
-def run_stage(run_python):
-    """Run a stage in the current folder."""
-    return lambda name: run_python(ROOT / "src/stage.py", name)
+def run_stage(capsys):
+    """Run a stage in the current folder, in this process, which takes a second less."""
+
+    def run(name):
+        capsys.readouterr()
+        status = 0
+        try:
+            importlib.import_module(f"ferpipe.stages.{name}").main()
+        except SystemExit as end:
+            status = end.code
+        printed = capsys.readouterr()
+        return SimpleNamespace(returncode=status, stdout=printed.out, stderr=printed.err)
+
+    return run
 
 
 @pytest.fixture
