@@ -18,7 +18,7 @@ def repo(finished, monkeypatch):
     shutil.rmtree(finished.path / ".ferpipe/damaged", ignore_errors=True)
 
 
-@pytest.mark.parametrize("fraction", [0.0, 0.31, 0.77, 0.99])
+@pytest.mark.parametrize("fraction", [0.0, 0.2, 0.31, 0.5, 0.77, 0.99])
 def test_no_stage_runs_again_after_a_truncated_lock(repo, fraction):
     lock = repo.path / "dvc.lock"
     whole = lock.read_bytes()

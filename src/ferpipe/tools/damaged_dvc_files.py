@@ -40,10 +40,21 @@ def _is_lock(path: Path) -> bool:
     from voluptuous import Invalid
 
     try:
-        COMPILED_LOCKFILE_SCHEMA(read_yaml(path))
+        lock = COMPILED_LOCKFILE_SCHEMA(read_yaml(path))
     except (PipelineError, Invalid):
         return False
-    return True
+    entries = [
+        entry
+        for stage in lock["stages"].values()
+        for entry in (*stage.get("deps", ()), *stage.get("outs", ()))
+    ]
+    return all(map(_is_whole, entries))
+
+
+def _is_whole(entry: dict[str, object]) -> bool:
+    """Whether a file or folder in a lock has all keys: DVC accepts one that was cut off."""
+    is_folder = str(entry.get("md5", "")).endswith(".dir")
+    return {"md5", "size", *(["nfiles"] if is_folder else [])} <= entry.keys()
 
 
 def _is_json_object(path: Path) -> bool:
