@@ -63,11 +63,10 @@ def _table(path: PurePosixPath, tree: Tree, images: Images, layout: Layout) -> T
         table.guess_columns(body[0], layout.parts)
     elif width == 2 and "path" in table.columns:
         table.columns.setdefault("label", 1 - table.columns["path"])
-    rest = (number for number in range(width) if number not in table.columns.values())
-    for number in rest:  # a column of few values may be the label
-        if 1 < len({row[number] for row in body}) <= len(body) / 2:
+    for number in reversed(range(width)):  # the first column of few values may be the label
+        values = {row[number] for row in body}
+        if number not in table.columns.values() and 1 < len(values) <= len(body) / 2:
             table.likely["label"] = number
-            break
     table.require("path", "label")
     written = [row[table.columns["path"]] for row in body]
     found = any(images.fitting(name, path.parent) for name in written)

@@ -112,8 +112,8 @@ def _doubts(counts: Counter[str], merging: Callable[[dict[str, str]], str]) -> l
     if fix := {name: group[0] for group in alike.values() for name in group[1:]}:
         pairs = ", ".join(f"{first} and {other}" for other, first in fix.items())
         notes.append(f"classes look alike: {pairs}; {merging(fix)}")
-    elif all(map(str.isdecimal, counts)):
-        some = dict.fromkeys(sorted(counts, key=int)[:1], "angry")
+    elif counts and all(map(str.isdecimal, counts)):
+        some = {min(counts, key=int): "angry"}
         notes.append(f"the classes are numbers; to name them, set {KEY}, such as {as_yaml(some)}")
     if words.doubtful_classes(counts):
         few = ", ".join(sorted(counts)[:3])
