@@ -10,8 +10,12 @@ from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 from PIL import Image
 
+from ferpipe.core import paths
+from ferpipe.core.tables import write_table
+from ferpipe.data import thumbnails
 from ferpipe.params.download import Convert, Layout
 from ferpipe.params.reader import read_yaml
 from ferpipe.sources.intake import repacking
@@ -133,4 +137,12 @@ def repack(source, target, root=None, max_bad_fraction=0.0, limits=LIMITS, **key
         convert=Convert(**convert),
         layout=layout(**keys),
     )
-    return repacking.repack(source, target, keys)
+    return repacking.repack(source, target, keys, workers=2)
+
+
+def write_raw(source, part_of=lambda path: ""):
+    """Write data/raw/ from a source, as `download` does; `part_of` gives each official part."""
+    contents = repack(source, paths.IMAGES)
+    index = pd.DataFrame(contents.images)
+    write_table(paths.INDEX, index.assign(part=index["path"].map(part_of)))
+    thumbnails.write(paths.THUMBNAILS, contents.thumbnails)

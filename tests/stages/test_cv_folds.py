@@ -1,9 +1,7 @@
-import pandas as pd
 import pytest
-from faces import PATHS, png, repack, write_folder
+from faces import PATHS, png, write_folder, write_raw
 
 from ferpipe.core import paths
-from ferpipe.core.tables import write_table
 from ferpipe.data import folds
 from ferpipe.stages import cv_folds
 
@@ -13,11 +11,9 @@ def run(project, write_params, capsys):
     """Run the stage on 30 people of three frames a class; returns what it printed."""
 
     def done(part_of=lambda path: "", **changes):
-        if not paths.IMAGES.exists():
+        if not paths.INDEX.exists():
             tree = {path: png(number) for number, path in enumerate(PATHS)}
-            images = repack(write_folder(project / "source", tree), paths.IMAGES).images
-            table = pd.DataFrame(images)
-            write_table(paths.INDEX, table.assign(part=table["path"].map(part_of)))
+            write_raw(write_folder(project / "source", tree), part_of)
         changes = {"cv_seeds": [1, 2], "split_val_size": 0.1} | changes
         write_params({key.replace("_", ".", 1): value for key, value in changes.items()})
         cv_folds.main()

@@ -5,6 +5,7 @@ import pytest
 from faces import dataset, write_folder
 
 from ferpipe.core.errors import PipelineError
+from ferpipe.data import images
 from ferpipe.params.download import Download
 from ferpipe.params.run import Run
 from ferpipe.stages.download import download
@@ -91,13 +92,14 @@ def test_the_stage_writes_archive_index_and_skipped_files(
         "download: images in data/raw/images.zip, their index in data/raw/index.csv",
     ]
     raw = project / "data" / "raw"
-    assert files_under(raw) == ["images.zip", "index.csv", "skipped.csv"]
+    assert files_under(raw) == ["images.zip", "index.csv", "skipped.csv", "thumbnails.npy"]
     rows = [
-        f"{path},{path.split('/')[0]},12,10,L,{hashlib.sha256(data).hexdigest()},,,\n"
+        f"{path},{path.split('/')[0]},12,10,L,{hashlib.sha256(data).hexdigest()},"
+        f"{images.pixel_digest(images.decode(data))},,,\n"
         for path, data in sorted(TREE.items())
     ]
     assert (raw / "index.csv").read_text() == (
-        "path,label,width,height,mode,sha256,part,subject,sequence\n" + "".join(rows)
+        "path,label,width,height,mode,sha256,pixels_sha256,part,subject,sequence\n" + "".join(rows)
     )
     assert (raw / "skipped.csv").read_text() == (
         "path,reason\nnotes.txt,not an image file\n"

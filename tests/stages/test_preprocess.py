@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 from faces import encoded, noise, png, repack, write_folder, write_zip
 
-from ferpipe.core import paths, tables
+from ferpipe.core import paths, tables, threads
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import archive, images
 from ferpipe.data.records import read_schema, read_split
-from ferpipe.data.write_records import CHUNK, write_records
+from ferpipe.data.write_records import write_records
 from ferpipe.params.preprocess import Preprocess
 
 
@@ -89,13 +89,15 @@ def test_a_split_larger_than_a_shard_goes_into_several(run, files_under):
     assert sizes[0] == sizes[1] == sizes[2] and sizes[3] < sizes[0] / 3
 
 
-def test_images_that_fill_more_than_one_chunk_keep_their_order(run):
-    tree = tree_of(CHUNK + 10)
+def test_images_that_fill_more_than_one_piece_keep_their_order(run):
+    tree = tree_of(2 * threads.MOST_ITEMS + 10)
     folder, schema = run(tree, lambda n: "train")
     assert read_split(folder, schema, "train").paths == sorted(tree)
 
 
-def test_the_number_of_workers_changes_no_byte(run, files_under):
+def test_the_number_of_workers_changes_no_byte(run, files_under, monkeypatch):
+    monkeypatch.setattr(threads, "LARGE", 0)
+    monkeypatch.setattr(threads, "MOST_ITEMS", 4)
     written = []
     for workers in (1, 4, 0):
         folder, _ = run(tree_of(30), workers=workers, shard_size=7)

@@ -1,34 +1,29 @@
 import hashlib
 import json
 
-import pandas as pd
 import pytest
-from faces import CLASSES, PATHS, encoded, noise, png, repack, write_folder
+from faces import CLASSES, PATHS, encoded, noise, png, write_folder, write_raw
 
 from ferpipe.core import files, paths
-from ferpipe.core.tables import read_table, write_table
+from ferpipe.core.tables import read_table
 from ferpipe.data.records import read_schema, read_split
 
 
 @pytest.fixture
-def write_raw(project):
-    """Write data/raw/ from a tree; `part_of` gives the official part of each path."""
-
-    def write(tree, part_of=lambda path: ""):
-        source = write_folder(project / "source", tree)
-        index = pd.DataFrame(repack(source, paths.IMAGES).images)
-        write_table(paths.INDEX, index.assign(part=index["path"].map(part_of)))
-
-    return write
+def write_tree(project):
+    """Write data/raw/ from a tree."""
+    return lambda tree, *part_of: write_raw(write_folder(project / "source", tree), *part_of)
 
 
-def test_it_writes_split_counts_and_audit(project, write_raw, write_params, run_stage, files_under):
-    write_raw({path: png(number) for number, path in enumerate(PATHS)})
+def test_it_writes_split_counts_and_audit(
+    project, write_tree, write_params, run_stage, files_under
+):
+    write_tree({path: png(number) for number, path in enumerate(PATHS)})
     write_params({"train": "not a section"})  # the stage reads its own section only
     done = run_stage("split")
     assert (done.returncode, done.stderr) == (0, "")
-    outputs = ["assigned.csv", "raw/images.zip", "raw/index.csv", "split.csv", "split_audit.json"]
-    assert files_under(project / "data") == outputs
+    outputs = ["assigned.csv", "raw/images.zip", "raw/index.csv", "raw/thumbnails.npy"]
+    assert files_under(project / "data") == [*outputs, "split.csv", "split_audit.json"]
     outputs = ["closest_pairs.csv", "split.json", "split_counts.csv"]
     assert files_under(project / "reports") == outputs
 
@@ -71,7 +66,7 @@ def test_it_writes_split_counts_and_audit(project, write_raw, write_params, run_
     ]
 
 
-def test_near_duplicates_are_found_without_names(write_raw, write_params, run_stage):
+def test_near_duplicates_are_found_without_names(write_tree, write_params, run_stage):
     """Each image has a slightly changed copy, and no name says anything."""
     tree, copy_of = {}, {}
     for number in range(60):
@@ -79,7 +74,7 @@ def test_near_duplicates_are_found_without_names(write_raw, write_params, run_st
         image = noise(number, width=24, height=24)
         tree |= {path: encoded(image), copy: encoded(image.point(lambda tone: tone * 0.9 + 5))}
         copy_of |= {path: copy, copy: path}
-    write_raw(tree)
+    write_tree(tree)
     write_params({"split.group_by": "none", "split.name_pattern": ""})
     done = run_stage("split")
     facts = json.loads(paths.SPLIT_AUDIT.read_text())
@@ -102,9 +97,9 @@ def official(path):
 
 
 def test_official_parts_are_told_and_used_as_records(
-    project, write_raw, write_params, run_stage, files_under
+    project, write_tree, write_params, run_stage, files_under
 ):
-    write_raw({path: png(number) for number, path in enumerate(PATHS)}, official)
+    write_tree({path: png(number) for number, path in enumerate(PATHS)}, official)
     write_params({"split.official": "use"})
     done = run_stage("split")
     assert (done.returncode, done.stderr) == (0, "")
@@ -130,12 +125,12 @@ def test_official_parts_are_told_and_used_as_records(
     assert set(map(official, test.paths)) == {"test"}
 
 
-def test_ignored_parts_are_told(write_raw, write_params, run_stage):
+def test_ignored_parts_are_told(write_tree, write_params, run_stage):
     tree = {path: png(number) for number, path in enumerate(PATHS)}
-    write_raw(tree)
+    write_tree(tree)
     before = run_stage("split").stdout.splitlines()
     split = paths.SPLIT.read_bytes()
-    write_raw(tree, official)
+    write_tree(tree, official)
     done = run_stage("split")
     told = "split: the source has official parts (train 180, test 90): ignored (split.official)"
     assert done.stdout.splitlines() == [told, *before]
@@ -143,10 +138,10 @@ def test_ignored_parts_are_told(write_raw, write_params, run_stage):
 
 
 def test_repeats_across_official_parts_and_unknown_people_are_told(
-    write_raw, write_params, run_stage
+    write_tree, write_params, run_stage
 ):
     tree = {f"{'ab'[n % 2]}/{n:02}.png": png(n if n < 30 else n - 30) for n in range(40)}
-    write_raw(tree, lambda path: "test" if int(path[2:4]) >= 30 else "train")
+    write_tree(tree, lambda path: "test" if int(path[2:4]) >= 30 else "train")
     write_params({"split.official": "use", "split.group_by": "none", "split.val_size": 0.2})
     done = run_stage("split")
     facts = json.loads(paths.SPLIT_AUDIT.read_text())
@@ -163,9 +158,9 @@ def test_repeats_across_official_parts_and_unknown_people_are_told(
 
 @pytest.mark.parametrize("column", ["part", "fold"])
 def test_an_assigned_file_is_told_with_its_digest(
-    project, write_raw, write_params, run_stage, column
+    project, write_tree, write_params, run_stage, column
 ):
-    write_raw({path: png(number) for number, path in enumerate(PATHS)})
+    write_tree({path: png(number) for number, path in enumerate(PATHS)})
     values = ("train", "val", "test") if column == "part" else (1, 2, 3)
     lines = [f"subject,{column}", *(f"S{n:03},{values[n % 3]}" for n in range(1, 32))]
     (project / "lists").mkdir()
@@ -188,8 +183,8 @@ def test_an_assigned_file_is_told_with_its_digest(
     )
 
 
-def test_a_split_that_lacks_classes_is_told(write_raw, write_params, run_stage):
-    write_raw(
+def test_a_split_that_lacks_classes_is_told(write_tree, write_params, run_stage):
+    write_tree(
         {path: png(number) for number, path in enumerate(PATHS)},
         lambda path: "train" if path.startswith("sadness") else official(path),
     )
@@ -199,8 +194,8 @@ def test_a_split_that_lacks_classes_is_told(write_raw, write_params, run_stage):
     assert "split: classes without an image: test: sadness" in done.stdout.splitlines()
 
 
-def test_a_missing_assigned_file_is_one_line(write_raw, write_params, run_stage):
-    write_raw({path: png(number) for number, path in enumerate(PATHS)})
+def test_a_missing_assigned_file_is_one_line(write_tree, write_params, run_stage):
+    write_tree({path: png(number) for number, path in enumerate(PATHS)})
     write_params({"split.assigned": "people.csv"})
     done = run_stage("split")
     assert (done.returncode, done.stdout) == (1, "")

@@ -21,7 +21,7 @@ def inspect(project):
     def inspected(source, params=presets.BASE):
         download = read_section(params, "download", Download)
         name_pattern = read_section(params, "split", Split).name_pattern
-        return list(inspection.report(source, download, name_pattern))
+        return list(inspection.report(source, download, name_pattern, workers=2))
 
     return inspected
 

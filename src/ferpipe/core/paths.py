@@ -9,6 +9,7 @@ PARAMS = Path("params.yaml")
 IMAGES = Path("data/raw/images.zip")
 INDEX = Path("data/raw/index.csv")
 SKIPPED = Path("data/raw/skipped.csv")
+THUMBNAILS = Path("data/raw/thumbnails.npy")
 SPLIT = Path("data/split.csv")
 RECORDS = Path("data/records")
 MODEL = Path("models/model.keras")
@@ -36,7 +37,7 @@ SPLITS = ("train", "val", "test")
 INDEX_COLUMNS = {
     **dict.fromkeys(("path", "label"), "str"),
     **dict.fromkeys(("width", "height"), "int64"),
-    **dict.fromkeys(("mode", "sha256", "part", "subject", "sequence"), "str"),
+    **dict.fromkeys(("mode", "sha256", "pixels_sha256", "part", "subject", "sequence"), "str"),
 }
 SKIPPED_COLUMNS = dict.fromkeys(("path", "reason"), "str")
 SPLIT_COLUMNS = dict.fromkeys(("path", "label", "subject", "sequence", "split"), "str")

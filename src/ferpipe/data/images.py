@@ -21,6 +21,9 @@ from ferpipe.data import formats, png
 MAX_SIDE = 8192
 # Errors of Pillow whose message is unclear without their type.
 UNCLEAR = (LookupError, AssertionError, AttributeError, NameError, ZeroDivisionError)
+# Pillow's warnings, such as of many pixels: our checks are stricter. Filters belong to the process,
+# so that threads that decode cannot set them.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 NOT_AN_IMAGE = "not an image (PNG, JPEG, BMP, GIF, TIFF, WEBP, PNM)"
 DEEP = "more than 8 bits a channel"
 TIFF_BITS, TIFF_COLOR, TIFF_NUMBERS = 258, 262, 339  # tags: bits, white or black is 0, signed
@@ -53,12 +56,11 @@ def convert(data: bytes, allowed: Conversions) -> tuple[Image.Image, list[str]]:
         raise ImageRefused("empty file")
     used: list[str] = []
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own size warning; ours is stricter
-            image = Image.open(io.BytesIO(data), formats=formats.READ)
-            _check_header(image, data, allowed, used)
-            image.load()
-            return _to_gray_or_rgb(ImageOps.exif_transpose(image), allowed, used), used
+        image = Image.open(io.BytesIO(data), formats=formats.READ)
+        _check_header(image, data, allowed, used)
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+        return _to_gray_or_rgb(image, allowed, used), used
     except (ImageRefused, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -148,9 +150,13 @@ def _without_alpha(image: Image.Image, allowed: Conversions, used: list[str]) ->
 
 
 def pixel_digest(image: Image.Image) -> str:
-    """SHA-256 of size and RGB pixels: equal for the same picture in another file format."""
-    pixels = repr(image.size).encode() + image.convert("RGB").tobytes()
-    return hashlib.sha256(pixels).hexdigest()
+    """SHA-256 of size and of all red, green and blue values of an image from `decode`.
+
+    It is equal for the same picture in another file format, and for gray as RGB.
+    """
+    is_gray = image.mode == "L"
+    channels = [image.tobytes()] * 3 if is_gray else [c.tobytes() for c in image.split()]
+    return hashlib.sha256(b"".join([repr(image.size).encode(), *channels])).hexdigest()
 
 
 def square(image: Image.Image, size: int, color: str) -> np.ndarray:
@@ -166,6 +172,7 @@ def square(image: Image.Image, size: int, color: str) -> np.ndarray:
     Returns:
         uint8 (size, size, 1 or 3).
     """
-    image = image.convert("L" if color == "grayscale" else "RGB")
+    mode = "L" if color == "grayscale" else "RGB"
+    image = image if image.mode == mode else image.convert(mode)
     image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
     return np.asarray(image).reshape(size, size, -1)

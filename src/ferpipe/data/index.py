@@ -12,8 +12,9 @@ import pandas as pd
 from ferpipe.core import paths, tables
 from ferpipe.core.errors import PipelineError
 
-# A row; `mode` ("L" or "RGB") is of the decoded image, `sha256` of the file's bytes. The official
-# part (train, val or test), subject and sequence are "" where the source does not tell them.
+# A row; `mode` ("L" or "RGB") is of the decoded image, `sha256` of the file's bytes, and
+# `pixels_sha256` is `images.pixel_digest`. The official part (train, val or test), subject and
+# sequence are "" where the source does not tell them.
 Image = namedtuple("Image", paths.INDEX_COLUMNS, defaults=("", "", ""))
 
 
@@ -30,6 +31,7 @@ def read_index(path: Path) -> pd.DataFrame:
         & (index[["width", "height"]].min(axis=1) > 0)
         & index["mode"].isin(["L", "RGB"])
         & index["sha256"].str.fullmatch("[0-9a-f]{64}")
+        & index["pixels_sha256"].str.fullmatch("[0-9a-f]{64}")
         & index["part"].isin(["", *paths.SPLITS])
     )
     check_rows(path, valid)

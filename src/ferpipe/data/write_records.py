@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,14 +12,11 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ferpipe.core import files, machine, paths
+from ferpipe.core import files, paths, threads
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import archive, images, records, tfrecord
 from ferpipe.data.index import check_rows, paths_match_labels
 from ferpipe.params.preprocess import Preprocess
-
-# Images decoded at a time: bounds the memory.
-CHUNK = 256
 
 
 def write_records(
@@ -59,9 +55,17 @@ def write_records(
         decoded = _decode(archive_path, table["path"].tolist(), params, workers, table_path)
         rows = zip(table["path"], table["label"], table["split"], numbers, decoded, strict=True)
         progress = {"desc": "records", "total": len(table), "unit": "image"}
-        for path, label, split, number, pixels in tqdm(rows, **progress, disable=None, leave=False):
-            with (folder / shards[split][number]).open("ab") as file:
-                file.write(tfrecord.encode(pixels, classes.index(label), path))
+        bar = tqdm(rows, **progress, disable=None, leave=False)
+        with ExitStack() as stack:
+            # One shard of each split at a time.
+            begun, shard = dict.fromkeys(splits, -1), {}
+            for path, label, split, number, pixels in bar:
+                if begun[split] < number:
+                    if split in shard:
+                        shard[split].close()
+                    begun[split] = number
+                    shard[split] = stack.enter_context((folder / shards[split][number]).open("wb"))
+                shard[split].write(tfrecord.encode(pixels, classes.index(label), path))
         schema = records.Schema(
             image_size=params.image_size,
             channels=1 if params.color == "grayscale" else 3,
@@ -84,9 +88,9 @@ def _decode(
 ) -> Iterator[np.ndarray]:
     """Yield the pixels of each image, decoded by several threads."""
     source = zip(names, archive.read_listed(archive_path, names, table_path), strict=True)
-    with ThreadPoolExecutor(workers or machine.cores()) as pool:
-        while chunk := list(itertools.islice(source, CHUNK)):
-            yield from pool.map(lambda item: _pixels(*item, params), chunk)
+    return threads.ordered(
+        lambda item: _pixels(*item, params), source, lambda item: len(item[1]), workers
+    )
 
 
 def _pixels(path: str, data: bytes, params: Preprocess) -> np.ndarray:

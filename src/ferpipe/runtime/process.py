@@ -10,6 +10,7 @@ import argparse
 import ast
 import atexit
 import ctypes
+import gc
 import hashlib
 import importlib
 import os
@@ -30,6 +31,9 @@ STAGES = Path(__file__).parents[1] / "stages"
 LOCKS = paths.CACHE / "locks"
 WAIT = 60.0  # seconds, for a process that is about to end
 PR_SET_PDEATHSIG = 1
+# Allocations between passes of Python's garbage collector. With its defaults, the passes take a
+# sixth of the time of a download of 36,000 images.
+COLLECT = (50_000, 20, 20)
 Stop = Callable[[int], None]
 
 
@@ -72,6 +76,7 @@ def run(stage: str, options: dict[str, int]) -> None:
 
 
 def _run(stage: str, label: str, options: dict[str, int], started: float) -> None:
+    gc.set_threshold(*COLLECT)
     end_with_parent(listen(stage, label, started))
     with alone(label):
         importlib.import_module(f"ferpipe.stages.{stage}").main(**options)

@@ -13,45 +13,21 @@ on any processor, whatever the order of the sums.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.core.paths import CACHE, INDEX
+from ferpipe.core.paths import CACHE
 from ferpipe.core.tables import write_table
-from ferpipe.data import archive, images
 
-SIDE = 12
 NEAR = 0.93
 # The splits that each held-out split is compared with.
 COMPARED_WITH = {"val": ("train",), "test": ("train", "val")}
 # Held-out and training images that are compared at a time: bounds the memory.
 ROWS, COLUMNS = 512, 2048
 CONFLICTS = CACHE / "conflicts.csv"
-
-
-def fingerprints(archive_path: Path, paths: Sequence[str]) -> tuple[list[str], np.ndarray]:
-    """Compute the fingerprints of the images `paths`, in the archive's order.
-
-    Returns:
-        Digests of the decoded pixels, equal for the same image in another file format; gray
-        thumbnails, uint8 (n, SIDE, SIDE).
-
-    Raises:
-        PipelineError: the archive contains other images.
-    """
-    digests, thumbnails = [], []
-    members = archive.read_listed(archive_path, paths, INDEX)
-    for data in tqdm(
-        members, "fingerprints", total=len(paths), unit="image", disable=None, leave=False
-    ):
-        image = images.decode(data)
-        digests.append(images.pixel_digest(image))
-        thumbnails.append(images.square(image, SIDE, "grayscale")[:, :, 0])
-    return digests, np.stack(thumbnails)
 
 
 def repeats(paths: Sequence[str], digests: Sequence[str]) -> dict[str, str]:
@@ -82,7 +58,7 @@ def closest(thumbnails: np.ndarray, splits: Sequence[str]) -> pd.DataFrame:
     """Find the training image closest to each held-out image.
 
     Args:
-        thumbnails: uint8 (n, SIDE, SIDE), see `fingerprints`.
+        thumbnails: uint8 (n, 12, 12), see `data.thumbnails`.
         splits: the split of each image (n).
 
     Returns:
@@ -91,8 +67,7 @@ def closest(thumbnails: np.ndarray, splits: Sequence[str]) -> pd.DataFrame:
         by descending similarity, then `image`.
     """
     splits = np.asarray(splits)
-    edges, lengths = _edges(thumbnails)
-    mirrored_edges, _ = _edges(thumbnails[:, :, ::-1])
+    even, odd, lengths = _edges(thumbnails)
     blocks = []
     total = int((splits != "train").sum())
     with tqdm(total=total, desc="comparing", unit="image", disable=None, leave=False) as progress:
@@ -101,7 +76,7 @@ def closest(thumbnails: np.ndarray, splits: Sequence[str]) -> pd.DataFrame:
             training = np.flatnonzero(np.isin(splits, others))
             for start in range(0, len(held_out), ROWS):
                 image = held_out[start : start + ROWS]
-                found = _most_similar(edges, mirrored_edges, lengths, image, training)
+                found = _most_similar(even, odd, lengths, image, training)
                 blocks.append((image, *found))
                 progress.update(len(image))
     columns = map(np.concatenate, zip(*blocks, strict=True))
@@ -112,8 +87,8 @@ def closest(thumbnails: np.ndarray, splits: Sequence[str]) -> pd.DataFrame:
 
 
 def _most_similar(
-    edges: np.ndarray,
-    mirrored_edges: np.ndarray,
+    even: np.ndarray,
+    odd: np.ndarray,
     lengths: np.ndarray,
     image: np.ndarray,
     training: np.ndarray,
@@ -124,22 +99,34 @@ def _most_similar(
     closest, mirrored = np.zeros(len(image), np.int64), np.zeros(len(image), bool)
     for start in range(0, len(training), COLUMNS):
         other = training[start : start + COLUMNS]
-        straight, flipped = edges[image] @ edges[other].T, mirrored_edges[image] @ edges[other].T
-        product = np.maximum(straight, flipped)
+        # Twice the product of two images is even + odd, and even - odd with one of them mirrored.
+        product, odds = even[image] @ even[other].T, odd[image] @ odd[other].T
+        is_mirrored = odds < 0
+        product += np.abs(odds, out=odds)
         column = (product / lengths[other]).argmax(axis=1)
         found = product[rows, column] / lengths[other[column]]
         better = found > best
         best[better], closest[better] = found[better], other[column[better]]
-        mirrored[better] = (flipped[rows, column] > straight[rows, column])[better]
-    return closest, best / lengths[image], mirrored
+        mirrored[better] = is_mirrored[rows, column][better]
+    return closest, best / (2 * lengths[image]), mirrored
 
 
-def _edges(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centred Laplacians, integers as float64 (n, 100), and their lengths (n), 1 instead of 0."""
+def _edges(thumbnails: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centred Laplacians, split into what mirroring keeps and what it negates.
+
+    Returns:
+        Two halves of each, integers as float64 (n, 50): the sum of and the difference between a
+        pixel and its mirror image. The lengths of the Laplacians (n), 1 instead of 0.
+    """
     gray = thumbnails.astype(np.int32)
     inner = 4 * gray[:, 1:-1, 1:-1]
     inner -= gray[:, :-2, 1:-1] + gray[:, 2:, 1:-1] + gray[:, 1:-1, :-2] + gray[:, 1:-1, 2:]
-    flat = inner.reshape(len(gray), -1)
-    centred = (flat.shape[1] * flat - flat.sum(axis=1, keepdims=True)).astype(np.float64)
-    lengths = np.sqrt((centred**2).sum(axis=1))
-    return centred, np.where(lengths == 0, 1.0, lengths)
+    size = inner[0].size
+    centred = size * inner - inner.sum(axis=(1, 2), keepdims=True)
+    left, right = np.split(centred, 2, axis=2)
+    right = right[:, :, ::-1]
+    even, odd = (
+        half.reshape(len(gray), -1).astype(np.float64) for half in (left + right, left - right)
+    )
+    lengths = np.sqrt(((even**2).sum(axis=1) + (odd**2).sum(axis=1)) / 2)
+    return even, odd, np.where(lengths == 0, 1.0, lengths)

@@ -11,7 +11,7 @@ from ferpipe.core.paths import PARAMS
 from ferpipe.params.split import NAME_GROUPS, Split
 
 SHOWN = 3  # names in a message
-COLUMNS = ("path", "label", "part", "subject", "sequence")
+COLUMNS = ("path", "label", "pixels_sha256", "part", "subject", "sequence")
 
 
 def name_images(index: pd.DataFrame, params: Split) -> pd.DataFrame:

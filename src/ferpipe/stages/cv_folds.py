@@ -19,14 +19,13 @@ from ferpipe.splitting.subjects import name_images
 
 @exits_cleanly("cv_folds")
 def main() -> None:
-    """Read index, images and params; write `data/cv/folds/seed-<seed>.csv`."""
+    """Read index and params; write `data/cv/folds/seed-<seed>.csv`."""
     cv = read_section(paths.PARAMS, "cv", CrossValidation)
     params = read_section(paths.PARAMS, "split", Split)
     images = name_images(read_index(paths.INDEX), params)
     split = given(images, params)
-    names, folds = images["path"].tolist(), len(cv.folds)
-    digests, _ = near_duplicates.fingerprints(paths.IMAGES, names)
-    repeats = near_duplicates.repeats(names, digests)
+    folds = len(cv.folds)
+    repeats = near_duplicates.repeats(images["path"], images["pixels_sha256"])
     with files.scratch(paths.CV_FOLDS) as temporary:
         folder = temporary / paths.CV_FOLDS.name
         for seed in cv.seeds:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ferpipe.core import files, paths, tables
 from ferpipe.core.errors import exits_cleanly
+from ferpipe.data import thumbnails
 from ferpipe.params.download import Download
 from ferpipe.params.reader import read_section
 from ferpipe.params.run import Run
@@ -34,6 +35,7 @@ def main() -> None:
     run = read_section(paths.PARAMS, "run", Run)
     contents = download(params, run, paths.IMAGES)
     tables.write_table(paths.INDEX, pd.DataFrame(contents.images))
+    thumbnails.write(paths.THUMBNAILS, contents.thumbnails)
     tables.write_table(paths.SKIPPED, repacking.skipped_table(contents.skipped))
 
     for note in contents.notes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ferpipe.core import files, paths
 from ferpipe.core.errors import exits_cleanly
 from ferpipe.core.tables import write_table
+from ferpipe.data import thumbnails
 from ferpipe.data.index import read_index
 from ferpipe.params.reader import read_section
 from ferpipe.params.split import NAME_GROUPS, Split
@@ -18,15 +19,14 @@ LISTED = 100  # rows of closest_pairs.csv
 
 @exits_cleanly("split")
 def main() -> None:
-    """Read index, images and params; write split.csv, image counts and the leak audit."""
+    """Read index, thumbnails and params; write split.csv, image counts and the leak audit."""
     params = read_section(paths.PARAMS, "split", Split)
     images = name_images(read_index(paths.INDEX), params)
     split = given(images, params)
-    names = images["path"].tolist()
-    digests, thumbnails = near_duplicates.fingerprints(paths.IMAGES, names)
-    repeats = near_duplicates.repeats(names, digests)
+    repeats = near_duplicates.repeats(images["path"], images["pixels_sha256"])
+    small = thumbnails.read(paths.THUMBNAILS, len(images))
     table = assign(images, params, repeats, split)
-    pairs = near_duplicates.closest(thumbnails, table["split"])
+    pairs = near_duplicates.closest(small, table["split"])
     facts = audit.summary(table, pairs, repeats, params, split)
     write_table(paths.SPLIT, table)
     write_table(paths.REPORTS / "split_counts.csv", count_images(table))

@@ -15,6 +15,7 @@ from ferpipe.params.download import Download
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.experiment import json_schema, read_experiment
 from ferpipe.params.reader import read_section
+from ferpipe.params.run import Run
 from ferpipe.params.split import Split
 from ferpipe.runtime import run_log
 from ferpipe.tools import damaged_dvc_files, presets
@@ -77,7 +78,8 @@ def inspect_source(args: argparse.Namespace) -> None:
 
     download = read_section(args.params, "download", Download)
     name_pattern = read_section(args.params, "split", Split).name_pattern
-    for line in inspection.report(args.path.expanduser(), download, name_pattern):
+    workers = read_section(args.params, "run", Run).workers
+    for line in inspection.report(args.path.expanduser(), download, name_pattern, workers):
         print(line)
 
 

@@ -26,13 +26,14 @@ SHOWN = 5  # rows of sizes and of reasons
 MODES = {"L": "gray", "RGB": "RGB"}
 
 
-def report(source: Path, params: Download, name_pattern: str) -> Iterator[str]:
+def report(source: Path, params: Download, name_pattern: str, workers: int) -> Iterator[str]:
     """Yield the lines of the report on a data set; nothing is written.
 
     Args:
         source: what `download.local.path` would be.
         params: its `root`, `layout`, `convert` and `limits` are used.
         name_pattern: `split.name_pattern`, which is kept if it finds subjects.
+        workers: threads that decode; 0: one per core.
 
     Raises:
         PipelineError: the source is missing or cannot be listed, or no layout fits it.
@@ -51,7 +52,7 @@ def report(source: Path, params: Download, name_pattern: str) -> Iterator[str]:
             yield f"no layout is certain: {error}"
             yield "\nWith the layout that is suggested:"
         conversions = images.Conversions(**dict(params.convert))
-        accepted, sizes, refused, notes = _decoded(found.members, conversions)
+        accepted, sizes, refused, notes = _decoded(found.members, conversions, workers)
         yield f"layout: {found.kind}"
         yield from _classes(accepted)
         yield from (f"images: {count} {size}" for size, count in sizes.most_common(SHOWN))
@@ -84,15 +85,15 @@ def _suggested(
 
 
 def _decoded(
-    members: Sequence[Member], conversions: images.Conversions
+    members: Sequence[Member], conversions: images.Conversions, workers: int
 ) -> tuple[list[Member], Counter[str], list[tuple[str, str]], list[str]]:
     """The images that are accepted, their number by size, (path, reason) of the others, notes."""
     accepted, digests, refused = [], [], []
     sizes, converted = Counter(), Counter()
-    for member, _, image, used in writing.decoded(distinct(members), conversions, refused):
+    for member, image in writing.accepted(distinct(members), conversions, refused, workers):
         accepted.append(member)
-        digests.append(images.pixel_digest(image))
-        converted.update(used)
+        digests.append(image.pixels_sha256)
+        converted.update(image.used)
         sizes[f"{MODES[image.mode]} {image.width}x{image.height}"] += 1
     notes = writing.note(converted)
     if same := conflicts.find(accepted, digests):

@@ -80,8 +80,8 @@ def test_a_row_of_the_index_describes_the_decoded_image(here):
 
 def test_the_digest_is_pinned():
     images = [
-        index.Image("b/1.png", "b", 2, 2, "L", "1" * 64),
-        index.Image("a/1.png", "a", 3, 3, "RGB", "0" * 64),
+        index.Image("b/1.png", "b", 2, 2, "L", "1" * 64, "2" * 64),
+        index.Image("a/1.png", "a", 3, 3, "RGB", "0" * 64, "3" * 64),
     ]
     digest = repacking.Contents(images, []).digest
     # printf 'a/1.png 000...\nb/1.png 111...\n' | sha256sum

@@ -16,6 +16,7 @@ from sklearn.linear_model import RidgeClassifier
 from ferpipe.data import png
 from ferpipe.evaluation import hog
 from ferpipe.params.download import Download, Sample
+from ferpipe.params.run import Run
 from ferpipe.sources.sample import camera, face, people, person, sketch, source, worn
 
 CLASSES = ["anger", "contempt", "disgust", "fear", "happy", "sadness", "surprise"]
@@ -25,7 +26,8 @@ PINNED = "56a76f6d3d4db126bc6d03d06e4babfb2aa4fc9d5899554859ba0916f5402160"
 
 def fetch(target, subjects, seed):
     params = {**BASE, "sample": {"subjects": subjects, "seed": seed}}
-    return source.fetch(Download.model_validate(params), None, target)
+    run = Run(workers=1, download_deadline=1, checkpoint_seconds=0)
+    return source.fetch(Download.model_validate(params), run, target)
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ferpipe.core import files, paths, tables
@@ -33,12 +34,14 @@ REFUSED = paths.CACHE / "refused.csv"
 class Contents:
     """The images of a canonical archive, and (path, reason) of skipped files; sorted by path.
 
-    `notes` are one-line warnings for the user.
+    `thumbnails` has that of each image, see `data.thumbnails`; `notes` are one-line warnings for
+    the user.
     """
 
     images: list[Image]
     skipped: list[tuple[str, str]]
     notes: tuple[str, ...] = ()
+    thumbnails: Sequence[np.ndarray] = field(default=(), compare=False)
 
     @property
     def class_counts(self) -> dict[str, int]:
@@ -51,33 +54,41 @@ class Contents:
         return content_digest((image.path, image.sha256) for image in self.images)
 
 
-def repack(source: Path, target: Path, params: Download) -> Contents:
-    """Turn a source of any known layout into the canonical archive."""
+def repack(source: Path, target: Path, params: Download, workers: int) -> Contents:
+    """Turn a source of any known layout into the canonical archive; see `pack`."""
     with open_tree(source, params.limits, params.layout.name_encoding) as tree:
         found = kinds.members(tree, params.layout, params.root, source)
-        return pack(found.members, target, params, found.skipped, found.notes)
+        return pack(found.members, target, params, workers, found.skipped, found.notes)
 
 
 def pack(
     members: Sequence[Member],
     target: Path,
     params: Download,
+    workers: int,
     skipped: Sequence[tuple[str, str]] = (),
     notes: Sequence[str] = (),
 ) -> Contents:
-    """Write the images to the canonical archive at `target`, one at a time.
+    """Write the images to the canonical archive at `target`, a few at a time.
 
-    `skipped` has (path, reason) of other files of the source. Of several images with the same name
-    the first keeps it.
+    `skipped` has (path, reason) of other files of the source; `workers` threads decode (0: one per
+    core). Of several images with the same name the first keeps it.
     """
     members = distinct(members)
     with files.replacing(target) as file:
-        written = writing.write(file, members, images.Conversions(**dict(params.convert)))
+        conversions = images.Conversions(**dict(params.convert))
+        written = writing.write(file, members, conversions, workers)
         _check_bad_fraction(written.refused, len(members), params.max_bad_fraction)
-        dropped = conflicts.find(written.images, written.digests)
+        digests = [image.pixels_sha256 for image in written.images]
+        dropped = conflicts.find(written.images, digests)
         if dropped and params.conflicts == "error":
             conflicts.refuse(dropped)
-        kept = sorted(image for image in written.images if image.path not in dropped)
+        thumbnails = {
+            image: small
+            for image, small in zip(written.images, written.thumbnails, strict=True)
+            if image.path not in dropped
+        }
+        kept = sorted(thumbnails)
         if kept != written.images:
             writing.rewrite(file, [image.path for image in kept], target.parent)
         reasons = [(path, conflicts.REASON + other) for path, other in dropped.items()]
@@ -85,6 +96,7 @@ def pack(
             kept,
             sorted([*skipped, *written.refused, *reasons]),
             (*notes, *writing.note(written.converted), *conflicts.note(dropped)),
+            [thumbnails[image] for image in kept],
         )
         if len(contents.class_counts) < 2:
             classes = ", ".join(contents.class_counts) or "none"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 import tempfile
 import zipfile
 from collections import Counter
@@ -12,30 +13,49 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-import PIL.Image
 from tqdm import tqdm
 
-from ferpipe.core import files
+from ferpipe.core import files, threads
 from ferpipe.data import formats, images, png
 from ferpipe.data.index import Image
+from ferpipe.data.thumbnails import thumbnail
 from ferpipe.sources.intake.distinct import free_path, key
 from ferpipe.sources.intake.member import Member
 
 
+class Accepted(NamedTuple):
+    """An image that the policy accepts: its file, or that of what it is converted to.
+
+    `mode` and `pixels_sha256` are as in index.csv, `thumbnail` is as in thumbnails.npy, and `used`
+    names the conversions with loss.
+    """
+
+    data: bytes
+    width: int
+    height: int
+    mode: str
+    sha256: str
+    pixels_sha256: str
+    thumbnail: np.ndarray
+    used: list[str]
+
+
 class Written(NamedTuple):
-    """The images in an archive, a digest of the pixels of each, and what is not in it.
+    """The images in an archive, a thumbnail of each, and what is not in it.
 
     `refused` has (path, reason) of the images that the policy refuses, `converted` the number of
     images by the conversion with loss that they needed.
     """
 
     images: list[Image]
-    digests: list[str]
+    thumbnails: list[np.ndarray]
     refused: list[tuple[str, str]]
     converted: Counter[str]
 
 
-def write(file: BinaryIO, members: Sequence[Member], conversions: images.Conversions) -> Written:
+def write(
+    file: BinaryIO, members: Sequence[Member], conversions: images.Conversions, workers: int
+) -> Written:
     """Write the members that the image policy accepts to a zip, in their order.
 
     An image that needs a conversion with loss is written as its converted PNG, under a name that
@@ -44,35 +64,57 @@ def write(file: BinaryIO, members: Sequence[Member], conversions: images.Convers
     written = Written([], [], [], Counter())
     taken = {key(member.path) for member in members}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as zipped:
-        for member, data, image, used in decoded(members, conversions, written.refused):
-            path = member.path
-            if used:
-                data = png.encode(np.asarray(image))
-                path = _named_png(path, taken)
-                written.converted.update(used)
-            sha256 = hashlib.sha256(data).hexdigest()
-            facts = (*image.size, image.mode, sha256, member.part, member.subject, member.sequence)
-            written.images.append(Image(path, member.label, *facts))
-            written.digests.append(images.pixel_digest(image))
-            zipped.writestr(files.zip_entry(path), data)
+        for member, image in accepted(members, conversions, written.refused, workers):
+            path = _named_png(member.path, taken) if image.used else member.path
+            written.converted.update(image.used)
+            facts = (image.width, image.height, image.mode, image.sha256, image.pixels_sha256)
+            told = (member.part, member.subject, member.sequence)
+            written.images.append(Image(path, member.label, *facts, *told))
+            written.thumbnails.append(image.thumbnail)
+            zipped.writestr(files.zip_entry(path), image.data)
     return written
 
 
-def decoded(
-    members: Sequence[Member], conversions: images.Conversions, refused: list[tuple[str, str]]
-) -> Iterator[tuple[Member, bytes, PIL.Image.Image, list[str]]]:
-    """Yield each image that is accepted: its file, its pixels, the conversions that it needed.
+def accepted(
+    members: Sequence[Member],
+    conversions: images.Conversions,
+    refused: list[tuple[str, str]],
+    workers: int,
+) -> Iterator[tuple[Member, Accepted]]:
+    """Yield each image that the policy accepts, decoded by that many threads (0: one per core).
 
     (path, reason) of the others are added to `refused`.
     """
-    for member in tqdm(members, desc="images", unit="image", disable=None, leave=False):
+
+    def read(member: Member) -> bytes | images.ImageRefused:
         try:
-            data = member.read()
-            image, used = images.convert(data, conversions)
+            return member.read()
         except images.ImageRefused as reason:
-            refused.append((member.path, str(reason)))
+            return reason
+
+    def accept(data: bytes | images.ImageRefused) -> Accepted | images.ImageRefused:
+        try:
+            return _accept(data, conversions) if isinstance(data, bytes) else data
+        except images.ImageRefused as reason:
+            return reason
+
+    progress = tqdm(members, desc="images", unit="image", disable=None, leave=False)
+    found = threads.ordered(accept, map(read, progress), sys.getsizeof, workers)
+    for member, image in zip(members, found, strict=True):
+        if isinstance(image, Accepted):
+            yield member, image
         else:
-            yield member, data, image, used
+            refused.append((member.path, str(image)))
+
+
+def _accept(data: bytes, conversions: images.Conversions) -> Accepted:
+    """Decode an image and convert it where it needs that; may raise ImageRefused."""
+    image, used = images.convert(data, conversions)
+    if used:
+        data = png.encode(np.asarray(image))
+    sha256 = hashlib.sha256(data).hexdigest()
+    digests = (sha256, images.pixel_digest(image))
+    return Accepted(data, *image.size, image.mode, *digests, thumbnail(image), used)
 
 
 def note(converted: Counter[str]) -> list[str]:

@@ -31,14 +31,14 @@ def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
     """
     digest = params.expect.digest
     pinned, by_name = KEPT / f"{digest}.zip", _by_name(params.kaggle)
-    if pinned.is_file() and (contents := _from_kept(pinned, target, params)):
+    if pinned.is_file() and (contents := _from_kept(pinned, target, params, run.workers)):
         return contents
-    if by_name.is_file() and (contents := _from_kept(by_name, target, params)):
+    if by_name.is_file() and (contents := _from_kept(by_name, target, params, run.workers)):
         say(f"used the kept download {by_name}; delete it to download again")
         return contents
     with files.scratch(paths.CACHE / "download") as folder:
         zipped = retries.download(params.kaggle, run.download_deadline, folder)
-        contents = _from_download(zipped, target, params)
+        contents = _from_download(zipped, target, params, run.workers)
         if contents.digest == digest:
             _keep(zipped, pinned)
     if digest is None:
@@ -52,11 +52,13 @@ def _by_name(kaggle: Kaggle) -> Path:
     return KEPT / f"{kaggle.dataset.replace('/', '--')}--{version}.zip"
 
 
-def _from_kept(kept: Path, target: Path, params: Download) -> repacking.Contents | None:
+def _from_kept(
+    kept: Path, target: Path, params: Download, workers: int
+) -> repacking.Contents | None:
     """Repack a kept download; None if it is damaged or has other images than pinned."""
     digest = params.expect.digest
     try:
-        contents = repacking.repack(kept, target, params)
+        contents = repacking.repack(kept, target, params, workers)
         repacking.verify_counts(contents, params.expect)
     except PipelineError as error:
         if _is_intact(kept):
@@ -69,10 +71,12 @@ def _from_kept(kept: Path, target: Path, params: Download) -> repacking.Contents
     return None
 
 
-def _from_download(zipped: Path, target: Path, params: Download) -> repacking.Contents:
+def _from_download(
+    zipped: Path, target: Path, params: Download, workers: int
+) -> repacking.Contents:
     """Repack a download; it is kept if it is intact, but its images are refused."""
     try:
-        contents = repacking.repack(zipped, target, params)
+        contents = repacking.repack(zipped, target, params, workers)
         repacking.verify_counts(contents, params.expect)
         return contents
     except PipelineError as error:

@@ -11,4 +11,4 @@ from ferpipe.sources.intake import repacking
 
 def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
     """Repack `download.local.path` into the canonical archive at `target`; see `repack`."""
-    return repacking.repack(Path(params.local.path), target, params)
+    return repacking.repack(Path(params.local.path), target, params, run.workers)

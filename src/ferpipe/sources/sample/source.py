@@ -25,7 +25,7 @@ def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
         for label, frames, frame_names in zip(PROTOTYPES, faces, names, strict=True):
             for pixels, name in zip(frames, frame_names, strict=True):
                 members.append(Member(label, name, functools.partial(png.encode, pixels)))
-    return repacking.pack(members, target, params)
+    return repacking.pack(members, target, params, run.workers)
 
 
 def contact_sheet(params: Sample, columns: int = 8) -> Image.Image:

@@ -51,14 +51,14 @@ Files = Iterator[tuple[str, Entry]]  # name in the source
 
 def archive_files(members: Iterable[tuple[str, Entry | None]]) -> Files:
     """The files of an archive, and those of its folders, given with None, that are empty."""
-    folders, filled = {}, set()
+    folders, parents = {}, set()
     for name, entry in members:
-        path = PurePosixPath(name)
         if entry is None:
-            folders[path] = Entry(0, None, EMPTY_FOLDER)
+            folders[PurePosixPath(name)] = Entry(0, None, EMPTY_FOLDER)
         else:
-            filled.update(path.parents)
+            parents.add(name.rpartition("/")[0])
             yield name, entry
+    filled = {folder for parent in parents for folder in PurePosixPath(parent, "file").parents}
     yield from ((str(path), entry) for path, entry in folders.items() if path not in filled)
 
 

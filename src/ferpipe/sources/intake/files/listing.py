@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import io
+import posixpath
 import re
 import shutil
 from collections.abc import Iterator
@@ -96,7 +97,7 @@ def _checked_tree(source: Path, found: Files, limits: Limits, packed: int | None
         if path in tree:
             raise PipelineError(f"{source}: {printable(path)} is there twice")
         check_limit(source, limits, "files", len(tree) + 1, " has too many files")
-        tree[path] = entry = entry._replace(skip=entry.skip or _why_skip(name, entry))
+        tree[path] = entry = entry._replace(skip=entry.skip or _why_skip(path, entry))
         if entry.skip:
             if entry.open and packed is not None:
                 opened = functools.partial(_open_other, source, name, entry, limits, packed)
@@ -125,13 +126,13 @@ def _open_other(
     return entry.open()
 
 
-def _why_skip(name: str, entry: Entry) -> str:
+def _why_skip(path: PurePosixPath, entry: Entry) -> str:
     """Why a file is no image to take, "" if its suffix or its first bytes are those of one."""
-    path = PurePosixPath(name)
     if is_hidden(path):
         return NOT_AN_IMAGE
-    suffixes = {path.suffix.lower(), PurePosixPath(name.partition("\0")[0]).suffix.lower()}
-    if suffixes & formats.SUFFIXES:
+    name = str(path)
+    suffixes = (posixpath.splitext(end)[1].lower() for end in (name, name.partition("\0")[0]))
+    if not formats.SUFFIXES.isdisjoint(suffixes):
         return ""
     try:
         is_image = entry.size > 0 and formats.detect(entry.head(formats.HEAD))
