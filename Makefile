@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv repro cv verify torture report-screenshot check test test-browser test-remotes test-pythons bench lint \
+.PHONY: help venv repro cv verify torture report-screenshot check test test-browser test-remotes test-pythons test-keras bench lint \
 	format lock params clean
 
 help: ## list the targets
@@ -90,6 +90,16 @@ test-pythons: venv ## the same bytes under a second Python, where one is install
 	$(if $(OTHER),$(OTHER_VENV)/bin/python -m pip install --quiet -r $(OTHER_VENV)/requirements.txt)
 	$(if $(OTHER),OTHER_PYTHON=$(CURDIR)/$(OTHER_VENV)/bin/python pytest tests/pipeline/test_two_pythons.py)
 
+# Older versions of Keras, on the same TensorFlow.
+OLD_KERAS := .venv-keras
+KERAS_VERSIONS := 3.8.0 3.12.0
+
+test-keras: venv ## model files load with older versions of Keras
+	@for version in $(KERAS_VERSIONS); do [ -d $(OLD_KERAS)/$$version ] \
+		|| $(BIN)/python -m pip install --quiet --no-deps --target $(OLD_KERAS)/$$version keras==$$version \
+		|| exit 1; done
+	OLD_KERAS=$(CURDIR)/$(OLD_KERAS) pytest tests/model/test_keras_versions.py
+
 lint: venv ## check style
 	ruff check
 	ruff format --check
@@ -113,7 +123,7 @@ params: venv ## for maintainers: regenerate params.yaml and params.schema.json f
 	ferpipe schema
 
 clean: ## remove the environments; keep data, models and DVC's cache
-	rm -rf $(VENV) $(PEERS) $(REMOTES) $(OTHER_VENV)
+	rm -rf $(VENV) $(PEERS) $(REMOTES) $(OTHER_VENV) $(OLD_KERAS)
 
 venv: $(VENV)/$(LOCK).installed ## create .venv from the lock file; GPU=1 adds CUDA (Linux)
 

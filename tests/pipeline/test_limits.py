@@ -14,7 +14,7 @@ LARGEST = {
     "download": "data/raw/images.zip",
     "split": "data/split.csv",
     "preprocess": "data/records",
-    "train": "models/model.keras",
+    "train": "models/trained.keras",
     "evaluate": "reports/figures",
 }
 

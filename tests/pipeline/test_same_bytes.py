@@ -107,5 +107,5 @@ def test_a_solved_head_does_not_depend_on_the_number_of_cores(plain, tmp_path):
             other.dvc("repro", "--force", "--single-item", "train")
         finally:
             os.sched_setaffinity(0, cores)
-        digests.add(verify.hashes(other.path)[Path("models/model.keras")])
+        digests.add(verify.hashes(other.path)[Path("models/trained.keras")])
     assert len(digests) == 1

@@ -1,10 +1,11 @@
+import dataclasses
 import re
 
 import pytest
 from example_findings import HARD_CLASSES, findings
 
-from ferpipe.report.model_card import card
-from ferpipe.report.text import MISUSE, limits
+from ferpipe.report.model_card import card, for_file
+from ferpipe.report.text import MISUSE, limits, protocol
 
 
 def rows_of(text, title):
@@ -75,3 +76,16 @@ def test_a_given_split_and_files_that_are_left_out_are_told():
     assert "used once. Test: the source's official test part (9 images).\n" in text
     assert "- Files of the source that are left out, by reason: 12 same image with another" in text
     assert "\n\n\n" not in text
+
+
+def test_the_card_in_the_model_file_has_classes_input_and_headline():
+    shown = findings()
+    made = for_file(shown, framing=None)
+    assert (made.classes, made.image_size, made.channels) == (shown.result.classes, 48, 1)
+    assert made.headline == shown.headline
+    assert made.protocol == " ".join(protocol(shown))
+    params = shown.provenance.params
+    changed = {**params, "train": {**params["train"], "seed": 99}}
+    other = dataclasses.replace(shown.provenance, params=changed)
+    again = for_file(dataclasses.replace(shown, provenance=other), framing=None)
+    assert again.params_sha256 != made.params_sha256 == for_file(findings(), None).params_sha256

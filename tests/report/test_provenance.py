@@ -12,7 +12,7 @@ from ferpipe.report import provenance
 from ferpipe.sources.intake import repacking
 
 IMAGES = [
-    index.Image(f"{label}/S{person:03}_00{take}_{frame}.png", label, 12, 12, "L", "ab" * 32)
+    index.Image(f"{label}/S{person:03}_00{take}_{frame}.png", label, 12, 12, "L", "ab" * 32, "cd" * 32)
     for label, take in (("anger", 1), ("happy", 2))
     for person in range(3)
     for frame in range(2)
@@ -37,7 +37,7 @@ def run(project):
         write_table(paths.SPLIT, pd.DataFrame(split, columns=list(paths.SPLIT_COLUMNS)))
         write_table(paths.SKIPPED, pd.DataFrame(SKIPPED, columns=list(paths.SKIPPED_COLUMNS)))
         files.write_json(paths.SPLIT_AUDIT, {"train": 12})
-        files.write_bytes(paths.MODEL, b"weights")
+        files.write_bytes(paths.TRAINED, b"weights")
 
     write()
     return write
@@ -46,7 +46,7 @@ def run(project):
 def test_the_content_digest_is_the_one_that_download_prints(run):
     found = provenance.read()
     assert found.digests["images (content)"] == repacking.Contents(IMAGES, []).digest
-    assert found.digests["model.keras"] == hashlib.sha256(b"weights").hexdigest()
+    assert found.digests["trained.keras"] == hashlib.sha256(b"weights").hexdigest()
 
 
 def test_people_and_recordings_are_counted_where_names_tell(run):

@@ -12,6 +12,8 @@ SKIPPED = Path("data/raw/skipped.csv")
 THUMBNAILS = Path("data/raw/thumbnails.npy")
 SPLIT = Path("data/split.csv")
 RECORDS = Path("data/records")
+# As trained, and with the card that `evaluate` writes into it for those who use it.
+TRAINED = Path("models/trained.keras")
 MODEL = Path("models/model.keras")
 REPORTS = Path("reports")
 CLOSEST_PAIRS = REPORTS / "closest_pairs.csv"

@@ -1,7 +1,8 @@
 """Saving and loading of model files: equal weights give equal bytes, and loading runs no code.
 
 A `.keras` file is a zip of config.json, metadata.json and model.weights.h5. `save` removes what
-Keras writes differently in each run: dates and memory addresses (`shared_object_id`).
+Keras writes differently in each run: dates and memory addresses (`shared_object_id`). It also
+removes what older versions of Keras refuse, so that every one from 3.8 on loads the file.
 """
 
 from __future__ import annotations
@@ -28,6 +29,14 @@ UNSAFE_LAYERS = (
     *("Lambda", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"),
     *("StringLookup", "IntegerLookup", "IndexLookup", "TextVectorization"),
 )
+# Keys of a layer's config that Keras 3.8 refuses, with the values that mean that it is not used.
+NEW = {
+    "antialias": (False,),
+    "quantization_config": (None,),
+    "renorm": (False,),
+    "renorm_clipping": (None,),
+    "renorm_momentum": (0.99,),
+}
 # Raised for a damaged file by the zip, JSON or HDF5 reader or by Keras.
 UNREADABLE = (
     *(ValueError, TypeError, KeyError, OSError, RuntimeError, EOFError, NotImplementedError),
@@ -54,7 +63,7 @@ def save(model: keras.Model, path: Path, classes: Sequence[str] = ()) -> None:
         metadata["classes"] = list(classes)
     parts["metadata.json"] = json.dumps(metadata, sort_keys=True).encode()
     # Layers refer to each other by name.
-    config = _without(parts["config.json"], "shared_object_id")
+    config = _portable(_without(parts["config.json"], "shared_object_id"))
     parts["config.json"] = json.dumps(config, sort_keys=True).encode()
     with files.replacing(path) as file, zipfile.ZipFile(file, "w") as zipped:
         for name, data in parts.items():
@@ -66,6 +75,17 @@ def _without(text: bytes, key: str) -> dict[str, Any]:
     return json.loads(
         text, object_hook=lambda item: {name: item[name] for name in item if name != key}
     )
+
+
+def _portable(config: Any) -> Any:
+    """The config without initializers, which a saved model never uses, and unused new features."""
+    if isinstance(config, dict):
+        return {
+            key: _portable(value)
+            for key, value in config.items()
+            if not (key.endswith("_initializer") or (key in NEW and value in NEW[key]))
+        }
+    return list(map(_portable, config)) if isinstance(config, list) else config
 
 
 @contextmanager

@@ -5,10 +5,16 @@ After Mitchell et al. 2019, "Model Cards for Model Reporting" (https://arxiv.org
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+from collections.abc import Sequence
 
+from ferpipe.core import files
+from ferpipe.model.card import Card, Point
 from ferpipe.report.findings import Findings
 from ferpipe.report.page import environment, note, rows
+from ferpipe.report.text import protocol
 
 
 def card(findings: Findings) -> str:
@@ -23,6 +29,21 @@ def card(findings: Findings) -> str:
         side=findings.images.shape[1],
         channels=findings.images.shape[3],
         note=note,
+    )
+
+
+def for_file(findings: Findings, framing: Sequence[Point] | None) -> Card:
+    """The card in the model file."""
+    params = json.dumps(findings.provenance.params, sort_keys=True)
+    return Card(
+        classes=findings.result.classes,
+        image_size=findings.images.shape[1],
+        channels=findings.images.shape[3],
+        framing=framing,
+        temperature=files.rounded(findings.training["temperature"]),
+        headline=findings.headline,
+        protocol=" ".join(protocol(findings)),
+        params_sha256=hashlib.sha256(params.encode()).hexdigest(),
     )
 
 

@@ -68,7 +68,7 @@ def read() -> Provenance:
             "images (content)": content,
             **({"split.assigned": assigned} if assigned else {}),
             "split.csv": files.sha256(paths.SPLIT),
-            "model.keras": files.sha256(paths.MODEL),
+            "trained.keras": files.sha256(paths.TRAINED),
         },
         versions={
             "python": platform.python_version(),

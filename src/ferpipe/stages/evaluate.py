@@ -12,11 +12,11 @@ from ferpipe.core.tables import read_table
 from ferpipe.data import records
 from ferpipe.evaluation import baselines, calibration, curves
 from ferpipe.evaluation.result import Result, headline_metrics, per_class
-from ferpipe.model import saving
+from ferpipe.model import card, saving
 from ferpipe.model.backend import prepare
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.reader import read_section
-from ferpipe.report import provenance, publish
+from ferpipe.report import model_card, provenance, publish
 from ferpipe.report.findings import Findings
 from ferpipe.report.text import summary
 
@@ -41,7 +41,7 @@ def subjects_of(images: Sequence[str]) -> list[str]:
 
 @exits_cleanly("evaluate")
 def main() -> None:
-    """Load model and records, predict test, write metrics, tables, figures and pages."""
+    """Load model and records, predict test, write metrics, tables, figures, pages and the model."""
     params = read_section(paths.PARAMS, "evaluate", Evaluate)
     made_from = provenance.read()
     schema = records.read_schema(paths.RECORDS)
@@ -52,7 +52,7 @@ def main() -> None:
         raise PipelineError(f"{paths.TRAINING} has no temperature; run `dvc repro`")
 
     prepare()
-    model = saving.load(paths.MODEL, test.images.shape[1:], schema.classes)
+    model = saving.load(paths.TRAINED, test.images.shape[1:], schema.classes)
     result = Result(
         classes=schema.classes,
         paths=test.paths,
@@ -87,6 +87,7 @@ def main() -> None:
         closest_pairs=read_table(paths.CLOSEST_PAIRS, paths.CLOSEST_PAIRS_COLUMNS),
         provenance=made_from,
     )
+    card.publish(paths.TRAINED, paths.MODEL, model_card.for_file(findings, framing=None))
     publish.publish(findings, model, params.figure_dpi)
     for line in (*summary(findings), *baselines.lines(compared)):
         print(f"evaluate: {line}")

@@ -38,7 +38,7 @@ def main() -> None:
 
     best = history[best_epoch - 1]
     temperature = fitted_temperature(model, params, schema, validation)
-    saving.save(with_probabilities(model, temperature), paths.MODEL, schema.classes)
+    saving.save(with_probabilities(model, temperature), paths.TRAINED, schema.classes)
     tables.write_table(paths.HISTORY, pd.DataFrame(history).assign(selected_on=selected_on))
     facts = {"best_epoch": best_epoch, "epochs": len(history), "parameters": model.count_params()}
     facts |= {"temperature": temperature, "selected_on_test": schema.selected_on_test}
@@ -49,5 +49,5 @@ def main() -> None:
     flag = ", optimistic: selected on test" if schema.selected_on_test else ""
     print(
         f"train: epoch {best_epoch} of {len(history)} kept, accuracy {best.val_accuracy:.2%} on "
-        f"{len(validation.labels)} {selected_on} images{flag}; model in {paths.MODEL}"
+        f"{len(validation.labels)} {selected_on} images{flag}; model in {paths.TRAINED}"
     )
