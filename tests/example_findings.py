@@ -90,7 +90,7 @@ def findings(
         calibration=measured,
         curves=curves.curves(labels, probabilities, classes),
         audit=AUDIT | unused | (audit or {}),
-        training={"best_epoch": 1, "epochs": epochs, "parameters": 4321},
+        training={"best_epoch": 1, "epochs": epochs, "parameters": 4321, "temperature": 1.25},
         history=history(epochs),
         closest_pairs=PAIRS,
         provenance=Provenance(
