@@ -11,8 +11,11 @@ from ferpipe.data import index
 from ferpipe.report import provenance
 from ferpipe.sources.intake import repacking
 
+HASHES = ("ab" * 32, "cd" * 32)
 IMAGES = [
-    index.Image(f"{label}/S{person:03}_00{take}_{frame}.png", label, 12, 12, "L", "ab" * 32, "cd" * 32)
+    index.Image(
+        f"{label}/S{person:03}_00{take}_{frame}.png", label, 12, 12, "L", "ab" * 32, "cd" * 32
+    )
     for label, take in (("anger", 1), ("happy", 2))
     for person in range(3)
     for frame in range(2)

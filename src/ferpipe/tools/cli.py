@@ -18,7 +18,7 @@ from ferpipe.params.reader import read_section
 from ferpipe.params.run import Run
 from ferpipe.params.split import Split
 from ferpipe.runtime import run_log
-from ferpipe.tools import damaged_dvc_files, presets
+from ferpipe.tools import damaged_dvc_files, options, presets
 
 
 def check(args: argparse.Namespace) -> None:
@@ -81,6 +81,16 @@ def inspect_source(args: argparse.Namespace) -> None:
     workers = read_section(args.params, "run", Run).workers
     for line in inspection.report(args.path.expanduser(), download, name_pattern, workers):
         print(line)
+
+
+def predict(args: argparse.Namespace) -> None:
+    """Predict the expressions of the faces in pictures.
+
+    A folder stands for all pictures in it, `-` for a list of files on standard input.
+    """
+    from ferpipe.tools import predicting  # imports TensorFlow
+
+    predicting.run(args)
 
 
 def schema(args: argparse.Namespace) -> None:
@@ -161,6 +171,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "new", nargs="?", default="workspace", metavar="REV", help="default: workspace"
     )
+    options.predict(add("predict", predict, model=paths.MODEL))
     add("schema", schema, params="params.yaml", output="params.schema.json")
     add("contact-sheet", contact_sheet, params="params.yaml", output="docs/sample.png")
     return top

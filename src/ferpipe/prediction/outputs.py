@@ -1,0 +1,45 @@
+"""Predictions as rows of a table, and faces as lines of text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ferpipe.core import files, tables
+from ferpipe.prediction.predictor import Prediction
+
+BOX = ("left", "top", "right", "bottom")
+
+
+def columns(classes: Sequence[str]) -> list[str]:
+    """The columns of the table, in their order."""
+    return ["path", "face", *BOX, "confidence", "label", *(f"p_{name}" for name in classes)]
+
+
+def rows(path: str, predictions: Sequence[Prediction]) -> Iterator[list[object]]:
+    """A row for each face; one row without a face for a picture that has none."""
+    for number, prediction in enumerate(predictions, start=1):
+        face = prediction.face
+        box = [round(value, 1) for value in face.box] if face else [None] * 4
+        confidence = round(face.confidence, 4) if face else None
+        probabilities = [round(float(value), 6) for value in prediction.probabilities]
+        yield [path, number, *box, confidence, prediction.label, *probabilities]
+    if not predictions:
+        yield [path, 0]
+
+
+def write_csv(path: Path, classes: Sequence[str], table: Sequence[Sequence[object]]) -> None:
+    """Write the rows as CSV; what a picture without a face does not have is empty."""
+    frame = pd.DataFrame(table, columns=columns(classes), dtype=object)
+    tables.write_table(path, frame)
+
+
+def write_json(path: Path, classes: Sequence[str], table: Sequence[Sequence[object]]) -> None:
+    """Write the rows as a JSON array of objects; null is what a picture without a face lacks."""
+    names = columns(classes)
+    padded = ([*row, *[None] * (len(names) - len(row))] for row in table)
+    objects = [dict(zip(names, row, strict=True)) for row in padded]
+    files.write_text(path, json.dumps(objects, indent=1, ensure_ascii=False) + "\n")

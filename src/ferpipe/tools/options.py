@@ -1,0 +1,56 @@
+"""The options of commands that have many; what runs them is imported only then."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def predict(command: argparse.ArgumentParser) -> None:
+    """Add the options of `ferpipe predict`."""
+    add = command.add_argument
+    add("paths", nargs="+", metavar="PATH", help="a picture, a folder, a pattern as '*.jpg', or -")
+    add("--cropped", action="store_true", help="each picture is a face, framed as in training")
+    add(
+        "--threshold",
+        type=fraction,
+        default=0.0,
+        metavar="P",
+        help="a class of a smaller probability is `unsure`; default: 0",
+    )
+    add(
+        "--min-size",
+        type=positive,
+        default=40,
+        metavar="PIXELS",
+        help="longer side of the smallest face; default: 40",
+    )
+    add(
+        "--min-confidence",
+        type=fraction,
+        default=0.9,
+        metavar="P",
+        help="of the detector, for the least sure face; default: 0.9",
+    )
+    add("--csv", type=Path, metavar="FILE", help="write a row for each face")
+    add("--json", type=Path, metavar="FILE", help="the same as JSON")
+    add("--annotate", type=Path, metavar="FOLDER", help="write the pictures with boxes and bars")
+    add(
+        "--explain",
+        action="store_true",
+        help="with --annotate: write each face with a heat map of where the model looked, too",
+    )
+
+
+def fraction(text: str) -> float:
+    """A number from 0 to 1."""
+    if not 0 <= (value := float(text)) <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 1")
+    return value
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    if (value := int(text)) <= 0:
+        raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
