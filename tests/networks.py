@@ -78,3 +78,27 @@ def pretrained(path) -> dict[str, str]:
 
     backbones.build("compact", 16, 1, "none").save_weights(path)
     return {"weights": str(path), "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def published(folder, classes, framing=None):
+    """Write an untrained model for gray faces of 24x24 with a card; returns its path."""
+    from ferpipe.model import saving
+    from ferpipe.model.backend import prepare
+    from ferpipe.model.card import Card, publish
+    from ferpipe.model.network import build_model, with_probabilities
+
+    prepare(seed=1)
+    model = with_probabilities(build_model(train_params(), 24, 1, classes=len(classes)))
+    saving.save(model, folder / "trained.keras", classes)
+    card = Card(
+        classes=classes,
+        image_size=24,
+        channels=1,
+        framing=framing,
+        temperature=1.0,
+        headline="98.4% of 189 test images correct",
+        protocol="All images of a person are in one split.",
+        params_sha256="0" * 64,
+    )
+    publish(folder / "trained.keras", folder / "model.keras", card)
+    return folder / "model.keras"

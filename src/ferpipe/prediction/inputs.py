@@ -1,4 +1,4 @@
-"""The pictures that a command line names: files, folders, patterns, and a list on standard input."""
+"""The pictures that a command line names: files, folders, patterns, a list on standard input."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _of_pattern(pattern: str) -> Iterator[Path]:
-    found = sorted(map(Path, glob.glob(pattern, recursive=True)))
+    found = sorted(map(Path, glob.glob(pattern, recursive=True)))  # noqa: PTH207 (of any root)
     if not found:
         raise PipelineError(f"no file matches {pattern}")
     yield from (path for path in found if path.is_file())

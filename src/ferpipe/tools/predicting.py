@@ -29,6 +29,8 @@ def run(args: argparse.Namespace) -> None:
     Raises:
         PipelineError: a picture could not be used; the others are done.
     """
+    if args.explain and not args.annotate:
+        raise PipelineError("--explain needs --annotate FOLDER, where it writes its pictures")
     predictor = Predictor.load(
         args.model,
         cropped=args.cropped,

@@ -1,0 +1,146 @@
+import io
+import re
+
+import numpy as np
+import pytest
+from faces import encoded, noise, png
+from networks import published
+from PIL import Image
+
+import ferpipe
+from ferpipe.core.errors import PipelineError
+from ferpipe.data import images
+from ferpipe.model import saving
+from ferpipe.prediction.predictor import BATCH_SIZE, Predictor, opened
+from ferpipe.sources.sample.people import draw_subject
+
+
+FRAMING = [(0.31, 0.4), (0.69, 0.4), (0.5, 0.6), (0.36, 0.77), (0.64, 0.77)]
+
+
+@pytest.fixture(scope="module")
+def model_path(tmp_path_factory):
+    classes = ["anger", "happy", "sadness"]
+    return published(tmp_path_factory.mktemp("model"), classes, FRAMING)
+
+
+@pytest.fixture(scope="module")
+def predictor(model_path):
+    return Predictor.load(model_path, cropped=True)
+
+
+def pixels(picture):
+    return np.asarray(opened(picture))
+
+
+def test_the_package_offers_it():
+    assert ferpipe.Predictor is Predictor
+    with pytest.raises(AttributeError, match="'Predicter'"):
+        ferpipe.Predicter  # noqa: B018
+
+
+def test_files_images_and_arrays_give_the_same(predictor, tmp_path):
+    image = noise(1, 40, 30)
+    path = tmp_path / "1.png"
+    path.write_bytes(encoded(image))
+    results = predictor([path, str(path), image, np.asarray(image), np.asarray(image)[:, :, None]])
+    probabilities = np.array([faces[0].probabilities for faces in results])
+    assert probabilities.shape == (5, 3)
+    assert (probabilities == probabilities[0]).all()
+    assert probabilities[0].sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_a_face_is_treated_as_in_preprocess(predictor):
+    image = noise(2, 50, 31, "RGB")
+    ((prediction,),) = predictor([image])
+    seen = images.square(image, 24, "grayscale")
+    assert np.array_equal(prediction.image, seen)
+    expected = saving.predict(predictor.model, seen[None], 1)[0]
+    np.testing.assert_allclose(prediction.probabilities, expected, atol=1e-6)
+    assert prediction.label == predictor.card.classes[expected.argmax()]
+    assert prediction.probability == pytest.approx(expected.max(), abs=1e-6)
+    assert prediction.face is None
+
+
+@pytest.mark.parametrize("count", [0, 1, BATCH_SIZE, 2 * BATCH_SIZE + 3])
+def test_results_are_in_the_order_of_the_pictures(predictor, count):
+    pictures = [noise(number, 24, 24) for number in range(count)]
+    results = predictor(pictures)
+    assert len(results) == count
+    for picture, (prediction,) in zip(pictures, results, strict=True):
+        assert np.array_equal(prediction.image[:, :, 0], np.asarray(picture))
+
+
+def test_below_the_threshold_the_answer_is_unsure(model_path):
+    (low,) = Predictor.load(model_path, cropped=True)([noise(1)])
+    (high,) = Predictor.load(model_path, cropped=True, threshold=1.0)([noise(1)])
+    assert low[0].label in ("anger", "happy", "sadness")
+    assert high[0].label == "unsure"
+    assert high[0].probability == low[0].probability
+
+
+def test_a_picture_that_cannot_be_used_does_not_stop_the_others(predictor, tmp_path):
+    (tmp_path / "1.png").write_bytes(png(1))
+    (tmp_path / "2.png").write_bytes(png(2)[:-20])
+    names = ["1.png", "2.png", "nosuch.png", "1.png"]
+    results = [result for _, result in predictor.stream([tmp_path / name for name in names])]
+    assert len(results[0]) == len(results[3]) == 1
+    assert str(results[1]).startswith(f"{tmp_path / '2.png'} cannot be used: cannot be decoded: ")
+    assert str(results[2]) == f"{tmp_path / 'nosuch.png'} cannot be read: No such file or directory"
+    with pytest.raises(PipelineError, match="cannot be used"):
+        predictor([tmp_path / "2.png"])
+
+
+def test_pictures_are_converted_as_photographs_need_it(tmp_path):
+    """Turned by EXIF, transparent, CMYK, 16 bits, several frames."""
+    exif = Image.Exif()
+    exif[274] = 6
+    turned = encoded(noise(1, 20, 10), "JPEG", exif=exif.tobytes())
+    path = tmp_path / "1"
+    path.write_bytes(turned)
+    assert opened(path).size == (10, 20)
+    clear = Image.new("RGBA", (8, 8), (0, 0, 0, 0))
+    path.write_bytes(encoded(clear))
+    assert (pixels(path) == 255).all()
+    path.write_bytes(encoded(Image.new("CMYK", (8, 8), (0, 0, 0, 255)), "JPEG"))
+    assert pixels(path).shape == (8, 8, 3)
+    path.write_bytes(encoded(Image.fromarray(np.full((8, 8), 0x8000, np.uint16))))
+    assert (pixels(path) == 0x80).all()
+    file = io.BytesIO()
+    frames = [Image.new("L", (8, 8), tone) for tone in (10, 200)]
+    frames[0].save(file, "GIF", save_all=True, append_images=frames[1:])
+    path.write_bytes(file.getvalue())
+    assert pixels(path).mean() < 100
+    assert pixels(Image.new("P", (8, 8))).shape == (8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros((4, 4)), np.zeros((4, 4, 4), np.uint8), np.zeros(4, np.uint8)]
+)
+def test_another_array_is_one_line(array):
+    shape = re.escape(f"not {array.dtype} {array.shape}")
+    with pytest.raises(PipelineError, match=f"^an array should be uint8 .*{shape}$"):
+        opened(array)
+
+
+def test_without_a_card_it_names_the_file_to_use(model_path):
+    with pytest.raises(
+        PipelineError, match=r"trained\.keras has no card .*use models/model\.keras"
+    ):
+        Predictor.load(model_path.parent / "trained.keras")
+
+
+def test_drawn_faces_in_a_picture_are_found_and_framed(model_path):
+    """A drawn face is no photograph: it is enlarged until the detector finds it."""
+    predictor = Predictor.load(model_path, confidence=0.5)
+    found = 0
+    for subject in range(1, 7):
+        face = Image.fromarray(draw_subject(1, subject)[4][0]).resize((160, 160))
+        picture = Image.new("L", (400, 300), 90)
+        picture.paste(face, (200, 100))
+        (faces,) = predictor([picture])
+        for prediction in faces:
+            left, top, right, bottom = prediction.face.box
+            found += left > 180 and top > 80 and right < 380 and bottom < 290
+            assert prediction.image.shape == (24, 24, 1)
+    assert found >= 3

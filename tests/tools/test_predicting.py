@@ -1,0 +1,106 @@
+"""The command `ferpipe predict`."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from faces import png, write_folder
+from networks import published
+from PIL import Image
+
+from ferpipe.tools import cli
+
+CROPPED = ("predict", "--cropped")
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory):
+    return published(tmp_path_factory.mktemp("model"), ["anger", "joy"])
+
+
+@pytest.fixture
+def predict(tmp_path, monkeypatch, capsys, model_file):
+    """Run the command beside a folder of pictures; returns status, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models").mkdir()
+    shutil.copy(model_file, tmp_path / "models")
+    write_folder(tmp_path / "photos", {"a/1.png": png(1), "b/1.png": png(2), "b/2.png": png(3)})
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["ferpipe", *arguments])
+        status = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            status = end.code
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_a_table_is_printed_and_the_caution_once(predict):
+    status, out, err = predict(*CROPPED, "photos")
+    assert status == 0
+    header, _, *rows = out.splitlines()
+    assert header.split() == ["picture", "face", "expression", "probabilities"]
+    assert [row.split()[0] for row in rows] == [
+        "photos/a/1.png",
+        "photos/b/1.png",
+        "photos/b/2.png",
+    ]
+    assert err.splitlines()[-2] == "model: 98.4% of 189 test images correct"
+    assert err.count("Caution: Do not read its output as what a person feels") == 1
+
+
+def test_tables_and_pictures_are_written_the_same_every_time(predict, tmp_path, files_under):
+    options = ("--csv", "out/1.csv", "--json", "out/1.json", "--annotate", "out", "--explain")
+    contents = []
+    for _ in range(2):
+        assert predict(*CROPPED, "photos", *options)[0] == 0
+        names = files_under(tmp_path / "out")
+        contents.append({name: (tmp_path / "out" / name).read_bytes() for name in names})
+        shutil.rmtree(tmp_path / "out")
+    assert contents[0] == contents[1]
+    faces = ["1-2-face1.png", "1-2.png", "1-face1.png", "1.csv", "1.json", "1.png"]
+    assert sorted(contents[0]) == [*faces, "2-face1.png", "2.png"]
+    rows = json.loads(contents[0]["1.json"])
+    assert [row["path"] for row in rows] == ["photos/a/1.png", "photos/b/1.png", "photos/b/2.png"]
+    assert all(row["p_anger"] + row["p_joy"] == pytest.approx(1, abs=1e-5) for row in rows)
+
+
+def test_a_picture_without_a_face_is_no_error(predict, tmp_path):
+    Image.fromarray(np.full((80, 100), 90, np.uint8)).save(tmp_path / "wall.png")
+    status, out, _ = predict("predict", "wall.png", "--csv", "out.csv")
+    assert status == 0
+    assert out.splitlines()[-1].split("  ")[-1].strip() == "no face found"
+    assert (tmp_path / "out.csv").read_text().splitlines()[1] == "wall.png,0,,,,,,,,"
+
+
+def test_a_picture_that_cannot_be_used_is_named_and_the_others_are_done(predict, tmp_path):
+    (tmp_path / "photos/b/2.png").write_bytes(b"no image")
+    status, out, err = predict(*CROPPED, "photos", "nosuch.jpg", "--csv", "out.csv")
+    assert status == 1
+    assert "ferpipe: photos/b/2.png cannot be used: not an image" in err
+    assert "ferpipe: nosuch.jpg cannot be read: No such file or directory" in err
+    assert err.splitlines()[-1] == ("ferpipe: error: 2 of 4 pictures could not be used, see above")
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 3
+    assert len(out.splitlines()) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "fault"),
+    [
+        (("nosuch/*.png",), 1, "ferpipe: error: no file matches nosuch/*.png"),
+        (("photos", "--model", "nosuch.keras"), 1, "nosuch.keras is missing; run `dvc repro`"),
+        (("photos", "--threshold", "2"), 2, "argument --threshold: 2 is not from 0 to 1"),
+        (("photos", "--min-size", "0"), 2, "argument --min-size: 0 is not above 0"),
+        (("photos", "--min-size", "big"), 2, "argument --min-size: invalid positive value: 'big'"),
+        (("photos", "--explain"), 1, "--explain needs --annotate FOLDER"),
+        (("photos", "--annotate", "models/model.keras"), 1, "models/model.keras"),
+        ((), 2, "the following arguments are required: PATH"),
+    ],
+)
+def test_wrong_arguments_are_one_line(predict, arguments, status, fault):
+    found, _, err = predict(*CROPPED, *arguments)
+    assert (found, fault in err.splitlines()[-1]) == (status, True), err
