@@ -13,6 +13,7 @@ TREE = {
     "a.JPG": b"no image, which is said when it is opened",
     "deep/er/c": png(2),
     "notes.txt": b"hello",
+    "v.MP4": b"a video by its name",
     ".hidden/d.png": png(3),
     "ä [1].png": png(4),
 }
@@ -29,8 +30,8 @@ def found(*names):
 
 
 def test_a_folder_stands_for_the_images_in_it():
-    inside = ["photos/a.JPG", "photos/b.png", "photos/deep/er/c", "photos/ä [1].png"]
-    assert found("photos") == inside
+    inside = ["photos/a.JPG", "photos/b.png", "photos/deep/er/c", "photos/v.MP4"]
+    assert found("photos") == [*inside, "photos/ä [1].png"]
 
 
 def test_files_stay_in_the_given_order_whatever_they_are():
@@ -52,7 +53,7 @@ def test_standard_input_has_a_name_in_each_line(monkeypatch, end):
 
 @pytest.mark.parametrize(
     ("name", "fault"),
-    [("empty", "empty has no image files"), ("*.gif", "no file matches *.gif")],
+    [("empty", "empty has no images and no videos"), ("*.gif", "no file matches *.gif")],
 )
 def test_nothing_to_read_is_an_error_that_names_it(name, fault):
     Path("empty").mkdir()

@@ -28,10 +28,10 @@ def table():
 def test_the_csv_has_a_row_for_each_face_and_each_picture_without(tmp_path, table):
     outputs.write_csv(tmp_path / "out.csv", CLASSES, table)
     assert (tmp_path / "out.csv").read_text().splitlines() == [
-        "path,face,left,top,right,bottom,confidence,label,p_anger,p_joy",
-        '"a,b.png",1,1.2,2.0,30.1,40.0,0.9999,joy,0.333333,0.666667',
-        '"a,b.png",2,,,,,,anger,1.0,0.0',
-        "none.png,0,,,,,,,,",
+        "path,frame,seconds,face,left,top,right,bottom,confidence,label,p_anger,p_joy",
+        '"a,b.png",,,1,1.2,2.0,30.1,40.0,0.9999,joy,0.333333,0.666667',
+        '"a,b.png",,,2,,,,,,anger,1.0,0.0',
+        "none.png,,,0,,,,,,,,",
     ]
 
 

@@ -83,7 +83,9 @@ def test_a_picture_that_cannot_be_used_is_named_and_the_others_are_done(predict,
     assert status == 1
     assert "ferpipe: photos/b/2.png cannot be used: not an image" in err
     assert "ferpipe: nosuch.jpg cannot be read: No such file or directory" in err
-    assert err.splitlines()[-1] == ("ferpipe: error: 2 of 4 pictures could not be used, see above")
+    assert err.splitlines()[-1] == (
+        "ferpipe: error: 2 of 4 files could not be used or read to the end, see above"
+    )
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 3
     assert len(out.splitlines()) == 4
 

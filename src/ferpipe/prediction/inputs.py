@@ -1,4 +1,4 @@
-"""The pictures that a command line names: files, folders, patterns, a list on standard input."""
+"""The files that a command line names: files, folders, patterns, a list on standard input."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path, PurePath
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import formats
+from ferpipe.prediction import videos
 from ferpipe.sources.intake.files.entry import is_hidden
 
 STANDARD_INPUT = "-"
@@ -18,8 +19,8 @@ def pictures(names: Sequence[str]) -> Iterator[Path]:
     """Yield the files in the order of their names; those of a folder or pattern are sorted.
 
     Args:
-        names: files; folders, of which the image files at any depth are taken; patterns such as
-            `photos/*.jpg`; or `-`, which reads a name from each line of standard input.
+        names: files; folders, of which the images and videos at any depth are taken; patterns such
+            as `photos/*.jpg`; or `-`, which reads a name from each line of standard input.
 
     Raises:
         PipelineError: a name is neither, or a folder or pattern has no picture.
@@ -37,11 +38,11 @@ def pictures(names: Sequence[str]) -> Iterator[Path]:
 
 
 def _of_folder(folder: Path) -> Iterator[Path]:
-    """The image files of a folder, by their suffix or their first bytes."""
+    """The images and videos of a folder, by their suffix or their first bytes."""
     inside = sorted(path for path in folder.rglob("*") if path.is_file())
-    found = [path for path in inside if not _is_hidden(path, folder) and _is_image(path)]
+    found = [path for path in inside if not _is_hidden(path, folder) and _is_picture(path)]
     if not found:
-        raise PipelineError(f"{folder} has no image files")
+        raise PipelineError(f"{folder} has no images and no videos")
     yield from found
 
 
@@ -49,8 +50,8 @@ def _is_hidden(path: Path, folder: Path) -> bool:
     return is_hidden(PurePath(path.relative_to(folder)))
 
 
-def _is_image(path: Path) -> bool:
-    if path.suffix.lower() in formats.SUFFIXES:
+def _is_picture(path: Path) -> bool:
+    if path.suffix.lower() in formats.SUFFIXES or videos.is_video(path):
         return True
     with path.open("rb") as file:
         return bool(formats.detect(file.read(formats.HEAD)))

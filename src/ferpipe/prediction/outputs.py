@@ -10,25 +10,38 @@ import pandas as pd
 
 from ferpipe.core import files, tables
 from ferpipe.prediction.predictor import Prediction
+from ferpipe.prediction.videos import Frame
 
 BOX = ("left", "top", "right", "bottom")
 
 
 def columns(classes: Sequence[str]) -> list[str]:
     """The columns of the table, in their order."""
-    return ["path", "face", *BOX, "confidence", "label", *(f"p_{name}" for name in classes)]
+    return [
+        "path",
+        "frame",
+        "seconds",
+        "face",
+        *BOX,
+        "confidence",
+        "label",
+        *(f"p_{name}" for name in classes),
+    ]
 
 
-def rows(path: str, predictions: Sequence[Prediction]) -> Iterator[list[object]]:
-    """A row for each face; one row without a face for a picture that has none."""
+def rows(
+    path: str, predictions: Sequence[Prediction], frame: Frame | None = None
+) -> Iterator[list[object]]:
+    """A row for each face; one row with face 0 for a picture or frame that has none."""
+    when = [frame.number, round(frame.seconds, 3)] if frame else [None, None]
     for number, prediction in enumerate(predictions, start=1):
         face = prediction.face
         box = [round(value, 1) for value in face.box] if face else [None] * 4
         confidence = round(face.confidence, 4) if face else None
         probabilities = [round(float(value), 6) for value in prediction.probabilities]
-        yield [path, number, *box, confidence, prediction.label, *probabilities]
+        yield [path, *when, number, *box, confidence, prediction.label, *probabilities]
     if not predictions:
-        yield [path, 0]
+        yield [path, *when, 0]
 
 
 def write_csv(path: Path, classes: Sequence[str], table: Sequence[Sequence[object]]) -> None:

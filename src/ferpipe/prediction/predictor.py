@@ -23,7 +23,7 @@ Picture = str | Path | Image.Image | np.ndarray
 CONVERSIONS = images.Conversions(background="white", cmyk=True, deep=True, frames=True)
 UNSURE = "unsure"
 BATCH_SIZE = 64  # faces that the network sees at a time
-PICTURES = 32  # that are held in memory at a time
+PICTURES = 16  # that are held in memory at a time
 
 
 @dataclass(frozen=True)
@@ -96,19 +96,26 @@ class Predictor:
     def stream(
         self, pictures: Iterable[Picture]
     ) -> Iterator[tuple[Picture, list[Prediction] | PipelineError]]:
-        """Yield each picture with its predictions, or with the error that says why it has none."""
+        """Yield each picture with its predictions, or with the error that says why it has none.
+
+        An error of the iterable itself is raised after the results of what came before.
+        """
         held, crops = [], []
-        for picture in pictures:
-            try:
-                faces, found = self.faces(opened(picture))
-            except PipelineError as error:
-                held.append((picture, error))
-            else:
-                held.append((picture, faces))
-                crops += found
-            if len(crops) >= BATCH_SIZE or len(held) >= PICTURES:
-                yield from self._classified(held, crops)
-                held, crops = [], []
+        try:
+            for picture in pictures:
+                try:
+                    faces, found = self.faces(opened(picture))
+                except PipelineError as error:
+                    held.append((picture, error))
+                else:
+                    held.append((picture, faces))
+                    crops += found
+                if len(crops) >= BATCH_SIZE or len(held) >= PICTURES:
+                    yield from self._classified(held, crops)
+                    held, crops = [], []
+        except PipelineError:
+            yield from self._classified(held, crops)
+            raise
         yield from self._classified(held, crops)
 
     def faces(self, picture: Image.Image) -> tuple[list[Face | None], list[np.ndarray]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 def predict(command: argparse.ArgumentParser) -> None:
     """Add the options of `ferpipe predict`."""
     add = command.add_argument
-    add("paths", nargs="+", metavar="PATH", help="a picture, a folder, a pattern as '*.jpg', or -")
+    add("paths", nargs="+", metavar="PATH", help="a picture, video, folder, pattern, or -")
     add("--cropped", action="store_true", help="each picture is a face, framed as in training")
     add(
         "--threshold",
@@ -32,6 +32,7 @@ def predict(command: argparse.ArgumentParser) -> None:
         metavar="P",
         help="of the detector, for the least sure face; default: 0.9",
     )
+    add("--every", type=positive, default=1, metavar="N", help="every N-th frame; default: 1")
     add("--csv", type=Path, metavar="FILE", help="write a row for each face")
     add("--json", type=Path, metavar="FILE", help="the same as JSON")
     add("--annotate", type=Path, metavar="FOLDER", help="write the pictures with boxes and bars")

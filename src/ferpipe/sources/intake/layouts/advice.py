@@ -58,7 +58,9 @@ def _remedy(tree: Tree, in_folders: bool) -> str:
         for path in tree
         if path.suffix.lower() in LABELS_FILES and "readme" not in path.name.lower()
     ]
-    table = {"kind": "table"} | ({"file": files[0]} if len(files) == 1 else {})
+    # Tables whose columns have known names are found without being asked for.
+    file = {"file": files[0]} if len(files) == 1 else {}
+    table = {"kind": "table", **file, "columns": {"path": 0, "label": 1}}
     if in_folders:
         example = f"folders of the classes angry and happy: {as_yaml(NAMED_FOLDERS)}"
     else:

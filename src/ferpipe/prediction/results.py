@@ -1,0 +1,138 @@
+"""What comes of pictures and videos: rows, lines for the terminal, annotated copies."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from ferpipe.core import files
+from ferpipe.core.errors import PipelineError
+from ferpipe.evaluation import gradcam
+from ferpipe.prediction import annotate, outputs, timeline, videos
+from ferpipe.prediction.predictor import Prediction, Predictor, opened
+from ferpipe.prediction.videos import Frame
+from ferpipe.report import style
+from ferpipe.sources.intake.distinct import free_path
+
+DPI = 100
+MOST = 2  # probabilities in a line
+
+
+class Results:
+    """Rows of all faces, lines for the terminal, and the number of files that cannot be used."""
+
+    def __init__(self, predictor: Predictor, folder: Path | None, explain: bool) -> None:
+        """`folder` is where annotated copies go, with heat maps if `explain`; None: no copies."""
+        self.rows: list[list[object]] = []
+        self.lines: list[tuple[object, ...]] = []
+        self.faults = 0
+        self._predictor, self._classes = predictor, predictor.card.classes
+        self._folder, self._explain = folder, explain
+        self._taken: set[str] = set()
+
+    def add_pictures(self, paths: Sequence[Path]) -> None:
+        """Predict the faces in pictures; one that cannot be used is named on standard error."""
+        stream = self._predictor.stream(paths)
+        for path, result in _progress(stream, "pictures", len(paths), "picture"):
+            if isinstance(result, PipelineError):
+                self._fault(result)
+                continue
+            self.rows += outputs.rows(str(path), result)
+            self.lines += self._picture_lines(path, result)
+            if self._folder:
+                self._annotate(path, result)
+
+    def add_video(self, path: Path, every: int) -> None:
+        """Predict the faces in every n-th frame; of a video that breaks off, in those before."""
+        try:
+            with videos.opened(path) as (rate, count, frames):
+                shown = (frame for frame in frames() if frame.number % every == 0)
+                progress = _progress(shown, path.name, -(-count // every) or None, "frame")
+                self._add_frames(path, progress, rate / every)
+        except PipelineError as error:
+            self._fault(error)
+
+    def _add_frames(self, path: Path, frames: Iterator[Frame], rate: Fraction) -> None:
+        seconds, probabilities, labels, fault = [], [], Counter(), None
+        with ExitStack() as stack:
+            add: Callable[[Image.Image], None] | None = None
+            if self._folder:
+                name = free_path(f"{path.stem}.mp4", self._taken)
+                add = stack.enter_context(videos.written(self._folder / name, rate))
+            try:
+                for frame, faces in self._predicted(frames):
+                    self.rows += outputs.rows(str(path), faces, frame)
+                    first = timeline.largest(faces)
+                    labels[first.label if first else "no face found"] += 1
+                    seconds.append(frame.seconds)
+                    lacking = np.full(len(self._classes), np.nan)
+                    probabilities.append(first.probabilities if first else lacking)
+                    if add:
+                        add(annotate.annotated(frame.picture, faces, self._classes))
+            except PipelineError as error:
+                fault = error
+            if not seconds:
+                raise fault or PipelineError(f"{path} has no frames")
+        if self._folder:
+            name = free_path(f"{path.stem}-timeline.png", self._taken)
+            drawing = timeline.figure(seconds, np.array(probabilities), self._classes)
+            style.write_png(drawing, self._folder / name, DPI)
+        most = ", ".join(f"{label} {count}" for label, count in labels.most_common(MOST + 1))
+        self.lines.append((path, "", f"{len(seconds)} frames", most))
+        if fault:
+            raise fault
+
+    def _predicted(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, list[Prediction]]]:
+        waiting: deque[Frame] = deque()
+
+        def pictures() -> Iterator[Image.Image]:
+            for frame in frames:
+                waiting.append(frame)
+                yield frame.picture
+
+        for _, faces in self._predictor.stream(pictures()):
+            yield waiting.popleft(), faces
+
+    def _picture_lines(
+        self, path: Path, faces: Sequence[Prediction]
+    ) -> Iterator[tuple[object, ...]]:
+        for number, face in enumerate(faces, start=1):
+            order = np.argsort(-face.probabilities, kind="stable")[:MOST]
+            most = (f"{self._classes[index]} {face.probabilities[index]:.0%}" for index in order)
+            yield path, number, face.label, ", ".join(most)
+        if not faces:
+            yield path, "", "no face found", ""
+
+    def _annotate(self, path: Path, faces: Sequence[Prediction]) -> None:
+        """Write the annotated picture, and each face with its heat map."""
+        name = Path(free_path(f"{path.stem}.png", self._taken))
+        self._write(name, annotate.annotated(opened(path), faces, self._classes))
+        if not (self._explain and faces):
+            return
+        images = np.stack([face.image for face in faces])
+        heat_maps = gradcam.heat_maps(
+            self._predictor.model, images, np.array([face.index for face in faces])
+        )
+        for number, (face, heat) in enumerate(zip(faces, heat_maps, strict=True), start=1):
+            face_name = free_path(f"{name.stem}-face{number}.png", self._taken)
+            self._write(Path(face_name), annotate.explained(face, heat))
+
+    def _write(self, name: Path, image: Image.Image) -> None:
+        with files.replacing(self._folder / name) as file:
+            image.save(file, format="PNG")
+
+    def _fault(self, error: PipelineError) -> None:
+        self.faults += 1
+        tqdm.write(f"ferpipe: {error}", file=sys.stderr)
+
+
+def _progress(items: Iterator, name: str, total: int | None, unit: str) -> Iterator:
+    return tqdm(items, name, total, unit=unit, disable=None, leave=False)
