@@ -1,9 +1,12 @@
 """Findings for tests: a simulated network on images of noise, never a face."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
-from ferpipe.evaluation import calibration, curves
+from ferpipe.evaluation import calibration, curves, robustness
+from ferpipe.evaluation.corruptions import CORRUPTIONS
 from ferpipe.evaluation.result import Result, headline_metrics, per_class
 from ferpipe.model.losses import softmax
 from ferpipe.report.datasets import CKPLUS
@@ -58,9 +61,19 @@ def history(epochs=3, head=0):
     )  # fmt: skip
 
 
+def corrupted(result, images, corruptions=CORRUPTIONS):
+    """Accuracies that fall from one strength to the next; the images stay as they are."""
+    logits = np.log(np.maximum(result.probabilities, 1e-99))
+    rng = np.random.default_rng(1)
+    weaker = np.concatenate([logits + rng.normal(0, sd, logits.shape) for sd in (2, 4, 8)])
+    same = [replace(each, function=lambda images, *_: images) for each in corruptions]
+    return robustness.measure(result, images, lambda _: weaker, same, 0.95)
+
+
 def findings(
     classes=CLASSES, count=90, skill=3.0, temperature=1.0, selected_on_test=False, audit=None,
     params=None, data=CKPLUS, epochs=3, seed=0, people=None, channels=1, skipped=None,
+    corruptions=CORRUPTIONS,
 ):  # fmt: skip
     """Findings on `count` images of `people` people; of more than three classes the last is absent.
 
@@ -80,15 +93,17 @@ def findings(
     metrics = headline_metrics(result, 0.95) | calibration.calibration_metrics(measured)
     metrics |= {"baseline_accuracy": 0.8, "baseline_p_value": 0.031, "majority_accuracy": 0.3}
     unused = {"val": 0 if selected_on_test else 56, "selected_on_test": selected_on_test}
+    images = rng.integers(0, 256, (count, 12, 12, channels), dtype=np.uint8)
     return Findings(
         result=result,
-        images=rng.integers(0, 256, (count, 12, 12, channels), dtype=np.uint8),
+        images=images,
         confidence=0.95,
         metrics=metrics,
         per_class=per_class(result, 0.95),
         baselines=BASELINES,
         calibration=measured,
         curves=curves.curves(labels, probabilities, classes),
+        robustness=corrupted(result, images, corruptions),
         audit=AUDIT | unused | (audit or {}),
         training={"best_epoch": 1, "epochs": epochs, "parameters": 4321, "temperature": 1.25},
         history=history(epochs),

@@ -13,7 +13,8 @@ from checkout import ROOT, Checkout
 from ruamel.yaml import YAML
 
 from ferpipe.core import paths, tables
-from ferpipe.evaluation import calibration, curves, metrics, result
+from ferpipe.evaluation import calibration, curves, metrics, result, robustness
+from ferpipe.evaluation.corruptions import CORRUPTIONS
 
 PLOTS = ROOT / ".dvc/plots"
 # Not in alphabetical order, one without images, one that only JSON must escape.
@@ -30,6 +31,10 @@ DECLARED = {
 VERSION_NOTE = re.compile(r"The (input|compiled) spec uses Vega(-Lite)? v5, but")
 
 
+def guess(images):
+    return np.eye(3)[np.arange(len(images)) % 3]
+
+
 def write_reports(folder, epochs, fine_tune_from):
     labels, predicted = np.repeat(np.argwhere(COUNTS >= 0), COUNTS.ravel(), axis=0).T
     probabilities = np.eye(3)[predicted] * 0.85 + 0.05
@@ -37,6 +42,9 @@ def write_reports(folder, epochs, fine_tune_from):
     temperature = 1.0 if epochs == 1 else 1.5
     measured = calibration.before_and_after(labels, probabilities, temperature, 0.95)
     class_curves = curves.curves(labels, probabilities, CLASSES)
+    images = np.zeros((len(labels), 8, 8, 1), np.uint8)
+    # The first revision has not measured it.
+    corruptions = CORRUPTIONS if epochs > 1 else ()
     epoch = np.arange(1, epochs + 1)
     history = {
         "epoch": epoch,
@@ -54,6 +62,7 @@ def write_reports(folder, epochs, fine_tune_from):
         "reliability": calibration.reliability_table(measured, "val"),
         "roc": curves.roc_table(class_curves, "val"),
         "precision_recall": curves.precision_recall_table(class_curves, "val"),
+        "robustness": robustness.measure(test, images, guess, corruptions, 0.95),
         "split_counts": splits.to_frame(index=False).assign(images=10),
     }.items():
         tables.write_table(folder / f"{name}.csv", table)
@@ -166,6 +175,8 @@ def test_chromium_draws_the_page_without_a_request(browser, page):
     for name in ("roc", "precision_recall"):
         assert [text for text in texts[name] if text in CLASSES] == CLASSES[:2]
     assert "before temperature" in texts["reliability"]
+    panels = [text for text in texts["robustness"] if text == "none" or ", " in text]
+    assert panels == ["none", *(f"{each.name}, {each.unit}" for each in CORRUPTIONS)]
 
 
 @pytest.mark.browser

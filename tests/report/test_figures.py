@@ -8,11 +8,15 @@ from example_findings import CLASSES, HARD_CLASSES, findings, history
 from matplotlib import font_manager
 from PIL import Image
 
+from ferpipe.evaluation.corruptions import CORRUPTIONS
 from ferpipe.report import figures, style
 from ferpipe.report.style import drawable, escape_note
 
 BLUE, SKY, VERMILION, GREEN = (0, 114, 178), (86, 180, 233), (213, 94, 0), (0, 158, 115)
-ALL = ("confusion", "curves", "per_class", "reliability", "coverage", "roc", "precision_recall")
+ALL = (
+    *("confusion", "curves", "per_class", "reliability", "coverage", "roc", "precision_recall"),
+    "robustness",
+)
 OF_CLASSES = pytest.mark.parametrize("name", ["confusion", "per_class", "roc", "precision_recall"])
 EVERY = pytest.mark.parametrize("name", ALL)
 
@@ -47,6 +51,7 @@ def count(path, colour):
 
 def test_every_figure_is_drawn():
     assert tuple(figures.draw(findings())) == ALL
+    assert tuple(figures.draw(findings(corruptions=()))) == ALL[:-1]
 
 
 @EVERY
@@ -150,6 +155,16 @@ def test_a_loss_that_is_not_a_number_leaves_a_gap(draw):
 def test_the_curve_without_temperature_is_drawn_where_there_is_one(draw):
     assert count(draw("reliability", findings()), VERMILION) == 0
     assert count(draw("reliability", findings(temperature=1.8)), VERMILION) > 20
+
+
+def test_each_corruption_has_a_panel_in_which_accuracy_falls_with_its_strength(draw):
+    shown = findings(corruptions=CORRUPTIONS[:4])
+    blue = np.abs(pixels(draw("robustness", shown, dpi=150)) - BLUE).max(axis=-1) < 12
+    # Four panels side by side, above the legend.
+    for panel in np.array_split(blue[: len(blue) * 2 // 3], 4, axis=1):
+        rows, columns = np.nonzero(panel)
+        left, right = columns < np.quantile(columns, 0.2), columns > np.quantile(columns, 0.8)
+        assert rows[left].mean() + 20 < rows[right].mean()
 
 
 def test_a_panel_becomes_one_svg_without_the_titles_around_it():

@@ -5,7 +5,7 @@ import pytest
 from example_findings import HARD_CLASSES, findings
 
 from ferpipe.report.model_card import card, for_file
-from ferpipe.report.text import MISUSE, limits, protocol
+from ferpipe.report.text import MISUSE, limits, protocol, worst_corruption
 
 
 def rows_of(text, title):
@@ -67,6 +67,14 @@ def test_calibration_is_shown_without_the_temperature_too():
     before = shown.calibration[0]
     value = f"log loss {before.log_loss:.3f}, calibration error {before.error:.3f}"
     assert ["without temperature", value] in rows_of(card(shown), "## Results")
+
+
+def test_the_worst_corruption_is_named_if_robustness_was_measured():
+    shown = findings()
+    assert f"\nOn corrupted test images, {worst_corruption(shown)}.\n" in card(shown)
+    off = card(findings(corruptions=()))
+    assert "orrupt" not in off
+    assert "\n\n\n" not in off
 
 
 def test_a_given_split_and_files_that_are_left_out_are_told():

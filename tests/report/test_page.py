@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from example_findings import HARD, findings, report
 
+from ferpipe.evaluation.corruptions import CORRUPTIONS
 from ferpipe.report import page
-from ferpipe.report.text import MISUSE, limits
+from ferpipe.report.text import MISUSE, limits, strength, worst_corruption
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}
 
@@ -137,7 +138,8 @@ def test_the_metrics_are_those_of_the_findings():
     assert f"MCC{shown.metrics['mcc']:.3f}" in parsed.text
     bounds = f"{shown.metrics['accuracy_low']:.1%} to {shown.metrics['accuracy_high']:.1%}"
     assert f"95% interval {bounds}, Wilson over images." in parsed.text
-    assert parsed.text.count("Intervals: Wilson over images.") == 2  # recalls and reliability
+    # Recalls, reliability, corrupted images.
+    assert parsed.text.count("Intervals: Wilson over images.") == 3
     for row in shown.per_class.itertuples():
         assert f"{row.recall_low:.1%} to {row.recall_high:.1%}" in parsed.text
     for count in shown.result.confusion.flat:
@@ -161,8 +163,9 @@ def test_protocol_audit_limits_and_params_are_shown():
 def test_each_table_and_figure_says_that_test_selected(plain):
     flags = Page(report(selected_on_test=True)).text.count("optimistic: selected on test")
     # Title, lead, baselines, confusion, classes, two curves, two panels of calibration, coverage
-    # and a table, two panels for each of three classes, mistakes.
-    assert flags == 18
+    # and a table, two panels for each of three classes, mistakes; of corrupted images eight panels,
+    # the worst and a table.
+    assert flags == 28
     assert "optimistic" not in Page(plain).text
 
 
@@ -220,6 +223,26 @@ def test_heat_maps_are_of_hits_and_of_both_classes_of_mistakes():
     first = int(shown.mistakes[0])
     assert pairs[3:5] == [(first, predicted[first]), (first, labels[first])]
     assert len(pairs) == 3 + 2 * page.EXPLAINED
+
+
+def test_corrupted_images_have_a_chart_their_faces_and_a_row(plain):
+    shown = findings()
+    parsed = Page(plain)
+    assert worst_corruption(shown)[1:] in parsed.text
+    text = parsed.text.rpartition("Limits")[0].rpartition("Corrupted images")[2]
+    for corruption in CORRUPTIONS:
+        rows = shown.corrupted[shown.corrupted["corruption"] == corruption.name]
+        cells = [f"{row.accuracy:.1%} {strength(row._asdict())}" for row in rows.itertuples()]
+        assert f"{corruption.name} {' '.join(cells)} {rows['accuracy_low'].iloc[-1]:.1%}" in text
+        faces = [one for one in parsed.of("img") if f"face with {corruption.name}," in one["alt"]]
+        assert len({face["src"] for face in faces}) == 3
+
+
+def test_without_corrupted_images_the_page_says_so(plain):
+    text = Page(report(corruptions=())).text
+    assert "Not measured: evaluate.robustness is false." in text
+    assert "corruptions that cameras" not in text
+    assert "Not measured" not in Page(plain).text
 
 
 def test_rgb_images_are_shown_too(plain):

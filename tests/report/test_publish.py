@@ -45,7 +45,7 @@ def test_tables_are_written_with_what_selected_the_epoch(project):
     metrics = files.read_json(paths.METRICS)
     assert metrics.items() <= files.rounded(shown.metrics).items()
     assert "accuracy" in metrics
-    for name in ("confusion", "per_class", "reliability", "roc", "precision_recall"):
+    for name in ("confusion", "per_class", "reliability", "roc", "precision_recall", "robustness"):
         table = pd.read_csv(paths.REPORTS / f"{name}.csv")
         assert set(table["selected_on"]) == {"test"}
     for name in ("predictions.csv", "baselines.csv", "classification_report.txt"):

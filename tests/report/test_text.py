@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from example_findings import AUDIT, PARAMS, findings
 
@@ -38,7 +40,7 @@ def test_the_protocol_states_the_use_of_each_split(changes, sentence):
 
 @pytest.mark.parametrize("people", [10, 40])
 def test_the_interval_of_the_worst_class_has_its_people(people):
-    _, worst, _ = text.summary(findings(skill=1.0, people=people, count=240))
+    _, worst, *_ = text.summary(findings(skill=1.0, people=people, count=240))
     assert f"%, bootstrap over subjects, {people} people" in worst
 
 
@@ -137,9 +139,9 @@ def test_limits_repeat_reasons_to_doubt_the_metrics():
     assert "may not generalise to new people" in limits
 
 
-def test_the_summary_is_headline_worst_class_and_most_frequent_confusion():
+def test_the_summary_is_headline_and_worst_class_confusion_and_corruption():
     shown = findings(skill=1.0)
-    headline, worst, confused = text.summary(shown)
+    headline, worst, confused, corrupted = text.summary(shown)
     assert headline == shown.headline
     assert worst.startswith(f"worst class: {shown.worst_class['class']}, recall ")
     assert worst.endswith("%, Wilson over images)")
@@ -148,4 +150,25 @@ def test_the_summary_is_headline_worst_class_and_most_frequent_confusion():
         f"most frequent confusion: {row['count']} of {row['images']} {row['actual']} classified "
         f"as {row['predicted']}"
     )
-    assert text.summary(findings(skill=99.0))[-1] == "no image was misclassified"
+    assert corrupted == text.worst_corruption(shown)
+    perfect = findings(skill=99.0, corruptions=())
+    assert text.summary(perfect)[-1] == "no image was misclassified"
+
+
+def test_the_worst_corruption_is_that_with_the_lowest_accuracy():
+    shown = findings()
+    table = shown.robustness.copy()
+    place = table.index[table["corruption"] == "darkness"][1]
+    columns = ["accuracy", "accuracy_low", "accuracy_high"]
+    table.loc[place, columns] = [0.125, 0.1, 0.2]
+    accuracy = shown.metrics["accuracy"]
+    assert text.worst_corruption(replace(shown, robustness=table)) == (
+        "worst of 8 corruptions: darkness (60% less light), accuracy 12.5% (95% interval 10.0% to "
+        f"20.0%) instead of {accuracy:.1%}"
+    )
+    assert text.worst_corruption(findings(corruptions=())) == ""
+
+
+def test_a_strength_has_its_unit():
+    shown = {text.strength(row) for row in findings().corrupted.to_dict("records")}
+    assert {"1% of side", "40 gray levels", "30 degrees", "10% quality"} <= shown

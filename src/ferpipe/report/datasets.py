@@ -24,7 +24,7 @@ POSED = (
 )
 CKPLUS_LIMITS = (
     POSED,
-    "All faces are frontal and well lit. Other conditions were not measured.",
+    "All faces are frontal and well lit. No pictures from other conditions were measured.",
     "The files do not state age, sex or origin, so accuracy cannot be compared between "
     "groups. The publications describe adults, about two thirds of them women.",
 )
@@ -87,7 +87,7 @@ JAFFE = KnownData(
         "All people are Japanese women: accuracy on men or on people of other origin was not "
         "measured.",
         "Ten people are few: a test of some of them has wide intervals.",
-        "All faces are frontal and evenly lit. Other conditions were not measured.",
+        "All faces are frontal and evenly lit. No pictures from other conditions were measured.",
     ),
     "According to its authors, for non-commercial scientific research only, under conditions; "
     "access is on request.",
@@ -99,7 +99,8 @@ KDEF = KnownData(
     "twice from five angles.",
     (
         POSED,
-        "Clothes, background and light are uniform. Other conditions were not measured.",
+        "Clothes, background and light are uniform. No pictures from other conditions were "
+        "measured.",
         "Two of the five angles are full profiles; accuracy per angle is not reported here.",
     ),
     "According to its authors, for researchers and non-commercial purposes only; redistribution "

@@ -13,11 +13,11 @@ SIDE = 96
 ORANGE = (255, 110, 0)
 
 
-def data_uri(pixels: np.ndarray) -> str:
-    """Encode uint8 (side, side, 1 or 3) as a PNG within a URI."""
+def data_uri(pixels: np.ndarray, side: int = SIDE) -> str:
+    """Encode uint8 (side, side, 1 or 3), reduced to a side of at most `side`, as a PNG in a URI."""
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-    if image.width > SIDE:
-        image = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC)
+    if image.width > side:
+        image = image.resize((side, side), Image.Resampling.BICUBIC)
     file = io.BytesIO()
     # Not compressed: the output of zlib differs between its builds.
     image.save(file, "PNG", compress_level=0)

@@ -6,6 +6,7 @@ import textwrap
 
 import matplotlib
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -26,7 +27,7 @@ SELECTED = {"color": GREEN, "marker": "o", "markersize": 10, "markerfacecolor": 
 def draw(findings: Findings) -> dict[str, Figure]:
     """Draw every figure; a name is that of its PNG and of its SVG in the template."""
     with style.applied():
-        return {
+        figures = {
             "confusion": confusion(findings),
             "curves": curves(findings),
             "per_class": per_class(findings),
@@ -35,6 +36,9 @@ def draw(findings: Findings) -> dict[str, Figure]:
             "roc": roc(findings),
             "precision_recall": precision_recall(findings),
         }
+        if len(findings.corrupted):
+            figures["robustness"] = robustness(findings)
+        return figures
 
 
 def confusion(findings: Findings) -> Figure:
@@ -210,6 +214,32 @@ def precision_recall(findings: Findings) -> Figure:
         line = {"color": BLUE, "linewidth": 1.8, "clip_on": False}
         axes.step(*curve.precision_recall.T, where="pre", **line)
         _percent_axes(axes, "recall", "precision")
+    return figure
+
+
+def robustness(findings: Findings) -> Figure:
+    """Accuracy at each strength of each corruption, one panel for each."""
+    whole = findings.robustness.iloc[:1]
+    accuracy = whole["accuracy"].iloc[0]
+    corruptions = findings.corrupted.groupby("corruption", sort=False)
+    title = f"Accuracy on corrupted test images; {accuracy:.1%} on them as they are"
+    figure, panels = grid(len(corruptions), 1.6, 1.2, columns=4, title=title, lines=2)
+    for axes, (name, rows) in zip(panels, corruptions, strict=True):
+        points = pd.concat([whole, rows])
+        places = range(len(points))
+        axes.axhline(accuracy, **GUESS)
+        axes.vlines(places, points["accuracy_low"], points["accuracy_high"], BLUE, lw=1)
+        axes.plot(places, points["accuracy"], color=BLUE, marker="o", markersize=4, clip_on=False)
+        axes.set_title(f"{name}\n{rows['unit'].iloc[0]}", size=9)
+        axes.set_xticks(places, ["none", *map(str, rows["strength"])], size=9)
+        axes.set_yticks([0, 0.5, 1], ["0", "50%", "100%"], size=9)
+        axes.set_xlim(-0.3, len(rows) + 0.3)
+        axes.set_ylim(0, 1)
+        axes.tick_params(length=2)
+    bases = zip(findings.robustness["interval"], findings.robustness["people"], strict=True)
+    note = textwrap.fill(intervals.note(bases), 90)
+    handles = [Line2D([], [], label="without corruption", **GUESS)]
+    style.legend(figure, [*handles, Line2D([], [], color=BLUE, lw=1, label=note)])
     return figure
 
 

@@ -12,6 +12,7 @@ from ferpipe.evaluation import intervals
 from ferpipe.evaluation.calibration import Calibration
 from ferpipe.evaluation.curves import Curves
 from ferpipe.evaluation.result import Result
+from ferpipe.evaluation.robustness import UNCORRUPTED
 from ferpipe.report.provenance import Provenance
 
 
@@ -27,6 +28,7 @@ class Findings:
     baselines: pd.DataFrame  # the network first
     calibration: Sequence[Calibration]  # without temperature and with it; one if there is none
     curves: Sequence[Curves]
+    robustness: pd.DataFrame  # the images as they are first, and alone if it was not measured
     audit: Mapping[str, object]  # of split_audit.json
     training: Mapping[str, object]  # of training.json
     history: pd.DataFrame
@@ -61,6 +63,11 @@ class Findings:
         """The row of the class with the lowest recall; the first of several."""
         shown = self.per_class[self.per_class["support"] > 0]
         return shown.loc[shown["recall"].idxmin()]
+
+    @property
+    def corrupted(self) -> pd.DataFrame:
+        """The rows of corrupted images; empty if robustness was not measured."""
+        return self.robustness[self.robustness["corruption"] != UNCORRUPTED]
 
     @property
     def confusions(self) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from matplotlib.figure import Figure
 
 from ferpipe.evaluation import baselines, intervals
+from ferpipe.evaluation.corruptions import CORRUPTIONS
 from ferpipe.report import faces, style, text
 from ferpipe.report.findings import Findings
 
@@ -63,6 +64,7 @@ def page(
         hits=[_face(findings, image) for image in findings.hits[:HITS]],
         mistakes=[_face(findings, image) for image in findings.mistakes[:MISTAKES]],
         heat_maps=heat_maps,
+        corrupted=_corrupted(findings),
         # The longest last, so that two columns come out alike.
         params=sorted(sections, key=lambda section: section[0] == "train"),
         confusions=findings.confusions.head(CONFUSIONS).to_dict("records"),
@@ -96,8 +98,9 @@ def environment(*, html: bool, mask: Callable[[str], str] | None = None) -> jinj
     templates.globals |= {
         "audit": text.audit, "protocol": text.protocol, "limits": text.limits,
         "left_out": text.left_out,
-        "most_confused": text.most_confused, "comparison": baselines.comparison,
-        "overlay": faces.overlay, "MISUSE": text.MISUSE, "OPTIMISTIC": text.OPTIMISTIC,
+        "most_confused": text.most_confused, "worst_corruption": text.worst_corruption,
+        "strength": text.strength, "comparison": baselines.comparison, "overlay": faces.overlay,
+        "MISUSE": text.MISUSE, "OPTIMISTIC": text.OPTIMISTIC,
     }  # fmt: skip
     return templates
 
@@ -167,3 +170,9 @@ def _face(findings: Findings, image: int) -> dict[str, object]:
         "confidence": float(result.probabilities[image, predicted]),
         "shown": dict.fromkeys((predicted, int(result.labels[image]))),
     }
+
+
+def _corrupted(findings: Findings) -> dict[str, list[np.ndarray]]:
+    """The most confident correct image (or the first) at each strength of each corruption."""
+    image = findings.images[[*findings.hits[:1], 0][:1]]
+    return {each.name: [each.apply(image, s)[0] for s in each.strengths] for each in CORRUPTIONS}

@@ -46,6 +46,7 @@ def write_tables(findings: Findings) -> None:
         "reliability": calibration.reliability_table(findings.calibration, selected_on),
         "roc": curves.roc_table(findings.curves, selected_on),
         "precision_recall": curves.precision_recall_table(findings.curves, selected_on),
+        "robustness": findings.robustness,
     }
     for name, table in tables.items():
         write_table(paths.REPORTS / f"{name}.csv", table)

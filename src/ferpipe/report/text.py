@@ -161,7 +161,7 @@ def limits(findings: Findings) -> list[str]:
 
 
 def summary(findings: Findings) -> list[str]:
-    """The headline, a given split, the worst class and the most frequent confusion, as lines."""
+    """The headline, a given split, the worst class, confusion and corruption, as lines."""
     worst = findings.worst_class
     return [
         findings.headline,
@@ -170,12 +170,33 @@ def summary(findings: Findings) -> list[str]:
         f"images ({findings.confidence:.0%} interval {worst['recall_low']:.1%} to "
         f"{worst['recall_high']:.1%}, {basis(worst['interval'], worst['people'])})",
         most_confused(findings),
+        *filter(None, [worst_corruption(findings)]),
     ]
 
 
 def given_split(findings: Findings) -> list[str]:
     """Where test and val come from if others made the split, as a line."""
     return [str(findings.audit["origin"])] if "origin" in findings.audit else []
+
+
+def worst_corruption(findings: Findings) -> str:
+    """The lowest accuracy on corrupted images, as a line; empty if it was not measured."""
+    rows = findings.corrupted
+    if rows.empty:
+        return ""
+    worst, whole = rows.loc[rows["accuracy"].idxmin()], findings.robustness.iloc[0]
+    return (
+        f"worst of {rows['corruption'].nunique()} corruptions: {worst['corruption']} "
+        f"({strength(worst)}), accuracy {percent(worst['accuracy'])} "
+        f"({findings.confidence:.0%} interval {worst['accuracy_low']:.1%} to "
+        f"{worst['accuracy_high']:.1%}) instead of {percent(whole['accuracy'])}"
+    )
+
+
+def strength(row: Mapping[str, object]) -> str:
+    """The strength of a corruption with its unit, from a row of robustness.csv."""
+    space = "" if str(row["unit"]).startswith("%") else " "
+    return f"{row['strength']}{space}{row['unit']}"
 
 
 def most_confused(findings: Findings) -> str:

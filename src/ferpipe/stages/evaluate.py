@@ -10,7 +10,8 @@ from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError, exits_cleanly
 from ferpipe.core.tables import read_table
 from ferpipe.data import records
-from ferpipe.evaluation import baselines, calibration, curves
+from ferpipe.evaluation import baselines, calibration, curves, robustness
+from ferpipe.evaluation.corruptions import CORRUPTIONS
 from ferpipe.evaluation.result import Result, headline_metrics, per_class
 from ferpipe.model import card, saving
 from ferpipe.model.backend import prepare
@@ -81,6 +82,13 @@ def main() -> None:
         baselines=compared,
         calibration=calibrations,
         curves=curves.curves(test.labels, result.probabilities, schema.classes),
+        robustness=robustness.measure(
+            result,
+            test.images,
+            lambda images: saving.predict(model, images, BATCH_SIZE),
+            CORRUPTIONS if params.robustness else (),
+            params.confidence,
+        ),
         audit=files.read_json(paths.SPLIT_AUDIT),
         training=training,
         history=read_table(paths.HISTORY, paths.HISTORY_COLUMNS),
