@@ -123,6 +123,18 @@ def compare(args: argparse.Namespace) -> None:
     print(comparison.report(*comparison.read([args.old, args.new]), confidence))
 
 
+def export(args: argparse.Namespace) -> None:
+    """Export the model to ONNX, LiteRT or a SavedModel, and compare it with Keras.
+
+    The new file takes raw images, with values from 0 to 255, of the size that the model was trained
+    on, and gives probabilities. docs/use.md shows how to run it.
+    """
+    from ferpipe.tools import exporting  # imports NumPy
+
+    for line in exporting.export(args.model, args.format, args.output, args.dtype, args.quantize):
+        print(line)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line: one subcommand for each function above."""
     top = argparse.ArgumentParser(
@@ -161,6 +173,11 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "new", nargs="?", default="workspace", metavar="REV", help="default: workspace"
     )
+    command = add("export", export, model=str(paths.MODEL))
+    command.add_argument("--format", required=True, help="onnx, litert or saved-model")
+    command.add_argument("--output", type=Path, metavar="PATH", help="default: beside the model")
+    command.add_argument("--dtype", default="uint8", help="of the images: uint8 (default), float32")
+    command.add_argument("--quantize", help="int8: weights and values in 8 bits; litert only")
     add("schema", schema, params="params.yaml", output="params.schema.json")
     add("contact-sheet", contact_sheet, params="params.yaml", output="docs/sample.png")
     return top
