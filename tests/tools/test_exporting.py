@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -13,26 +14,28 @@ from networks import bars, schema, train_params
 from ferpipe.core import files
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import records, tfrecord
-from ferpipe.tools import exporting
+from ferpipe.tools import cli, exporting
 
 REASON = 'needs `pip install ".[export]"`'
 pytest.importorskip("tf2onnx", reason=REASON)
 pytest.importorskip("onnxruntime", reason=REASON)
 pytest.importorskip("ai_edge_litert", reason=REASON)
 
+SIDE = 48  # as docs/use.md has it
+
 pytestmark = pytest.mark.slow  # they import TensorFlow and convert
 
 
 @pytest.fixture(scope="module")
 def model_file(tmp_path_factory):
-    """The compact network for images of 16 pixels, with the classes of `networks.bars`."""
+    """The compact network for images of 48 pixels, with the classes of `networks.bars`."""
     from ferpipe.model import saving
     from ferpipe.model.backend import prepare
     from ferpipe.model.network import build_model, with_probabilities
 
     prepare(seed=1)
     path = tmp_path_factory.mktemp("model") / "model.keras"
-    model = with_probabilities(build_model(train_params(), 16, 1, classes=3))
+    model = with_probabilities(build_model(train_params(input_size=SIDE), SIDE, 1, classes=3))
     model.get_layer("logits").set_weights(
         [
             np.random.default_rng(0).normal(0, 0.2, w.shape)
@@ -53,18 +56,20 @@ def model(project, model_file):
 
 @pytest.fixture
 def with_records(project):
-    """Records of 16 pixels in data/records."""
+    """Records of 48 pixels in data/records."""
     folder = project / "data/records"
     folder.mkdir()
     shards, digests = {}, {}
     for seed, (split, count) in enumerate({"train": 30, "val": 9, "test": 12}.items()):
-        data = bars(count, seed)
+        data = bars(count, seed, SIDE)
         name = f"{split}-00000-of-00001.tfrecord"
         rows = zip(data.images, data.labels, data.paths, strict=True)
         (folder / name).write_bytes(b"".join(tfrecord.encode(*row) for row in rows))
         shards[split] = [name]
         digests[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    written = schema(shards=shards, images={"train": 30, "val": 9, "test": 12}, sha256=digests)
+    written = schema(
+        SIDE, shards=shards, images={"train": 30, "val": 9, "test": 12}, sha256=digests
+    )
     files.write_json(folder / records.SCHEMA, dataclasses.asdict(written))
     return folder
 
@@ -75,9 +80,9 @@ def run(model, form="onnx", output=None, dtype="uint8", quantize=None):
 
 def test_it_is_compared_on_the_test_images_and_described(model, with_records, project):
     lines = run(model)
-    assert lines[:4] == [
-        "models/model.onnx written: 1.3 MB",
-        "input `image`: uint8 (n, 16, 16, 1), values 0 to 255",
+    assert re.fullmatch(r"models/model\.onnx written: 1\.\d MB", lines[0])
+    assert lines[1:4] == [
+        "input `image`: uint8 (n, 48, 48, 1), values 0 to 255",
         "output `probabilities`: float32 (n, 3)",
         "classes: c0, c1, c2",
     ]
@@ -168,7 +173,8 @@ def test_the_command_writes_nothing_but_the_file_and_its_lines(model, project, r
     command = ("-c", "from ferpipe.tools.cli import main; main()", "export")
     done = run_python(*command, "--format", "litert", timeout=600, KERAS_BACKEND="jax")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("models/model.tflite written: 1.3 MB\ninput `image`: uint8 ")
+    assert done.stdout.startswith("models/model.tflite written: 1.")
+    assert done.stdout.count("\n") == 5
     model.unlink()
     done = run_python(*command, "--format", "litert", timeout=600)
     assert (done.returncode, done.stdout) == (1, "")
@@ -176,3 +182,20 @@ def test_the_command_writes_nothing_but_the_file_and_its_lines(model, project, r
         "ferpipe: error: there is no model file models/model.keras; `dvc repro` makes "
         "models/model.keras\n"
     )
+
+
+def test_the_commands_and_examples_of_the_docs_run(model, with_records, root, capsys):
+    text = (root / "docs/use.md").read_text(encoding="utf-8").partition("\n## Export\n")[2]
+    text = text.partition("\n## ")[0]
+    (commands,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    for line in commands.splitlines()[1:]:
+        words = shlex.split(line, comments=True)
+        args = cli.parser().parse_args(words[1:])
+        args.run(args)
+        (target,) = re.findall(r"# (models/\S+)", line) or [str(args.output)]
+        assert f"{target.rstrip('/')} written: " in capsys.readouterr().out
+    examples = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    for example in examples:
+        exec(compile(example, "docs/use.md", "exec"), {})
+        assert capsys.readouterr().out == "['c0', 'c1', 'c2'] (5, 3)\n"
+    assert len(examples) == 3

@@ -16,56 +16,52 @@ INPUT, OUTPUT = "image", "probabilities"
 METADATA = "ferpipe.json"
 BATCH = 64
 
+# From images (n, side, side, channels), of any dtype and 0..255, to float32 (n, classes).
+Predict = Callable[[np.ndarray], np.ndarray]
 
-def predict(path: Path, form: str, images: np.ndarray, threads: int = 1) -> np.ndarray:
-    """Predict float32 (n, classes) for images (n, side, side, channels) of any dtype, 0..255.
+
+def load(path: Path, form: str, threads: int = 1) -> Predict:
+    """Load an exported file.
 
     Args:
         path: what `exporting.write` wrote.
         form: its format, a key of ENDINGS.
-        images: raw images of the model's size.
-        threads: of onnxruntime and LiteRT.
+        threads: of onnxruntime and LiteRT; TensorFlow has those of the process.
     """
     with muted():  # LiteRT reports how it computes, onnxruntime that it may not bind its threads
-        run, dtype = READERS[form](path, threads)
-        batches = (images[start : start + BATCH] for start in range(0, len(images), BATCH))
-        return np.concatenate([run(batch.astype(dtype)) for batch in batches])
+        if form == "onnx":
+            return _onnx(path, threads)
+        return _litert(path, threads) if form == "litert" else _saved_model(path)
 
 
-Run = Callable[[np.ndarray], np.ndarray]
+def predict(path: Path, form: str, images: np.ndarray) -> np.ndarray:
+    """Predict float32 (n, classes) in batches with an exported file, see `load`."""
+    run = load(path, form)
+    starts = range(0, len(images), BATCH)
+    return np.concatenate([run(images[start : start + BATCH]) for start in starts])
 
 
-def _onnx(path: Path, threads: int) -> tuple[Run, str]:
+def _onnx(path: Path, threads: int) -> Predict:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    dtype = session.get_inputs()[0].type  # such as tensor(uint8)
-    return (
-        lambda batch: session.run([OUTPUT], {INPUT: batch})[0],
-        {"tensor(uint8)": "uint8", "tensor(float)": "float32"}[dtype],
-    )
+    dtype = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}[session.get_inputs()[0].type]
+    return lambda images: session.run([OUTPUT], {INPUT: images.astype(dtype, copy=False)})[0]
 
 
-def _litert(path: Path, threads: int) -> tuple[Run, str]:
+def _litert(path: Path, threads: int) -> Predict:
     from ai_edge_litert.interpreter import Interpreter
 
     runner = Interpreter(str(path), num_threads=threads).get_signature_runner()
     dtype = runner.get_input_details()[INPUT]["dtype"]
-    return lambda batch: runner(**{INPUT: batch})[OUTPUT], dtype
+    return lambda images: runner(**{INPUT: images.astype(dtype, copy=False)})[OUTPUT]
 
 
-def _saved_model(path: Path, threads: int) -> tuple[Run, str]:
-    del threads  # TensorFlow's are those of the process
+def _saved_model(path: Path) -> Predict:
     from ferpipe.model.backend import tf
 
     function = tf.saved_model.load(str(path)).signatures["serving_default"]
-    (image,) = function.structured_input_signature[1].values()
-    return (
-        lambda batch: function(**{INPUT: tf.constant(batch)})[OUTPUT].numpy(),
-        image.dtype.as_numpy_dtype,
-    )
-
-
-READERS = {"onnx": _onnx, "litert": _litert, "saved-model": _saved_model}
+    dtype = function.structured_input_signature[1][INPUT].dtype
+    return lambda images: function(**{INPUT: tf.cast(images, dtype)})[OUTPUT].numpy()
