@@ -133,6 +133,18 @@ def compare(args: argparse.Namespace) -> None:
     print(comparison.report(*comparison.read([args.old, args.new]), confidence))
 
 
+def export(args: argparse.Namespace) -> None:
+    """Export the model to ONNX, LiteRT or a SavedModel, and compare it with Keras.
+
+    The new file takes raw images, with values from 0 to 255, of the size that the model was trained
+    on, and gives probabilities. docs/use.md shows how to run it.
+    """
+    from ferpipe.tools import exporting  # imports NumPy
+
+    for line in exporting.export(args.model, args.format, args.output, args.dtype, args.quantize):
+        print(line)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line: one subcommand for each function above."""
     top = argparse.ArgumentParser(
@@ -172,6 +184,7 @@ def parser() -> argparse.ArgumentParser:
         "new", nargs="?", default="workspace", metavar="REV", help="default: workspace"
     )
     options.predict(add("predict", predict, model=paths.MODEL))
+    options.export(add("export", export, model=paths.MODEL))
     add("schema", schema, params="params.yaml", output="params.schema.json")
     add("contact-sheet", contact_sheet, params="params.yaml", output="docs/sample.png")
     return top

@@ -43,6 +43,15 @@ def predict(command: argparse.ArgumentParser) -> None:
     )
 
 
+def export(command: argparse.ArgumentParser) -> None:
+    """Add the options of `ferpipe export`."""
+    add = command.add_argument
+    add("--format", required=True, help="onnx, litert or saved-model")
+    add("--output", type=Path, metavar="PATH", help="default: beside the model")
+    add("--dtype", default="uint8", help="of the images: uint8 (default), float32")
+    add("--quantize", help="int8: weights and values in 8 bits; litert only")
+
+
 def fraction(text: str) -> float:
     """A number from 0 to 1."""
     if not 0 <= (value := float(text)) <= 1:

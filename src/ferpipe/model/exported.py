@@ -1,0 +1,67 @@
+"""Predicting with exported files, each in its own runtime and without Keras."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ferpipe.core.muted import muted
+
+# Formats, and how the names of their files end; a SavedModel is a folder.
+ENDINGS = {"onnx": ".onnx", "litert": ".tflite", "saved-model": "_saved_model"}
+DTYPES = ("uint8", "float32")
+INPUT, OUTPUT = "image", "probabilities"
+METADATA = "ferpipe.json"
+BATCH = 64
+
+# From images (n, side, side, channels), of any dtype and 0..255, to float32 (n, classes).
+Predict = Callable[[np.ndarray], np.ndarray]
+
+
+def load(path: Path, form: str, threads: int = 1) -> Predict:
+    """Load an exported file.
+
+    Args:
+        path: what `exporting.write` wrote.
+        form: its format, a key of ENDINGS.
+        threads: of onnxruntime and LiteRT; TensorFlow has those of the process.
+    """
+    with muted():  # LiteRT reports how it computes, onnxruntime that it may not bind its threads
+        if form == "onnx":
+            return _onnx(path, threads)
+        return _litert(path, threads) if form == "litert" else _saved_model(path)
+
+
+def predict(path: Path, form: str, images: np.ndarray) -> np.ndarray:
+    """Predict float32 (n, classes) in batches with an exported file, see `load`."""
+    run = load(path, form)
+    starts = range(0, len(images), BATCH)
+    return np.concatenate([run(images[start : start + BATCH]) for start in starts])
+
+
+def _onnx(path: Path, threads: int) -> Predict:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    dtype = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}[session.get_inputs()[0].type]
+    return lambda images: session.run([OUTPUT], {INPUT: images.astype(dtype, copy=False)})[0]
+
+
+def _litert(path: Path, threads: int) -> Predict:
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(str(path), num_threads=threads).get_signature_runner()
+    dtype = runner.get_input_details()[INPUT]["dtype"]
+    return lambda images: runner(**{INPUT: images.astype(dtype, copy=False)})[OUTPUT]
+
+
+def _saved_model(path: Path) -> Predict:
+    from ferpipe.model.backend import tf
+
+    function = tf.saved_model.load(str(path)).signatures["serving_default"]
+    dtype = function.structured_input_signature[1][INPUT].dtype
+    return lambda images: function(**{INPUT: tf.cast(images, dtype)})[OUTPUT].numpy()
