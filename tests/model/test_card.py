@@ -6,7 +6,7 @@ import pytest
 
 from ferpipe.core import files
 from ferpipe.core.errors import PipelineError
-from ferpipe.model.card import Card, publish, read_card
+from ferpipe.model.card import Card, find_card, publish, read_card
 
 CARD = Card(
     classes=["anger", "joy"],
@@ -37,7 +37,7 @@ def trained(tmp_path):
 def test_a_card_that_is_written_reads_back(trained, tmp_path, card):
     target = tmp_path / "model.keras"
     publish(trained, target, card)
-    assert read_card(target) == card
+    assert read_card(target) == find_card(target) == card
     with zipfile.ZipFile(target) as zipped:
         assert zipped.namelist() == ["config.json", "metadata.json"]
         assert json.loads(zipped.read("metadata.json"))["keras_version"] == "3.15.1"
@@ -77,6 +77,7 @@ def test_a_file_without_a_card_is_one_line_that_names_it(tmp_path, metadata, fau
     path = write(tmp_path / "model.keras", metadata)
     with pytest.raises(PipelineError, match=f"^{re.escape(f'{path}{fault}')}") as error:
         read_card(path)
+    assert find_card(path) is None
     assert "\n" not in str(error.value)
 
 

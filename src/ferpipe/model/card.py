@@ -71,6 +71,14 @@ def read_card(path: Path) -> Card:
     return _checked(metadata, path)
 
 
+def find_card(path: Path) -> Card | None:
+    """The card of a model file; None if it has none that can be read."""
+    try:
+        return read_card(path)
+    except PipelineError:
+        return None
+
+
 def _checked(metadata: Any, path: Path) -> Card:
     found = metadata.get(KEY) if isinstance(metadata, dict) else None
     remedy = "use models/model.keras, which `dvc repro` writes"

@@ -23,6 +23,7 @@ from ferpipe.core.errors import PipelineError, one_line
 from ferpipe.core.muted import muted
 from ferpipe.model import saving
 from ferpipe.model.backend import keras, prepare, tf
+from ferpipe.model.card import Card
 from ferpipe.model.exported import INPUT, METADATA, OUTPUT
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def write(
     dtype: str,
     classes: Sequence[str],
     calibration: np.ndarray | None = None,
+    card: Card | None = None,
 ) -> None:
     """Write a model in another format.
 
@@ -69,8 +71,9 @@ def write(
         classes: names of the outputs.
         calibration: uint8 (n, side, side, channels), on which the ranges of int8 values are
             measured; LiteRT only. None: weights and values stay float32.
+        card: of the model file, for the file's metadata.
     """
-    text = json.dumps(_metadata(model, dtype, classes), ensure_ascii=False, sort_keys=True)
+    text = json.dumps(_metadata(model, dtype, classes, card), ensure_ascii=False, sort_keys=True)
     # TensorFlow and its converters log to file descriptor 2, whatever the log level.
     with muted():
         if form == "onnx":
@@ -81,10 +84,13 @@ def write(
             _write_saved_model(model, path, dtype, text)
 
 
-def _metadata(model: keras.Model, dtype: str, classes: Sequence[str]) -> dict[str, Any]:
+def _metadata(
+    model: keras.Model, dtype: str, classes: Sequence[str], card: Card | None
+) -> dict[str, Any]:
     """What the file says about itself."""
     image = {"dtype": dtype, "shape": ["n", *model.input_shape[1:]], "minimum": 0, "maximum": 255}
-    return {"classes": list(classes), "input": {"name": INPUT, **image}, "output": OUTPUT}
+    about = {"classes": list(classes), "input": {"name": INPUT, **image}, "output": OUTPUT}
+    return about | ({"card": card.model_dump(mode="json")} if card else {})
 
 
 def _function(model: keras.Model, dtype: str) -> tf.types.experimental.PolymorphicFunction:

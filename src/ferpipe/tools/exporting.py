@@ -43,6 +43,7 @@ def export(
     target = output or source.with_name(source.stem + exported.ENDINGS[form])
     _check_target(target, source, form)
     from ferpipe.model import exporting, saving  # imports Keras
+    from ferpipe.model.card import find_card
 
     model, classes = exporting.load(source), saving.classes(source)
     schema = _fitting_records(model.input_shape[1:], classes, model.output_shape[-1])
@@ -50,7 +51,7 @@ def export(
     calibration = _calibration(schema, source) if quantize else None
     with files.scratch(target) as folder:
         draft = folder / target.name
-        exporting.write(model, draft, form, dtype, classes, calibration)
+        exporting.write(model, draft, form, dtype, classes, calibration, find_card(source))
         before = saving.predict(model, images, exported.BATCH)
         difference = float(np.abs(exported.predict(draft, form, images) - before).max())
         if not quantize and not difference <= TOLERANCE:  # also if it is not a number
