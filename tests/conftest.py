@@ -17,7 +17,15 @@ ROOT = Path(__file__).parent.parent
 
 # Whole pipelines, trainings, generated inputs and downloads that hang take minutes.
 SLOW = (
-    *("pipeline", "model", "training", "sources/kaggle", "runtime", "report/test_figures.py"),
+    *(
+        "pipeline",
+        "model",
+        "training",
+        "faces",
+        "sources/kaggle",
+        "runtime",
+        "report/test_figures.py",
+    ),
     *("evaluation/test_gradcam.py", "report/test_probability_figures.py", "stages/test_cv_fold.py"),
     *("test_at_a_terminal.py", "test_benchmarks.py", "test_generated.py"),
 )

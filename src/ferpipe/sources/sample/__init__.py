@@ -1,1 +1,1 @@
-"""The built-in sample: drawn faces (people, person, face and its parts, sketch, camera)."""
+"""The built-in sample: drawn faces (people, person, face and parts, sketch, camera, framing)."""

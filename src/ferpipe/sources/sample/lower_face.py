@@ -13,7 +13,7 @@ def nose(face: Sketch) -> None:
     person = face.person
     skin = person.skin
     wrinkle = face.act(9, 0)
-    tip = person.nose_length - wrinkle * 2 - face.act(10, 0, 60)
+    tip = nose_tip(face)
     wide = person.nose_width + face.act(9, 0, 90)
     face.blob((0, tip // 2 - 300), (190, 1000), lighter(skin, 45), 60, depth=150)
     face.blob((0, tip - 60), (260, 240), lighter(skin, 45), 60, depth=190)
@@ -35,6 +35,11 @@ def nose(face: Sketch) -> None:
         face.stroke(crease, (15, 35, 40, 35, 15), dark, wrinkle * 7 // 10, depth=140)
 
 
+def nose_tip(face: Sketch) -> np.ndarray:
+    """How far down the tip of the nose is."""
+    return face.person.nose_length - face.act(9, 0) * 2 - face.act(10, 0, 60)
+
+
 def cheek(face: Sketch, side: int) -> None:
     """Cheek bulge (6, 12), the fold from nose to mouth corner, and the dimple (14)."""
     person = face.person
@@ -43,7 +48,7 @@ def cheek(face: Sketch, side: int) -> None:
     smile = np.minimum(face.act(6, side, 60) + face.act(12, side, 60), 100)
     bulge = (side * person.eye_distance * 11 // 10, 350 - smile * 2)
     face.blob(bulge, (620, 480), lighter(skin, 55), smile * 6 // 10)
-    corner_x, corner_y = _corner(face, side)
+    corner_x, corner_y = mouth_corner(face, side)
     depth = person.wrinkles // 2 + face.act(12, side, 55) + face.act(9, side, 65)
     depth += face.act(10, side, 60) + face.act(15, side, 25) + face.act(20, side, 20)
     top = person.nose_length - 180 - face.act(9, side, 200)
@@ -59,8 +64,8 @@ def cheek(face: Sketch, side: int) -> None:
     face.blob(beside, (250, 400), lighter(skin, 50), dimple // 2, depth=50)
 
 
-def _corner(face: Sketch, side: int) -> Point:
-    """Where a mouth corner is: (x outward, y)."""
+def mouth_corner(face: Sketch, side: int) -> Point:
+    """Where a corner of the mouth is: (x outward, y)."""
     act = face.act
     out = act(12, side, 220) + act(20, side, 260) + act(14, side, 90)
     into = act(23, side, 130) + act(26, side, 210) + act(17, side, 40) + act(10, side, 20)
@@ -75,7 +80,7 @@ def mouth(face: Sketch) -> None:
     person = face.person
     skin = person.skin
     act = face.act
-    (left_x, left_y), (right_x, right_y) = (_corner(face, side) for side in SIDES)
+    (left_x, left_y), (right_x, right_y) = (mouth_corner(face, side) for side in SIDES)
     middle = (right_x - left_x) // 2
     raised = act(10, 0, 230) + act(9, 0, 110)
     shut = person.mouth_height + act(12, 0, 90) - act(17, 0, 100) - act(15, 0, 40)
@@ -118,6 +123,6 @@ def moustache(face: Sketch) -> None:
     person = face.person
     y = person.mouth_height - person.lip_thickness - 110 - face.act(10, 0, 200) - face.act(9, 0, 90)
     for side in SIDES:
-        end = (person.mouth_width * 8 // 10, _corner(face, side)[1] - 110)
+        end = (person.mouth_width * 8 // 10, mouth_corner(face, side)[1] - 110)
         tuft = [(30, y - 60), (300, y - 40), end]
         face.stroke(on_side(side, tuft), (90, 110, 40), person.hair, person.moustache)

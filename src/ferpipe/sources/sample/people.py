@@ -16,7 +16,7 @@ import numpy as np
 
 from ferpipe.sources.sample.camera import photograph
 from ferpipe.sources.sample.face import draw
-from ferpipe.sources.sample.person import SHOTS, Shots, draw_person
+from ferpipe.sources.sample.person import SHOTS, Person, Shots, draw_person
 from ferpipe.sources.sample.raster import SIDE, SIDES
 from ferpipe.sources.sample.worn import HANDS
 
@@ -54,8 +54,15 @@ def draw_subject(seed: int, subject: int) -> np.ndarray:
     Returns:
         uint8 (7, 3, 48, 48): classes in the order of `PROTOTYPES`, frames by growing intensity.
     """
+    grain = [_noise(seed, subject, label, n) for label in PROTOTYPES for n in range(FRAMES)]
+    faces = photograph(draw(*scene(seed, subject)), np.stack(grain))
+    return faces.reshape(len(PROTOTYPES), FRAMES, SIDE, SIDE)
+
+
+def scene(seed: int, subject: int) -> tuple[Person, Shots, dict[int, np.ndarray]]:
+    """What `face.draw` takes for all frames of a subject: traits, shots and actions."""
     shots: dict[str, list[int]] = {name: [] for name in SHOTS}
-    actions, grain, hands = [], [], []
+    actions, hands = [], []
     whole = partial(_draw_between, (seed, subject))
     for label in PROTOTYPES:
         sequence = partial(_draw_between, (seed, subject, label))
@@ -68,11 +75,9 @@ def draw_subject(seed: int, subject: int) -> np.ndarray:
             for name, (span, reach, jitter) in SHOTS.items():
                 value = whole(name, *span) + sequence(name, -reach, reach)
                 shots[name].append(value + moment(name, -jitter, jitter))
-            grain.append(_noise(seed, subject, label, frame))
     by_unit = dict(zip(ACTION_UNITS, np.concatenate(actions, axis=1), strict=True))
     taken = Shots(*map(np.array, shots.values()), *np.array(hands).T)
-    faces = photograph(draw(draw_person(whole), taken, by_unit), np.stack(grain))
-    return faces.reshape(len(PROTOTYPES), FRAMES, SIDE, SIDE)
+    return draw_person(whole), taken, by_unit
 
 
 def file_names(seed: int, subject: int) -> list[list[str]]:

@@ -25,12 +25,18 @@ def eye(face: Sketch, side: int) -> None:
     opening = face.shape(on_side(side, [*above, *below[-2:0:-1]]))
     face.paint(opening, lighter(person.skin, 80))
     # The glint is on the same side of both eyes: it mirrors one lamp.
-    ball_x, ball_y = side * (x - 20) + face.shots.gaze, y - 40
+    ahead, ball_y = pupil(face, side)
+    ball_x = ahead + face.shots.gaze
     rounds = ((0, 0, 215, person.iris), (0, 0, 107, 10), (-70, -80, 54, 255))
     for right, down, radius, tone in rounds:
         disc = face.shape(octagon(ball_x + right, ball_y + down, radius, radius))
         face.paint(disc.within(opening), tone)
     _lids(face, side, above, below)
+
+
+def pupil(face: Sketch, side: int) -> Point:
+    """Where the pupil of an eye is that looks straight ahead."""
+    return side * (face.person.eye_distance - 20), face.person.eye_height - 40
 
 
 def _lids(face: Sketch, side: int, above: list[Point], below: list[Point]) -> None:

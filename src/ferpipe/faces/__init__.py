@@ -1,0 +1,1 @@
+"""Finding faces in pictures, and placing them as the training images are framed."""
