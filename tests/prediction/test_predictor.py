@@ -14,7 +14,6 @@ from ferpipe.model import saving
 from ferpipe.prediction.predictor import BATCH_SIZE, Predictor, opened
 from ferpipe.sources.sample.people import draw_subject
 
-
 FRAMING = [(0.31, 0.4), (0.69, 0.4), (0.5, 0.6), (0.36, 0.77), (0.64, 0.77)]
 
 

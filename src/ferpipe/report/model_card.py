@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+
+import numpy as np
 
 from ferpipe.core import files
-from ferpipe.model.card import Card, Point
+from ferpipe.model.card import Card
 from ferpipe.report.findings import Findings
 from ferpipe.report.page import environment, note, rows
 from ferpipe.report.text import protocol
@@ -32,14 +33,14 @@ def card(findings: Findings) -> str:
     )
 
 
-def for_file(findings: Findings, framing: Sequence[Point] | None) -> Card:
-    """The card in the model file."""
+def for_file(findings: Findings, framing: np.ndarray | None) -> Card:
+    """The card in the model file; `framing` is from `faces.framing.measure`."""
     params = json.dumps(findings.provenance.params, sort_keys=True)
     return Card(
         classes=findings.result.classes,
         image_size=findings.images.shape[1],
         channels=findings.images.shape[3],
-        framing=framing,
+        framing=None if framing is None else framing.tolist(),
         temperature=files.rounded(findings.training["temperature"]),
         headline=findings.headline,
         protocol=" ".join(protocol(findings)),

@@ -40,6 +40,17 @@ def subjects_of(images: Sequence[str]) -> list[str]:
     return split["subject"].loc[images].tolist()
 
 
+def framing_of(source: str, images: np.ndarray) -> np.ndarray | None:
+    """Where eyes, nose and mouth lie in the training images; None if that cannot be measured."""
+    if source == "sample":
+        from ferpipe.sources.sample.framing import FRAMING
+
+        return FRAMING
+    from ferpipe.faces.framing import measure
+
+    return measure(images)
+
+
 @exits_cleanly("evaluate")
 def main() -> None:
     """Load model and records, predict test, write metrics, tables, figures, pages and the model."""
@@ -95,7 +106,8 @@ def main() -> None:
         closest_pairs=read_table(paths.CLOSEST_PAIRS, paths.CLOSEST_PAIRS_COLUMNS),
         provenance=made_from,
     )
-    card.publish(paths.TRAINED, paths.MODEL, model_card.for_file(findings, framing=None))
+    framed = framing_of(made_from.params["download"]["source"], train.images)
+    card.publish(paths.TRAINED, paths.MODEL, model_card.for_file(findings, framed))
     publish.publish(findings, model, params.figure_dpi)
     for line in (*summary(findings), *baselines.lines(compared)):
         print(f"evaluate: {line}")
