@@ -177,6 +177,8 @@ def test_chromium_draws_the_page_without_a_request(browser, page):
     assert "before temperature" in texts["reliability"]
     panels = [text for text in texts["robustness"] if text == "none" or ", " in text]
     assert panels == ["none", *(f"{each.name}, {each.unit}" for each in CORRUPTIONS)]
+    # Strengths of shift: in the data's order, not in that of text.
+    assert [text for text in texts["robustness"] if text in ("5", "15")] == ["5", "15"]
 
 
 @pytest.mark.browser
