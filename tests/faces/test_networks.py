@@ -18,6 +18,13 @@ print(json.dumps([output.tolist() for output in networks.run("onet", pixels)]))
 """
 
 
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch):
+    """Without what Keras and TensorFlow set when the tests import them."""
+    for name in ("KERAS_BACKEND", "TF_CPP_MIN_LOG_LEVEL"):
+        monkeypatch.delenv(name, raising=False)
+
+
 @pytest.mark.parametrize(("name", "side"), [("PNet", 31), ("RNet", 24), ("ONet", 48)])
 def test_the_outputs_are_those_of_the_package(name, side):
     import mtcnn.stages
@@ -43,7 +50,6 @@ def test_keras_settings_and_backend_do_not_matter(run_python, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     # The package would unpickle it.
     (tmp_path / "onet.lz4").write_bytes(b"not the weights")
-    monkeypatch.delenv("KERAS_BACKEND", raising=False)
     done = run_python("-c", PROGRAM.format(before=before), timeout=300)
     assert (done.returncode, done.stderr) == (0, "")
     pixels = np.random.default_rng(0).integers(0, 256, (2, 48, 48, 3), dtype=np.uint8)

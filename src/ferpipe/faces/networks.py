@@ -80,7 +80,8 @@ def _weights(name: str) -> list[Any]:
 @functools.cache
 def _tensorflow() -> Any:
     """Import TensorFlow, quietly as in model/backend.py, and leave GPUs to Keras' backend."""
-    quiet = "tensorflow" not in sys.modules and "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+    # JAX sets the level to 1.
+    quiet = "tensorflow" not in sys.modules and os.environ.get("TF_CPP_MIN_LOG_LEVEL", "1") == "1"
     with muted() if quiet else nullcontext():
         import tensorflow as tf
 
