@@ -38,7 +38,7 @@ def model_file(tmp_path_factory):
     model = with_probabilities(build_model(train_params(input_size=SIDE), SIDE, 1, classes=3))
     model.get_layer("logits").set_weights(
         [
-            np.random.default_rng(0).normal(0, 0.2, w.shape)
+            np.random.default_rng(0).normal(0, 0.02, w.shape)
             for w in model.get_layer("logits").weights
         ]
     )
@@ -87,7 +87,7 @@ def test_it_is_compared_on_the_test_images_and_described(model, with_records, pr
         "classes: c0, c1, c2",
     ]
     assert re.fullmatch(
-        r"largest difference from Keras, on 12 test images: \d\.\de-0[5-9]", lines[4]
+        r"largest difference from Keras, on 12 test images: \d\.\de-(0[5-9]|1\d)", lines[4]
     )
     assert sorted(path.name for path in (project / "models").iterdir()) == [
         *("model.keras", "model.onnx")

@@ -54,7 +54,9 @@ def _onnx(path: Path, threads: int) -> Predict:
 def _litert(path: Path, threads: int) -> Predict:
     from ai_edge_litert.interpreter import Interpreter
 
-    runner = Interpreter(str(path), num_threads=threads).get_signature_runner()
+    interpreter = Interpreter(str(path), num_threads=threads)
+    interpreter.allocate_tensors()
+    runner = interpreter.get_signature_runner()
     dtype = runner.get_input_details()[INPUT]["dtype"]
     return lambda images: runner(**{INPUT: images.astype(dtype, copy=False)})[OUTPUT]
 

@@ -8,13 +8,11 @@ process, so only the first one that a process exports has the same bytes as anot
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import zipfile
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -26,10 +24,17 @@ from ferpipe.model.backend import keras, prepare, tf
 from ferpipe.model.card import Card
 from ferpipe.model.exported import INPUT, METADATA, OUTPUT
 
-if TYPE_CHECKING:
-    import onnx
+# The square of the length from which on Keras divides by it.
+SMALLEST = 1e-24
 
-OPSET = 17  # ONNX of 2022: read by onnxruntime from 1.12 on
+
+class FiniteNormalization(keras.layers.UnitNormalization):
+    """UnitNormalization without the inverse root of 0, which LiteRT's fast kernels make NaN."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Divide by the length; a vector of length 0 stays 0."""
+        square = tf.reduce_sum(tf.square(inputs), self.axis, keepdims=True)
+        return inputs * tf.math.rsqrt(tf.maximum(square, SMALLEST))
 
 
 def load(path: Path) -> keras.Model:
@@ -74,10 +79,15 @@ def write(
         card: of the model file, for the file's metadata.
     """
     text = json.dumps(_metadata(model, dtype, classes, card), ensure_ascii=False, sort_keys=True)
+    for layer in model._flatten_layers():
+        if type(layer) is keras.layers.UnitNormalization:
+            layer.__class__ = FiniteNormalization
     # TensorFlow and its converters log to file descriptor 2, whatever the log level.
     with muted():
         if form == "onnx":
-            _write_onnx(model, path, dtype, text)
+            from ferpipe.model import to_onnx  # imports packages of the extra `export`
+
+            to_onnx.write(_function(model, dtype), path, text)
         elif form == "litert":
             _write_litert(model, path, dtype, text, calibration)
         else:
@@ -130,37 +140,3 @@ def _write_litert(
     # Readers of LiteRT ignore what follows the model; its metadata tools append a zip as well.
     with zipfile.ZipFile(path, "a") as zipped:
         zipped.writestr(files.zip_entry(METADATA), text + "\n")
-
-
-def _write_onnx(model: keras.Model, path: Path, dtype: str, text: str) -> None:
-    import tf2onnx  # of the extra `export`
-
-    function = _function(model, dtype)
-    proto, _ = tf2onnx.convert.from_function(function, function.input_signature, opset=OPSET)
-    proto.producer_name, proto.producer_version = "ferpipe", ""
-    proto.graph.name, proto.graph.doc_string, proto.doc_string = "ferpipe", "", ""
-    for value in (*proto.graph.input, *proto.graph.output):
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    _rename(proto.graph)
-    entry = proto.metadata_props.add()
-    entry.key, entry.value = METADATA.removesuffix(".json"), text
-    path.write_bytes(proto.SerializeToString(deterministic=True))
-
-
-def _rename(graph: onnx.GraphProto) -> None:
-    """Name nodes and values without tf2onnx's counters, which run on in a process."""
-    names, count = {INPUT: INPUT, OUTPUT: OUTPUT, "": ""}, Counter()
-
-    def renamed(name: str) -> str:
-        if name not in names:
-            plain = re.sub(r"__\d+", "", name)
-            count[plain] += 1
-            names[name] = f"{plain}#{count[plain]}" if count[plain] > 1 else plain
-        return names[name]
-
-    for node in graph.node:
-        node.name = renamed(node.name)
-        node.input[:] = [renamed(name) for name in node.input]
-        node.output[:] = [renamed(name) for name in node.output]
-    for value in (*graph.initializer, *graph.value_info):
-        value.name = renamed(value.name)

@@ -49,10 +49,10 @@ def export(
     schema = _fitting_records(model.input_shape[1:], classes, model.output_shape[-1])
     images, kind = _images(schema, model.input_shape[1:])
     calibration = _calibration(schema, source) if quantize else None
+    before = saving.predict(model, images, exported.BATCH)
     with files.scratch(target) as folder:
         draft = folder / target.name
         exporting.write(model, draft, form, dtype, classes, calibration, find_card(source))
-        before = saving.predict(model, images, exported.BATCH)
         difference = float(np.abs(exported.predict(draft, form, images) - before).max())
         if not quantize and not difference <= TOLERANCE:  # also if it is not a number
             raise PipelineError(
