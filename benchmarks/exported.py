@@ -73,7 +73,8 @@ def main() -> None:
     noise = report.others()
     with tempfile.TemporaryDirectory() as folder:
         made = {name: (lines, path) for name, lines, path in export_all(args.model, Path(folder))}
-        from ferpipe.model import exported, saving  # imports Keras
+        from ferpipe.model import saving  # imports Keras
+        from ferpipe.prediction import exported
 
         model = saving.load_vetted(args.model)
         images = np.random.default_rng(0).integers(

@@ -82,9 +82,9 @@ def pretrained(path) -> dict[str, str]:
 
 def published(folder, classes, framing=None):
     """Write an untrained model for gray faces of 24x24 with a card; returns its path."""
+    from ferpipe.evaluation.card import Card, publish
     from ferpipe.model import saving
     from ferpipe.model.backend import prepare
-    from ferpipe.model.card import Card, publish
     from ferpipe.model.network import build_model, with_probabilities
 
     prepare(seed=1)

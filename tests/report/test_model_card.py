@@ -89,7 +89,8 @@ def test_a_given_split_and_files_that_are_left_out_are_told():
 def test_the_card_in_the_model_file_has_classes_input_and_headline():
     shown = findings()
     made = for_file(shown, framing=None)
-    assert (made.classes, made.image_size, made.channels) == (shown.result.classes, 48, 1)
+    side = shown.images.shape[1]
+    assert (made.classes, made.image_size, made.channels) == (shown.result.classes, side, 1)
     assert made.headline == shown.headline
     assert made.protocol == " ".join(protocol(shown))
     params = shown.provenance.params

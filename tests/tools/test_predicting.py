@@ -74,7 +74,7 @@ def test_a_picture_without_a_face_is_no_error(predict, tmp_path):
     status, out, _ = predict("predict", "wall.png", "--csv", "out.csv")
     assert status == 0
     assert out.splitlines()[-1].split("  ")[-1].strip() == "no face found"
-    assert (tmp_path / "out.csv").read_text().splitlines()[1] == "wall.png,0,,,,,,,,"
+    assert (tmp_path / "out.csv").read_text().splitlines()[1] == "wall.png,,,0,,,,,,,,"
 
 
 def test_a_picture_that_cannot_be_used_is_named_and_the_others_are_done(predict, tmp_path):

@@ -46,13 +46,17 @@ def rows(
 
 def write_csv(path: Path, classes: Sequence[str], table: Sequence[Sequence[object]]) -> None:
     """Write the rows as CSV; what a picture without a face does not have is empty."""
-    frame = pd.DataFrame(table, columns=columns(classes), dtype=object)
-    tables.write_table(path, frame)
+    names = columns(classes)
+    tables.write_table(path, pd.DataFrame(_padded(table, names), columns=names, dtype=object))
 
 
 def write_json(path: Path, classes: Sequence[str], table: Sequence[Sequence[object]]) -> None:
     """Write the rows as a JSON array of objects; null is what a picture without a face lacks."""
     names = columns(classes)
-    padded = ([*row, *[None] * (len(names) - len(row))] for row in table)
-    objects = [dict(zip(names, row, strict=True)) for row in padded]
+    objects = [dict(zip(names, row, strict=True)) for row in _padded(table, names)]
     files.write_text(path, json.dumps(objects, indent=1, ensure_ascii=False) + "\n")
+
+
+def _padded(table: Sequence[Sequence[object]], names: Sequence[str]) -> list[list[object]]:
+    """The rows with None for what is missing at their end."""
+    return [[*row, *[None] * (len(names) - len(row))] for row in table]

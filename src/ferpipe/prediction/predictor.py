@@ -11,11 +11,11 @@ from PIL import Image
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import images
+from ferpipe.evaluation.card import Card, read_card
 from ferpipe.faces import detection, framing
 from ferpipe.faces.detection import Face
 from ferpipe.model import saving
 from ferpipe.model.backend import keras, prepare
-from ferpipe.model.card import Card, read_card
 
 # A file, an image of Pillow, or uint8 (height, width), (height, width, 1) or (height, width, 3).
 Picture = str | Path | Image.Image | np.ndarray

@@ -12,7 +12,7 @@ import re
 import numpy as np
 
 from ferpipe.core import files
-from ferpipe.model.card import Card
+from ferpipe.evaluation.card import Card
 from ferpipe.report.findings import Findings
 from ferpipe.report.page import environment, note, rows
 from ferpipe.report.text import protocol

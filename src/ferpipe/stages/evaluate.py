@@ -10,10 +10,10 @@ from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError, exits_cleanly
 from ferpipe.core.tables import read_table
 from ferpipe.data import records
-from ferpipe.evaluation import baselines, calibration, curves, robustness
+from ferpipe.evaluation import baselines, calibration, card, curves, robustness
 from ferpipe.evaluation.corruptions import CORRUPTIONS
 from ferpipe.evaluation.result import Result, headline_metrics, per_class
-from ferpipe.model import card, saving
+from ferpipe.model import saving
 from ferpipe.model.backend import prepare
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.reader import read_section

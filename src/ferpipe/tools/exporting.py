@@ -12,7 +12,7 @@ import numpy as np
 from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import records
-from ferpipe.model import exported
+from ferpipe.prediction import exported
 
 # Largest difference of a probability from Keras'; those of docs/use.md are below 1e-5.
 TOLERANCE = 1e-4
@@ -42,8 +42,9 @@ def export(
     _check_options(form, dtype, quantize)
     target = output or source.with_name(source.stem + exported.ENDINGS[form])
     _check_target(target, source, form)
-    from ferpipe.model import exporting, saving  # imports Keras
-    from ferpipe.model.card import find_card
+    from ferpipe.evaluation.card import find_card
+    from ferpipe.model import saving  # imports Keras
+    from ferpipe.prediction import exporting
 
     model, classes = exporting.load(source), saving.classes(source)
     schema = _fitting_records(model.input_shape[1:], classes, model.output_shape[-1])

@@ -43,7 +43,8 @@ def test_eyes_are_where_the_gaze_moves_pixels(subject):
 def test_the_nose_is_where_its_width_changes_pixels(subject):
     for pixels, points in changed(subject, nose_width=900):
         middle = (pixels[:, 0].min() + pixels[:, 0].max()) / 2
-        assert abs(middle - points[2, 0]) < 2
+        # A turned head shows more of one side of the nose.
+        assert abs(middle - points[2, 0]) < 3
         assert pixels[:, 1].min() < points[2, 1] < pixels[:, 1].max()
 
 

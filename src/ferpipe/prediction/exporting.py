@@ -19,10 +19,10 @@ import numpy as np
 from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError, one_line
 from ferpipe.core.muted import muted
+from ferpipe.evaluation.card import Card
 from ferpipe.model import saving
 from ferpipe.model.backend import keras, prepare, tf
-from ferpipe.model.card import Card
-from ferpipe.model.exported import INPUT, METADATA, OUTPUT
+from ferpipe.prediction.exported import INPUT, METADATA, OUTPUT
 
 # The square of the length from which on Keras divides by it.
 SMALLEST = 1e-24
@@ -85,7 +85,7 @@ def write(
     # TensorFlow and its converters log to file descriptor 2, whatever the log level.
     with muted():
         if form == "onnx":
-            from ferpipe.model import to_onnx  # imports packages of the extra `export`
+            from ferpipe.prediction import to_onnx  # imports packages of the extra `export`
 
             to_onnx.write(_function(model, dtype), path, text)
         elif form == "litert":

@@ -6,7 +6,7 @@ import pytest
 
 from ferpipe.core import files
 from ferpipe.core.errors import PipelineError
-from ferpipe.model.card import Card, find_card, publish, read_card
+from ferpipe.evaluation.card import Card, find_card, publish, read_card
 
 CARD = Card(
     classes=["anger", "joy"],

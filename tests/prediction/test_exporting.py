@@ -8,10 +8,11 @@ import pytest
 from networks import train_params
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.model import backbones, exported, exporting, saving
+from ferpipe.model import backbones, saving
 from ferpipe.model.backend import keras, prepare
 from ferpipe.model.network import build_model, scale, with_probabilities
 from ferpipe.params.train import MIN_INPUT
+from ferpipe.prediction import exported, exporting
 
 REASON = 'needs `pip install ".[export]"`'
 onnx = pytest.importorskip("onnx", reason=REASON)
@@ -142,7 +143,7 @@ def test_a_second_export_in_a_process_has_the_same_bytes(saved, tmp_path, form):
 EXPORT_ALL = """
 import sys
 from pathlib import Path
-from ferpipe.model import exported, exporting
+from ferpipe.prediction import exported, exporting
 source, folder = map(Path, sys.argv[1:])
 for form in ("saved-model", "onnx", "litert"):
     target = folder / f"exported{exported.ENDINGS[form]}"

@@ -8,7 +8,7 @@ import onnx  # this and tf2onnx are of the extra `export`
 import tf2onnx
 
 from ferpipe.model.backend import tf
-from ferpipe.model.exported import INPUT, METADATA, OUTPUT
+from ferpipe.prediction.exported import INPUT, METADATA, OUTPUT
 
 OPSET = 17  # of 2022: read by onnxruntime from 1.12 on
 
