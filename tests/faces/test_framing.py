@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.linear_model import RidgeClassifier
 
 from ferpipe.faces import framing
 from ferpipe.sources.sample import framing as sample
@@ -51,6 +52,24 @@ def test_pasted_faces_come_back(drawn):
         # At a smaller scale pixels are lost for good; the rim touches the background.
         inner = np.s_[4:-4, 4:-4]
         assert difference(back[inner], face[inner]) < (12 if pasted.scale < 1 else 6)
+
+
+def test_pasted_faces_keep_their_class(root):
+    from ferpipe.model import backend, saving
+
+    subjects = range(1, 13)
+    faces = np.concatenate([people.draw_subject(1, s) for s in subjects]).reshape(-1, SIDE, SIDE, 1)
+    points = np.concatenate([sample.landmarks(1, s) for s in subjects]).reshape(-1, 5, 2)
+    rng = np.random.default_rng(1)
+    pasted = [paste(face, rng) for face in faces]
+    crops = [crop(one.picture, one.moved(p)) for one, p in zip(pasted, points, strict=True)]
+    backend.prepare()
+    network = saving.load_vetted(root / "models/drawn.keras")
+    direct, framed = (saving.predict(network, x, 64) for x in (faces, np.stack(crops)))
+    labels = np.tile(np.repeat(np.arange(7), 3), len(subjects))
+    classifier = RidgeClassifier().fit(direct, labels)
+    same = classifier.predict(framed) == classifier.predict(direct)
+    assert same.mean() >= 0.97
 
 
 def test_fine_detail_is_averaged_rather_than_sampled():
