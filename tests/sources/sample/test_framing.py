@@ -40,12 +40,12 @@ def test_eyes_are_where_the_gaze_moves_pixels(subject):
 
 
 @pytest.mark.parametrize("subject", [1, 2, 3])
-def test_the_nose_is_where_its_width_changes_pixels(subject):
-    for pixels, points in changed(subject, nose_width=900):
-        middle = (pixels[:, 0].min() + pixels[:, 0].max()) / 2
-        # A turned head shows more of one side of the nose.
-        assert abs(middle - points[2, 0]) < 3
-        assert pixels[:, 1].min() < points[2, 1] < pixels[:, 1].max()
+def test_the_nose_is_just_above_the_nostrils(subject):
+    who, _, _ = visible(subject)
+    for pixels, points in changed(subject, nose_length=who.nose_length + 60):
+        right, down = np.median(pixels, axis=0) - points[2]
+        assert abs(right) < 2.5
+        assert 0 < down < 3.5
 
 
 @pytest.mark.parametrize("subject", [1, 2, 3])
