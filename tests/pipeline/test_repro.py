@@ -168,13 +168,15 @@ EDITS = {
     "data/images.py": {"download", "split", "preprocess", "evaluate"},
     "data/records.py": set(STAGES),
     "sources/intake/files/listing.py": {"download"},
-    "sources/sample/people.py": {"download"},
+    "faces/framing.py": {"evaluate"},
+    "sources/sample/people.py": {"download", "evaluate"},  # the framing of its faces
     "sources/kaggle/client.py": set(),  # not the source in use
     "splitting/audit.py": {"split"},
     "model/network.py": {"train", "evaluate"},
     "training/loop.py": {"train"},
     "evaluation/metrics.py": {"evaluate"},
     "report/page.py": {"evaluate"},
+    "prediction/predictor.py": set(),
     "stages/split.py": {"split"},
     "stages/another.py": set(),  # a new stage
     "runtime/run_log.py": set(),
