@@ -15,7 +15,7 @@ LARGEST = {
     "split": "data/split.csv",
     "preprocess": "data/records",
     "train": "models/trained.keras",
-    "evaluate": "reports/figures",
+    "evaluate": "models/model.keras",
 }
 
 
