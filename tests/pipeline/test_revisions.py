@@ -26,7 +26,7 @@ def write_tables(checkout, wrong, digest="0" * 64):
     table["predicted"] = table["actual"]
     other = {"anger": "happy", "happy": "anger"}
     table.loc[list(wrong), "predicted"] = table["actual"].map(other)
-    table = table.assign(width=12, height=10, mode="L", part="")
+    table = table.assign(width=12, height=10, mode="L", pixels_sha256=table["sha256"], part="")
     val = table[:1].assign(path="happy/S999_001_1.png", subject="S999", split="val")
     folder = checkout.path / "tables"
     predictions = table[["path", "actual", "predicted"]]
