@@ -13,7 +13,7 @@ from ferpipe.core.muted import muted
 ENDINGS = {"onnx": ".onnx", "litert": ".tflite", "saved-model": "_saved_model"}
 DTYPES = ("uint8", "float32")
 INPUT, OUTPUT = "image", "probabilities"
-METADATA = "ferpipe.json"
+METADATA = "metadata.json"
 BATCH = 64
 
 # From images (n, side, side, channels), of any dtype and 0..255, to float32 (n, classes).

@@ -23,18 +23,7 @@ from ferpipe.evaluation.card import Card
 from ferpipe.model import saving
 from ferpipe.model.backend import keras, prepare, tf
 from ferpipe.prediction.exported import INPUT, METADATA, OUTPUT
-
-# The square of the length from which on Keras divides by it.
-SMALLEST = 1e-24
-
-
-class FiniteNormalization(keras.layers.UnitNormalization):
-    """UnitNormalization without the inverse root of 0, which LiteRT's fast kernels make NaN."""
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Divide by the length; a vector of length 0 stays 0."""
-        square = tf.reduce_sum(tf.square(inputs), self.axis, keepdims=True)
-        return inputs * tf.math.rsqrt(tf.maximum(square, SMALLEST))
+from ferpipe.prediction.portable import make_portable
 
 
 def load(path: Path) -> keras.Model:
@@ -69,7 +58,7 @@ def write(
     """Write a model in another format.
 
     Args:
-        model: what `load` returns.
+        model: what `load` returns; its layers are made portable.
         path: the new file, or folder of a SavedModel, in an empty folder.
         form: a key of `exported.ENDINGS`.
         dtype: of the images that the file takes, one of `exported.DTYPES`.
@@ -79,9 +68,7 @@ def write(
         card: of the model file, for the file's metadata.
     """
     text = json.dumps(_metadata(model, dtype, classes, card), ensure_ascii=False, sort_keys=True)
-    for layer in model._flatten_layers():
-        if type(layer) is keras.layers.UnitNormalization:
-            layer.__class__ = FiniteNormalization
+    make_portable(model)
     # TensorFlow and its converters log to file descriptor 2, whatever the log level.
     with muted():
         if form == "onnx":

@@ -22,7 +22,7 @@ def write(function: tf.types.experimental.PolymorphicFunction, path: Path, metad
     for value in (*proto.graph.input, *proto.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     entry = proto.metadata_props.add()
-    entry.key, entry.value = METADATA.removesuffix(".json"), metadata
+    entry.key, entry.value = METADATA, metadata
     path.write_bytes(proto.SerializeToString(deterministic=True))
 
 
