@@ -89,7 +89,7 @@ def main() -> None:
     parts = [
         *noise,
         f"The network of {args.model.name}, {model.count_params():,} weights. "
-        f"{lines['ONNX'][4].partition(':')[0].capitalize()}.\nBatches of {BATCH}, "
+        f"{lines['ONNX'][4].partition(':')[0].replace('l', 'L', 1)}.\nBatches of {BATCH}, "
         f"{THREADS} threads; median over the rounds (range), ratios round by round.\n",
         table.markdown(HEADER, rows(lines, measured)),
         *(f"{name}: {told[5]}.\n" for name, told in lines.items() if len(told) > 5),
