@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -123,12 +124,15 @@ def _in_int8(converter: tf.lite.TFLiteConverter, calibration: np.ndarray) -> byt
     """Convert with weights and most values in 8 bits."""
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([image[None]] for image in calibration)
-    debugger = tf.lite.experimental.QuantizationDebugger(
-        converter=converter,
-        debug_dataset=lambda: ([image[None]] for image in calibration[:1]),
-        debug_options=tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=list(FLOAT_OPS)),
-    )
-    return debugger.get_nondebug_quantized_model()
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=list(FLOAT_OPS))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite\.Interpreter is deprecated")
+        debugger = tf.lite.experimental.QuantizationDebugger(
+            converter=converter,
+            debug_dataset=lambda: ([image[None]] for image in calibration[:1]),
+            debug_options=options,
+        )
+        return debugger.get_nondebug_quantized_model()
 
 
 def _write_litert(
