@@ -17,7 +17,7 @@ TEXTS = [
 FOLDERS = "|".join(("src", "tests", "benchmarks", "presets", "docs", "cv", *PACKAGES))
 # `training/augment.py` is short for `src/ferpipe/training/augment.py`; `<name>` stands for any.
 FILE = re.compile(rf"(?<![\w/.-])(?:{FOLDERS})/[\w./<>*-]*\.(?:py|md|yaml|css)\b")
-MODULE = re.compile(r"\bferpipe(?!\.json\b)(?:\.\w+)+")
+MODULE = re.compile(r"\bferpipe(?:\.\w+)+")
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)")
 names = [path.relative_to(ROOT).as_posix() for path in TEXTS]
 DATA_PAGE = (ROOT / "docs/data.md").read_text(encoding="utf-8")
