@@ -2,15 +2,18 @@
 
 import json
 import shutil
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from faces import png, write_folder
+from faces import noise, png, write_folder
 from networks import published
 from PIL import Image
 
+from ferpipe.prediction import videos
 from ferpipe.tools import cli
 
+av = pytest.importorskip("av")
 CROPPED = ("predict", "--cropped")
 
 
@@ -106,3 +109,44 @@ def test_a_picture_that_cannot_be_used_is_named_and_the_others_are_done(predict,
 def test_wrong_arguments_are_one_line(predict, arguments, status, fault):
     found, _, err = predict(*CROPPED, *arguments)
     assert (found, fault in err.splitlines()[-1]) == (status, True), err
+
+
+def clip(path, count):
+    """Write a video of noise, ten frames a second."""
+    with videos.written(path, Fraction(10)) as add:
+        for number in range(count):
+            add(noise(number, 48, 48, "RGB"))
+
+
+def test_every_frame_of_a_video_is_predicted_and_annotated(predict, tmp_path, files_under):
+    clip(tmp_path / "clip.mp4", 40)
+    status, out, _ = predict(
+        *CROPPED, "clip.mp4", "--every", "2", "--csv", "o.csv", "--annotate", "o"
+    )
+    assert status == 0
+    assert out.splitlines()[-1].split("  ")[0] == "clip.mp4" and "20 frames" in out
+    rows = [row.split(",") for row in (tmp_path / "o.csv").read_text().splitlines()[1:]]
+    assert [row[1:4] for row in rows] == [[str(2 * n), str(n / 5), "1"] for n in range(20)]
+    assert files_under(tmp_path / "o") == ["clip-timeline.png", "clip.mp4"]
+    with videos.opened(tmp_path / "o/clip.mp4") as (rate, count, frames):
+        assert (rate, count, len(list(frames()))) == (5, 20, 20)
+
+
+def test_a_video_that_breaks_off_gives_its_frames_and_exit_code_1(predict, tmp_path):
+    clip(tmp_path / "whole.mp4", 100)
+    with av.open("whole.mp4") as old, av.open("cut.mkv", "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(old.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)
+    path = tmp_path / "cut.mkv"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 7 // 10])
+    status, _, err = predict(*CROPPED, "cut.mkv", "photos", "--csv", "o.csv", "--annotate", "o")
+    assert status == 1
+    assert "ferpipe: cut.mkv breaks off after" in err
+    rows = (tmp_path / "o.csv").read_text().splitlines()[1:]
+    assert 10 < sum(row.startswith("cut.mkv,") for row in rows) < 100
+    assert sum(row.startswith("photos/") for row in rows) == 3
+    with videos.opened(tmp_path / "o/cut.mp4") as (_, count, _):
+        assert count == len(rows) - 3

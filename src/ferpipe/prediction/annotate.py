@@ -45,7 +45,7 @@ def explained(prediction: Prediction, heat: np.ndarray) -> Image.Image:
 
 
 def _panel_size(unit: int) -> tuple[int, int]:
-    return 14 * unit, (2 * SHOWN + 3) * unit // 1
+    return 14 * unit, (2 * SHOWN + 3) * unit
 
 
 def _panel(prediction: Prediction, classes: Sequence[str], unit: int) -> Image.Image:

@@ -85,7 +85,7 @@ class Results:
             name = free_path(f"{path.stem}-timeline.png", self._taken)
             drawing = timeline.figure(seconds, np.array(probabilities), self._classes)
             style.write_png(drawing, self._folder / name, DPI)
-        most = ", ".join(f"{label} {count}" for label, count in labels.most_common(MOST + 1))
+        most = ", ".join(f"{label} {count}" for label, count in labels.most_common())
         self.lines.append((path, "", f"{len(seconds)} frames", most))
         if fault:
             raise fault
