@@ -48,7 +48,7 @@ check: lint ## lint and the fast tests: before each commit
 test: venv ## run the tests (except those that need a browser or remotes)
 	$(TEST)
 
-test-browser: venv ## test the report and the plots page in headless Chromium
+test-browser: venv ## test the report, the plots page and the app in headless Chromium
 	pytest -m browser
 
 # A separate environment with PyTorch, only for the benchmarks.

@@ -28,7 +28,7 @@ class Browser:
     Commands and events are those of https://chromedevtools.github.io/devtools-protocol.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, *options: str):
         program = shutil.which("chromium") or shutil.which("chromium-browser")
         if program is None:
             pytest.skip("no chromium on PATH; Debian's package is `chromium`")
@@ -40,7 +40,8 @@ class Browser:
                 program, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
                 "--no-first-run", "--disable-background-networking", "--disable-component-update",
                 "--disable-sync", "--hide-scrollbars", f"--user-data-dir={folder / 'profile'}",
-                "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-pipe",
+                "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+                "--remote-debugging-pipe", *options,
             ],
             pass_fds=(commands, answers),
             stdout=subprocess.DEVNULL,
@@ -92,14 +93,14 @@ class Browser:
         return message
 
     def open(self, page, width=1200, height=900, dark=False, media="screen"):
-        """Open a page on a screen of this size and colour scheme and wait until it is loaded."""
+        """Open a file or address on a screen of this size and colour scheme; wait until loaded."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
         self.send("Emulation.setDeviceMetricsOverride", **size)
         self.send("Emulation.setEmulatedMedia", media=media, features=[scheme])
         self.requests.clear()
         self.console.clear()
-        self.send("Page.navigate", url=page.as_uri())
+        self.send("Page.navigate", url=page.as_uri() if isinstance(page, Path) else page)
         while self._next().get("method") != "Page.loadEventFired":
             pass
 
@@ -115,6 +116,16 @@ class Browser:
         while not self.run(script):
             assert time.monotonic() < end, f"not within {seconds} s: {script}"
             time.sleep(0.05)
+
+    def upload(self, selector, path):
+        """Choose a file in an `<input type=file>`."""
+        root = self.send("DOM.getDocument")["root"]["nodeId"]
+        node = self.send("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
+        self.send("DOM.setFileInputFiles", files=[str(path)], nodeId=node)
+
+    def screenshot(self):
+        """Return what the screen shows: the bytes of a PNG."""
+        return base64.b64decode(self.send("Page.captureScreenshot")["data"])
 
     def pdf(self):
         """Return the page as it prints: the bytes of a PDF."""

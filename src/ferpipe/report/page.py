@@ -72,7 +72,9 @@ def page(
     )  # fmt: skip
 
 
-def environment(*, html: bool, mask: Callable[[str], str] | None = None) -> jinja2.Environment:
+def environment(
+    *, html: bool, mask: Callable[[str], str] | None = None, templates: Path = TEMPLATES
+) -> jinja2.Environment:
     """Templates that escape every value, for HTML or, after control characters, by `mask`."""
 
     def printable_text(value: object) -> object:
@@ -80,8 +82,8 @@ def environment(*, html: bool, mask: Callable[[str], str] | None = None) -> jinj
             return value
         return mask(printable(value)) if mask else printable(value)
 
-    templates = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+    result = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates),
         autoescape=html,
         undefined=jinja2.StrictUndefined,
         finalize=printable_text,
@@ -89,20 +91,20 @@ def environment(*, html: bool, mask: Callable[[str], str] | None = None) -> jinj
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    templates.filters |= {
+    result.filters |= {
         "percent": text.percent, "listed": text.listed, "count": count, "yaml": yaml,
         "data_uri": faces.data_uri, "cell_style": cell_style, "rows": rows,
         "svg": svg, "zip": zip,
         "capitalised": lambda sentence: sentence[:1].upper() + sentence[1:],
     }  # fmt: skip
-    templates.globals |= {
+    result.globals |= {
         "audit": text.audit, "protocol": text.protocol, "limits": text.limits,
         "left_out": text.left_out,
         "most_confused": text.most_confused, "worst_corruption": text.worst_corruption,
         "strength": text.strength, "comparison": baselines.comparison, "overlay": faces.overlay,
         "MISUSE": text.MISUSE, "OPTIMISTIC": text.OPTIMISTIC,
     }  # fmt: skip
-    return templates
+    return result
 
 
 def printable(value: str) -> str:

@@ -93,6 +93,16 @@ def predict(args: argparse.Namespace) -> None:
     predicting.run(args)
 
 
+def app(args: argparse.Namespace) -> None:
+    """Open a page that predicts pictures from files or the camera, at http://127.0.0.1:7860.
+
+    Pictures stay on this machine and are not kept.
+    """
+    from ferpipe.tools import serving
+
+    serving.run(args)
+
+
 def schema(args: argparse.Namespace) -> None:
     """Write the JSON schema of params.yaml, for editors."""
     files.write_text(args.output, json_schema())
@@ -184,6 +194,7 @@ def parser() -> argparse.ArgumentParser:
         "new", nargs="?", default="workspace", metavar="REV", help="default: workspace"
     )
     options.predict(add("predict", predict, model=paths.MODEL))
+    options.app(add("app", app, model=paths.MODEL))
     options.export(add("export", export, model=paths.MODEL))
     add("schema", schema, params="params.yaml", output="params.schema.json")
     add("contact-sheet", contact_sheet, params="params.yaml", output="docs/sample.png")

@@ -43,6 +43,24 @@ def predict(command: argparse.ArgumentParser) -> None:
     )
 
 
+def app(command: argparse.ArgumentParser) -> None:
+    """Add the options of `ferpipe app`."""
+    add = command.add_argument
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; default: 127.0.0.1, for this machine alone",
+    )
+    add("--port", type=port, default=7860, help="default: 7860; 0: a free one")
+    add(
+        "--threshold",
+        type=fraction,
+        default=0.0,
+        metavar="P",
+        help="a class of a smaller probability is `unsure`; default: 0",
+    )
+
+
 def export(command: argparse.ArgumentParser) -> None:
     """Add the options of `ferpipe export`."""
     add = command.add_argument
@@ -63,4 +81,11 @@ def positive(text: str) -> int:
     """A whole number above 0."""
     if (value := int(text)) <= 0:
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
+    return value
+
+
+def port(text: str) -> int:
+    """A port of TCP, or 0."""
+    if not 0 <= (value := int(text)) < 2**16:
+        raise argparse.ArgumentTypeError(f"{text} is not from 0 to 65535")
     return value
