@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv repro cv verify torture report-screenshot check test test-browser test-remotes test-pythons test-keras bench lint \
+.PHONY: help venv repro cv verify torture report-screenshot app-screenshot check test test-browser test-remotes test-pythons test-keras bench lint \
 	format lock params clean
 
 help: ## list the targets
@@ -38,6 +38,9 @@ torture: venv ## kill the pipeline KILLS=20 times at random moments, rerun, comp
 report-screenshot: ## save the top of reports/report.html as docs/report.png (needs Debian's chromium)
 	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1200,2150 \
 		--screenshot=docs/report.png "file://$(CURDIR)/reports/report.html"
+
+app-screenshot: venv ## save the page of `ferpipe app` as docs/app.png (needs Debian's chromium)
+	python tests/pipeline/app_screenshot.py
 
 # Two workers, because TensorFlow uses eight threads in each; more workers are slower.
 TEST := pytest -n 2 --dist loadgroup
