@@ -8,8 +8,12 @@ import os
 import socket
 import tempfile
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from ferpipe.core.errors import PipelineError
+
+if TYPE_CHECKING:
+    from ferpipe.prediction.predictor import Predictor
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LARGEST = "50mb"  # of a picture's file
@@ -31,8 +35,11 @@ def run(args: argparse.Namespace) -> None:
     if importlib.util.find_spec("gradio") is None:
         raise PipelineError('`ferpipe app` needs gradio: run `pip install ".[app]"`')
     with listening(args.host, args.port) as listener, tempfile.TemporaryDirectory() as folder:
+        from ferpipe.prediction.predictor import Predictor  # imports TensorFlow
+
+        predictor = Predictor.load(args.model, threshold=args.threshold)
         os.environ |= QUIET | {"GRADIO_TEMP_DIR": folder}
-        _serve(args, listener)
+        _serve(predictor, listener, args.host)
     print("stopped")
 
 
@@ -48,18 +55,16 @@ def listening(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
+def _serve(predictor: Predictor, listener: socket.socket, host: str) -> None:
     import fastapi
     import gradio
     import uvicorn
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     from ferpipe.prediction import app
-    from ferpipe.prediction.predictor import Predictor
 
-    predictor = Predictor.load(args.model, threshold=args.threshold)
     server = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    if args.host in LOOPBACK:  # a page elsewhere that names this machine is refused
+    if host in LOOPBACK:  # a page elsewhere that names this machine is refused
         server.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]"])
     server = gradio.mount_gradio_app(
         server,
@@ -78,8 +83,8 @@ def _serve(args: argparse.Namespace, listener: socket.socket) -> None:
     address, port = listener.getsockname()[:2]
     shown = f"[{address}]" if ":" in address else address
     print(f"open http://{shown}:{port} in a browser; Ctrl-C stops it", flush=True)
-    if args.host not in LOOPBACK:
-        print(f"WARNING: whoever reaches {args.host} can use it, without a password", flush=True)
+    if host not in LOOPBACK:
+        print(f"WARNING: whoever reaches {host} can use it, without a password", flush=True)
     config = uvicorn.Config(server, log_level="critical", timeout_graceful_shutdown=1)
     with suppress(KeyboardInterrupt):  # which uvicorn raises again after it has ended
         uvicorn.Server(config).run(sockets=[listener])
