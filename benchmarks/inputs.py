@@ -8,7 +8,6 @@ times what the step takes is not what to speed up.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import tempfile
 import time
 from contextlib import ExitStack
@@ -18,9 +17,9 @@ import report
 import table
 import workers
 from contenders import orders, ours
-from ferpipe.core import files
 from ferpipe.core.errors import exits_cleanly
-from ferpipe.data import records, tfrecord
+from ferpipe.data import records
+from ferpipe.data.write_records import SplitWriter
 from workers import Contender, Worker
 
 INPUTS = Contender(
@@ -39,20 +38,17 @@ HEADER = ("what", "images/s", "ms for 32 images", "share of compact's step", "of
 def write_records(folder: Path, count: int) -> records.Schema:
     """Write a shard of noise faces."""
     images, labels = orders.random_images(count, orders.SOURCE_SIZE, 1)
-    shard = "train-00000-of-00001.tfrecord"
-    rows = zip(images, labels, strict=True)
-    data = b"".join(
-        tfrecord.encode(image, int(label), f"face/{row}.png")
-        for row, (image, label) in enumerate(rows)
-    )
-    files.write_bytes(folder / shard, data)
+    with SplitWriter(folder, "train", count, shard_size=count) as writer:
+        for row, (image, label) in enumerate(zip(images, labels, strict=True)):
+            writer.add(image, int(label), f"face/{row}.png")
+        writer.finish()
     return records.Schema(
         image_size=orders.SOURCE_SIZE,
         channels=1,
         classes=[f"class {number}" for number in range(orders.CLASSES)],
-        shards={"train": [shard]},
+        shards={"train": writer.shards},
         images={"train": count},
-        sha256={shard: hashlib.sha256(data).hexdigest()},
+        sha256=writer.sha256,
         selected_on_test=False,
     )
 

@@ -1,3 +1,4 @@
+import contextlib
 import itertools
 import threading
 import time
@@ -74,3 +75,38 @@ def test_an_error_of_the_function_comes_after_the_results_of_earlier_pieces(orde
 def test_an_error_of_the_items_is_raised(ordered):
     with pytest.raises(ValueError, match="300"):
         list(ordered(abs, map(fail_at, range(1000))))
+
+
+# Ahead
+
+
+def test_results_made_ahead_are_in_order_and_few():
+    made = []
+    results = threads.ahead(lambda item: made.append(item) or -item, range(100), most=2)
+    for taken, result in enumerate(results):
+        assert result == -taken
+        assert len(made) <= taken + 1 + 2
+    assert made == list(range(100))
+
+
+def test_an_error_ahead_comes_in_its_turn():
+    results = threads.ahead(lambda item: 1 // (3 - item), range(9), most=4)
+    assert [next(results) for _ in range(3)] == [0, 0, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+    assert list(results) == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_the_thread_ends_when_its_reader_does(error):
+    before = threading.active_count()
+    made = []
+    with (
+        pytest.raises(error),
+        contextlib.closing(threads.ahead(made.append, itertools.count(), most=2)) as results,
+    ):
+        for _ in zip(range(3), results, strict=False):
+            pass
+        raise error
+    assert threading.active_count() == before
+    assert len(made) <= 3 + 1 + 2

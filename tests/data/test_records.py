@@ -7,40 +7,45 @@ from record_files import faces, framed, write
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.data.records import read_schema, read_split
-from ferpipe.data.tfrecord import decode_frames, encode
+from ferpipe.data.tfrecord import decode, encode, read_frames
 
 
 def frames(path):
-    return list(decode_frames(path.read_bytes(), path))
+    with path.open("rb") as file:
+        return [decode(frame, path) for frame in read_frames(file, path)]
 
 
+@pytest.mark.parametrize("memory_mb", [1, 0])
 @pytest.mark.parametrize(("side", "channels"), [(1, 1), (4, 1), (48, 3), (130, 1)])
-def test_what_was_written_reads_back(tmp_path, side, channels):
+def test_what_was_written_reads_back(tmp_path, side, channels, memory_mb):
     shards = [faces(5, side, channels, seed=1), faces(3, side, channels, seed=2)]
     schema = write(tmp_path, shards, side, channels)
     assert read_schema(tmp_path) == schema
-    train = read_split(tmp_path, schema, "train")
-    assert np.array_equal(train.images, np.concatenate([shard[0] for shard in shards]))
+    train = read_split(tmp_path, schema, "train", memory_mb)
+    assert train.in_memory == (memory_mb == 1)
+    assert np.array_equal(train.images[:], np.concatenate([shard[0] for shard in shards]))
     assert train.labels.tolist() == [0, 1, 2, 0, 1, 0, 1, 2]
-    assert train.paths == shards[0][2] + shards[1][2]
+    assert list(train.paths) == shards[0][2] + shards[1][2]
     assert (train.images.dtype, train.labels.dtype) == (np.uint8, np.int32)
 
 
 def test_a_split_without_images_is_empty(tmp_path):
     schema = write(tmp_path, [faces(2)])
     val = read_split(tmp_path, schema, "val")
-    assert (val.images.shape, val.labels.shape, val.paths) == ((0, 4, 4, 1), (0,), [])
+    assert (val.images.shape, val.labels.shape, len(val.paths)) == ((0, 4, 4, 1), (0,), 0)
 
 
 @pytest.mark.parametrize("label", [0, 1, 127, 128, 300, 2**31 - 1])
 def test_a_label_of_any_size_reads_back(tmp_path, label):
-    (tmp_path / "one.tfrecord").write_bytes(encode(np.zeros((2, 2, 1), np.uint8), label, "a/b"))
+    (tmp_path / "one.tfrecord").write_bytes(
+        encode(np.zeros((2, 2, 1), np.uint8), label, "a/b").frame
+    )
     assert frames(tmp_path / "one.tfrecord") == [(bytes(4), label, "a/b")]
 
 
 def test_a_record_is_pinned():
     image = np.arange(4, dtype=np.uint8).reshape(2, 2, 1)
-    assert encode(image, 1, "a/b.png").hex() == (
+    assert encode(image, 1, "a/b.png").frame.hex() == (
         "3a000000000000001295eae2"  # length, its checksum
         "0a38"
         "0a110a05696d61676512080a060a0400010203"  # image
@@ -106,7 +111,7 @@ def test_any_flipped_bit_is_an_error(shard):
 def test_a_shard_truncated_anywhere_is_an_error(shard):
     path, read = shard
     intact = path.read_bytes()
-    first = len(encode(*(part[0] for part in faces(2, side=2))))
+    first = len(encode(*(part[0] for part in faces(2, side=2))).frame)
     for length in range(len(intact)):
         path.write_bytes(intact[:length])
         whole = length in (0, first)
@@ -130,7 +135,7 @@ def test_a_missing_shard_is_an_error_with_the_remedy(shard):
         read()
 
 
-RECORD = encode(np.zeros((1, 1, 1), np.uint8), 0, "a/b")
+RECORD = encode(np.zeros((1, 1, 1), np.uint8), 0, "a/b").frame
 
 
 @pytest.mark.parametrize(
@@ -165,6 +170,25 @@ def test_an_intact_frame_of_another_record_is_an_error(tmp_path, payload):
 def test_records_that_do_not_match_the_schema_are_an_error(tmp_path, change):
     schema = dataclasses.replace(write(tmp_path, [faces(2)]), **change)
     with pytest.raises(PipelineError, match=r"train images in .* do not match schema\.json; run"):
+        read_split(tmp_path, schema, "train")
+
+
+def changed(data):
+    return data[:-1] + bytes([data[-1] ^ 1])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda path: path.unlink(), "is missing; run `dvc repro`, which makes it"),
+        (lambda path: path.write_bytes(changed(path.read_bytes())), "has another SHA-256 than in"),
+        (lambda path: path.write_bytes(b""), "has another SHA-256 than in"),
+    ],
+)
+def test_an_index_that_is_missing_or_damaged_is_an_error(tmp_path, damage, message):
+    schema = write(tmp_path, [faces(2)])
+    damage(tmp_path / "train-index.npy")
+    with pytest.raises(PipelineError, match=f"train-index.npy {message}"):
         read_split(tmp_path, schema, "train")
 
 

@@ -58,7 +58,7 @@ def test_records_hold_each_image_in_the_order_of_the_archive(run, color, channel
     for number, name in enumerate(paths.SPLITS):
         part = read_split(folder, schema, name)
         expected = sorted(tree)[number::3]
-        assert part.paths == expected
+        assert list(part.paths) == expected
         assert [schema.classes[n] for n in part.labels] == [p.split("/")[0] for p in expected]
         for pixels, path in zip(part.images, expected, strict=True):
             assert np.array_equal(pixels, images.square(images.decode(tree[path]), 8, color))
@@ -83,8 +83,11 @@ def test_a_split_larger_than_a_shard_goes_into_several(run, files_under):
         "val": ["val-00000-of-00001.tfrecord"],
         "test": ["test-00000-of-00001.tfrecord"],
     }
-    assert files_under(folder) == sorted(["schema.json", *itertools.chain(*schema.shards.values())])
-    assert read_split(folder, schema, "train").paths == sorted(tree)[:13]
+    indexes = [f"{name}-index.npy" for name in paths.SPLITS]
+    assert files_under(folder) == sorted(
+        ["schema.json", *indexes, *itertools.chain(*schema.shards.values())]
+    )
+    assert list(read_split(folder, schema, "train").paths) == sorted(tree)[:13]
     sizes = [(folder / name).stat().st_size for name in schema.shards["train"]]
     assert sizes[0] == sizes[1] == sizes[2] and sizes[3] < sizes[0] / 3
 
@@ -92,7 +95,7 @@ def test_a_split_larger_than_a_shard_goes_into_several(run, files_under):
 def test_images_that_fill_more_than_one_piece_keep_their_order(run):
     tree = tree_of(2 * threads.MOST_ITEMS + 10)
     folder, schema = run(tree, lambda n: "train")
-    assert read_split(folder, schema, "train").paths == sorted(tree)
+    assert list(read_split(folder, schema, "train").paths) == sorted(tree)
 
 
 def test_the_number_of_workers_changes_no_byte(run, files_under, monkeypatch):
@@ -102,7 +105,7 @@ def test_the_number_of_workers_changes_no_byte(run, files_under, monkeypatch):
     for workers in (1, 4, 0):
         folder, _ = run(tree_of(30), workers=workers, shard_size=7)
         written.append({name: (folder / name).read_bytes() for name in files_under(folder)})
-    assert len(written[0]) == 7
+    assert len(written[0]) == 10
     assert written[0] == written[1] == written[2]
 
 
@@ -167,13 +170,14 @@ def test_the_stage_writes_the_records_and_nothing_else(project, stage, run_stage
         "preprocess: 9 images of 48x48x1 (train 3, val 3, test 3) in 3 shards",
         "preprocess: classes and shards are listed in data/records/schema.json",
     ]
-    shards = [f"records/{name}-00000-of-00001.tfrecord" for name in sorted(paths.SPLITS)]
+    kinds = ("00000-of-00001.tfrecord", "index.npy")
+    shards = [f"records/{name}-{kind}" for name in sorted(paths.SPLITS) for kind in kinds]
     raw = [f"raw/{name}" for name in before]
     written = [*raw, "records/schema.json", *shards, "split.csv"]
     assert files_under(project / "data") == ["assigned.csv", *written]
     schema = read_schema(project / "data" / "records")
     val = read_split(project / "data" / "records", schema, "val")
-    assert val.paths == stage["path"][stage["split"] == "val"].tolist()
+    assert list(val.paths) == stage["path"][stage["split"] == "val"].tolist()
 
 
 def test_an_error_of_the_stage_is_one_line_and_the_old_records_stay(project, stage, run_stage):

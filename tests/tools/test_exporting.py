@@ -1,7 +1,6 @@
 """`ferpipe export`: what it refuses before and after converting, and what it prints."""
 
 import dataclasses
-import hashlib
 import re
 import shlex
 import sys
@@ -13,7 +12,8 @@ from networks import bars, schema, train_params
 
 from ferpipe.core import files
 from ferpipe.core.errors import PipelineError
-from ferpipe.data import records, tfrecord
+from ferpipe.data import records
+from ferpipe.data.write_records import SplitWriter
 from ferpipe.tools import cli, exporting
 
 REASON = 'needs `pip install ".[export]"`'
@@ -59,17 +59,16 @@ def with_records(project):
     """Records of 48 pixels in data/records."""
     folder = project / "data/records"
     folder.mkdir()
-    shards, digests = {}, {}
-    for seed, (split, count) in enumerate({"train": 30, "val": 9, "test": 12}.items()):
+    counts, shards, digests = {"train": 30, "val": 9, "test": 12}, {}, {}
+    for seed, (split, count) in enumerate(counts.items()):
         data = bars(count, seed, SIDE)
-        name = f"{split}-00000-of-00001.tfrecord"
-        rows = zip(data.images, data.labels, data.paths, strict=True)
-        (folder / name).write_bytes(b"".join(tfrecord.encode(*row) for row in rows))
-        shards[split] = [name]
-        digests[name] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
-    written = schema(
-        SIDE, shards=shards, images={"train": 30, "val": 9, "test": 12}, sha256=digests
-    )
+        with SplitWriter(folder, split, count, shard_size=count) as writer:
+            for row in zip(data.images, data.labels, data.paths, strict=True):
+                writer.add(*row)
+            writer.finish()
+        shards[split] = writer.shards
+        digests |= writer.sha256
+    written = schema(SIDE, shards=shards, images=counts, sha256=digests)
     files.write_json(folder / records.SCHEMA, dataclasses.asdict(written))
     return folder
 

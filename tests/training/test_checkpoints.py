@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from networks import NO_AUGMENT, bars, pretrained, schema, train_params
+from record_files import stored
 from ruamel.yaml import YAML
 
 from ferpipe.model import saving
@@ -37,11 +38,22 @@ def folder(tmp_path, monkeypatch):
     keras.config.set_dtype_policy("float32")
 
 
-def fit(params, checkpoints=None):
+def fit(params, checkpoints=None, open_split=lambda _, dataset: dataset, memory_mb=1024):
     """Train; return the bytes of the model, the history and the best epoch."""
-    model, history, best = train(params, schema(), bars(50, seed=1), bars(30, seed=2), checkpoints)
+    splits = {"train": bars(50, seed=1), "val": bars(30, seed=2)}
+    training, validation = (open_split(Path(name), data) for name, data in splits.items())
+    model, history, best = train(params, schema(), training, validation, checkpoints, memory_mb)
     saving.save(with_probabilities(model), Path("model.keras"))
     return Path("model.keras").read_bytes(), history, best
+
+
+def fit_in_pieces(params, **options):
+    """Train in processes that are killed after each epoch; return the same, and their number."""
+    for starts in count(1):
+        try:
+            return fit(params, OneEpoch("a", 0), **options), starts
+        except Killed:
+            assert starts < 20
 
 
 def state(epochs=1):
@@ -78,14 +90,24 @@ def test_a_training_killed_after_every_epoch_ends_in_the_same_bytes(name, tmp_pa
         values = values | pretrained(tmp_path / "compact.weights.h5")
     params = train_params(**values)
     whole = fit(params)
-    for starts in count(1):
-        try:
-            pieces = fit(params, OneEpoch("a", 0))
-            break
-        except Killed:
-            assert starts <= len(whole[1])
+    pieces, starts = fit_in_pieces(params)
     assert pieces == whole
     assert capsys.readouterr().out.count("resumes after epoch") == starts - 1 == len(whole[1])
+
+
+@pytest.mark.parametrize("name", ["two phases", "a solved head, then fine-tuning"])
+def test_a_training_that_reads_its_images_batch_by_batch_ends_in_the_same_bytes(name, tmp_path):
+    """Also if it is killed and resumed; features of a frozen backbone are in a file then."""
+    values = TRAININGS[name] | {"augment": SOME_AUGMENT, "augmented_copies": 1}
+    if values.get("weights") == "file":
+        keras.utils.set_random_seed(1)
+        values = values | pretrained(tmp_path / "compact.weights.h5")
+    params = train_params(**values)
+    streamed, _ = fit_in_pieces(params, open_split=stored, memory_mb=0)
+    assert streamed == fit(params)
+    model, images = saving.load_vetted(Path("model.keras")), bars(30, seed=2).images
+    of_files = saving.predict(model, stored(Path("again"), bars(30, seed=2)).images, 8)
+    assert np.array_equal(of_files, saving.predict(model, images, 8))
 
 
 def test_the_loaded_state_is_the_saved_one():

@@ -46,6 +46,26 @@ def ordered(
             yield from pending.popleft()()
 
 
+def ahead(function: Callable[[Item], Result], items: Iterable[Item], most: int) -> Iterator[Result]:
+    """Yield `function(item)` of each item, in their order, computed by one thread in advance.
+
+    At most `most` results wait. Close the generator (`contextlib.closing`) if not all are taken: it
+    waits for the one that is being computed.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        pending = deque()
+        try:
+            for item in items:
+                pending.append(pool.submit(function, item))
+                if len(pending) > most:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
 def _pieces(items: Iterable[Item], size: Callable[[Item], int]) -> Iterator[list[Item]]:
     piece, total = [], 0
     for item in items:

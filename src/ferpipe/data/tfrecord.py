@@ -7,9 +7,11 @@ https://protobuf.dev/programming-guides/encoding
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import google_crc32c
 import numpy as np
@@ -17,37 +19,54 @@ import numpy as np
 from ferpipe.core.errors import PipelineError
 
 REMEDY = "run `dvc repro --force`"
+# Bytes of a frame before its payload (length and checksum) and after it (checksum).
+HEAD, TAIL = 12, 4
 
 
-def encode(image: np.ndarray, label: int, path: str) -> bytes:
+class Record(NamedTuple):
+    """A framed record, and the positions of its pixels and of its path in the frame."""
+
+    frame: bytes
+    pixels: int
+    path: int
+
+
+def encode(image: np.ndarray, label: int, path: str) -> Record:
     """Encode a uint8 image, its class index (0 or above) and its path as a framed record."""
+    pixels, name = image.tobytes(), path.encode()
     # Sorted by name, as in TensorFlow's deterministic serialisation.
-    features = (
-        _feature(b"image", _field(1, _field(1, image.tobytes())))
-        + _feature(b"label", _field(3, _field(1, _varint(label))))
-        + _feature(b"path", _field(1, _field(1, path.encode())))
-    )
-    payload = _field(1, features)
+    first = _feature(b"image", _field(1, _field(1, pixels)))
+    others = _feature(b"label", _field(3, _field(1, _varint(label))))
+    others += _feature(b"path", _field(1, _field(1, name)))
+    payload = _field(1, first + others)
     length = struct.pack("<Q", len(payload))
-    return length + _masked_crc(length) + payload + _masked_crc(payload)
+    frame = length + _masked_crc(length) + payload + _masked_crc(payload)
+    # Pixels and path are the last bytes of their features.
+    end = len(frame) - TAIL
+    return Record(frame, end - len(others) - len(pixels), end - len(name))
 
 
-def decode_frames(data: bytes, path: Path) -> Iterator[tuple[bytes, int, str]]:
-    """Yield raw pixels, label and archive path of each record of a shard, the bytes of `path`."""
-    offset = 0
-    while offset < len(data):
-        head = data[offset : offset + 12]
+def read_frames(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """Yield each framed record of a shard, checked; `file` is at its start, `path` its name."""
+    offset, size = 0, os.fstat(file.fileno()).st_size
+    while head := file.read(HEAD):
         # A length whose checksum does not match must not be used.
-        valid = len(head) == 12 and _masked_crc(head[:8]) == head[8:]
-        end = offset + 12 + struct.unpack("<Q", head[:8])[0] if valid else 0
-        payload = data[offset + 12 : end]
-        if not valid or _masked_crc(payload) != data[end : end + 4]:
+        valid = len(head) == HEAD and _masked_crc(head[:8]) == head[8:]
+        rest = struct.unpack("<Q", head[:8])[0] + TAIL if valid else 0
+        valid = valid and offset + HEAD + rest <= size
+        data = file.read(rest) if valid else b""
+        if not valid or _masked_crc(data[:-TAIL]) != data[-TAIL:]:
             raise PipelineError(f"{path} is damaged at byte {offset}; {REMEDY}")
-        try:
-            yield _parse_example(payload)
-        except (ValueError, IndexError, KeyError):
-            raise PipelineError(f"{path} holds a record of another format; {REMEDY}") from None
-        offset = end + 4
+        yield head + data
+        offset += HEAD + rest
+
+
+def decode(frame: bytes, path: Path) -> tuple[bytes, int, str]:
+    """Raw pixels, label and archive path of a framed record of the shard `path`."""
+    try:
+        return _parse_example(frame[HEAD:-TAIL])
+    except (ValueError, IndexError, KeyError):
+        raise PipelineError(f"{path} holds a record of another format; {REMEDY}") from None
 
 
 def _masked_crc(data: bytes) -> bytes:

@@ -16,6 +16,9 @@ from ferpipe.data import records
 from ferpipe.evaluation import hog, intervals, metrics, significance
 from ferpipe.evaluation.result import Result
 
+# Test images that are predicted at a time: HOG features take 19 KB each.
+BATCH = 512
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -34,15 +37,31 @@ def predict(
 
     `learned` are the splits to learn from. Of several largest classes the first is predicted.
     """
-    images = np.concatenate([split.images for split in learned if split.paths])
-    labels = np.concatenate([split.labels for split in learned if split.paths])
-    majority = np.full(len(test.paths), np.bincount(labels).argmax())
+    labels = np.concatenate([split.labels for split in learned])
+    majority = np.full(len(test.labels), np.bincount(labels).argmax())
     subsample = hog.subsample(len(labels))
-    predict_classes = hog.fit(hog.features(images[subsample]), labels[subsample])
-    predicted = predict_classes(hog.features(test.images))
+    predict_classes = hog.fit(_features(learned, subsample), labels[subsample])
+    starts = range(0, len(test.labels), BATCH)
+    predicted = np.concatenate(
+        [predict_classes(hog.features(test.images[start : start + BATCH])) for start in starts]
+    )
     return (
         Predictions("HOG + kernel ridge", predicted, len(subsample), "none"),
         Predictions("majority class", majority, len(labels), "none"),
+    )
+
+
+def _features(splits: Sequence[records.Dataset], rows: np.ndarray) -> np.ndarray:
+    """HOG features of the images at ascending positions in the splits, one after the other."""
+    ends = np.cumsum([len(split.labels) for split in splits])
+    parts = np.split(rows, np.searchsorted(rows, ends[:-1]))
+    starts = ends - [len(split.labels) for split in splits]
+    return np.concatenate(
+        [
+            hog.features(split.take(part - start).images)
+            for split, part, start in zip(splits, parts, starts, strict=True)
+            if len(part)
+        ]
     )
 
 

@@ -18,6 +18,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from ferpipe.data import images
+from ferpipe.data.shards import Images
 
 SIDE = 48
 CELL = 6
@@ -32,7 +33,7 @@ MOST_IMAGES = 5000
 SEED = 1
 
 
-def features(pictures: np.ndarray) -> np.ndarray:
+def features(pictures: Images) -> np.ndarray:
     """Histograms of oriented gradients of uint8 (n, side, side, 1 or 3): float64 (n, 2352).
 
     Each picture is scaled to 48x48 gray pixels. Each pixel's gradient is shared by the two nearest

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from ferpipe.data.shards import Images
 from ferpipe.evaluation import intervals, metrics
 from ferpipe.evaluation.corruptions import Corruption
 from ferpipe.evaluation.result import Result
@@ -20,7 +21,7 @@ MOST_IMAGES = 500
 
 def measure(
     result: Result,
-    images: np.ndarray,
+    images: Images,
     predict: Callable[[np.ndarray], np.ndarray],
     corruptions: Sequence[Corruption],
     confidence: float,

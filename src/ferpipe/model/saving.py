@@ -21,6 +21,7 @@ import numpy as np
 
 from ferpipe.core import files
 from ferpipe.core.errors import PipelineError, one_line
+from ferpipe.data.shards import Images
 from ferpipe.model.backend import keras
 
 PARTS = ("config.json", "metadata.json", "model.weights.h5")
@@ -164,7 +165,7 @@ def classes(path: Path) -> list[str]:
         return []
 
 
-def predict(model: keras.Model, images: np.ndarray, batch_size: int) -> np.ndarray:
+def predict(model: keras.Model, images: Images, batch_size: int) -> np.ndarray:
     """Predict float32 (n, classes) for uint8 (n, side, side, channels).
 
     The last batch is padded: all have one shape, so Keras compiles only once.

@@ -14,6 +14,8 @@ class Run(Section):
 
     workers: Annotated[int, Field(ge=0, le=256)]
     """threads that decode images; 0: one per core"""
+    memory_mb: Annotated[int, Field(ge=0, le=1_000_000)]
+    """memory in MB that the images of a split may take; a larger split is read batch by batch"""
     download_deadline: Annotated[int, Field(ge=1, le=86_400)]
     """time limit of a download in seconds, including retries"""
     checkpoint_seconds: Annotated[int, Field(ge=0, le=86_400)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ferpipe.data.shards import Images
 from ferpipe.evaluation import intervals
 from ferpipe.evaluation.calibration import Calibration
 from ferpipe.evaluation.curves import Curves
@@ -21,7 +22,7 @@ class Findings:
     """Everything that is shown; tables and JSON objects as in the files of the same names."""
 
     result: Result  # predictions on test
-    images: np.ndarray  # uint8 (n, side, side, 1 or 3), the test images
+    images: Images  # uint8 (n, side, side, 1 or 3), the test images
     confidence: float  # level of all intervals
     metrics: Mapping[str, object]  # of evaluation.json, before rounding
     per_class: pd.DataFrame

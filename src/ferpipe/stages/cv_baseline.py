@@ -24,7 +24,7 @@ def predict(
     Val is learned from as well, because the baseline selects nothing on it.
     """
     names, features, parts = np.array(classes), hog.features(dataset.images), []
-    image_paths, actual = np.array(dataset.paths), names[dataset.labels]
+    image_paths, actual = np.array(list(dataset.paths)), names[dataset.labels]
     for seed, fold_table in fold_tables.items():
         for fold, name in enumerate(folds.fold_columns(folds.count_folds(fold_table))):
             test = (fold_table[name] == "test").to_numpy()

@@ -12,11 +12,15 @@ from ferpipe.core.errors import PipelineError, exits_cleanly
 from ferpipe.data import folds, records
 from ferpipe.model import backend_choice
 from ferpipe.params.reader import read_section
+from ferpipe.params.run import Run
 from ferpipe.params.train import Train
 
 
 def predict(
-    params: Train, schema: records.Schema, parts: dict[str, records.Dataset]
+    params: Train,
+    schema: records.Schema,
+    parts: dict[str, records.Dataset],
+    memory_mb: int = records.MEMORY_MB,
 ) -> dict[str, np.ndarray]:
     """Train and predict test, and val unless it is empty or the head was refit on it.
 
@@ -28,7 +32,7 @@ def predict(
     from ferpipe.training.loop import refits_on_val, train
 
     validation = parts[schema.selected_on]
-    model, _, _ = train(params, schema, parts["train"], validation)
+    model, _, _ = train(params, schema, parts["train"], validation, memory_mb=memory_mb)
     only_test = schema.selected_on_test or refits_on_val(params, schema)
     return {
         name: softmax(saving.predict(model, parts[name].images, params.batch_size))
@@ -42,7 +46,7 @@ def predictions_table(
     """Rows of the predictions file for one split, probabilities with six decimals."""
     names = np.array(classes)
     actual, predicted = names[part.labels], names[probabilities.argmax(axis=1)]
-    columns = (part.paths, split, actual, predicted, *np.char.mod("%.6f", probabilities.T))
+    columns = (list(part.paths), split, actual, predicted, *np.char.mod("%.6f", probabilities.T))
     return pd.DataFrame(dict(zip(folds.predictions_header(classes), columns, strict=True)))
 
 
@@ -50,10 +54,11 @@ def predictions_table(
 def main(seed: int, fold: int) -> None:
     """Train without a fold (from 0) of a seed of cv.seeds, and write its predictions."""
     params = read_section(paths.PARAMS, "train", Train).model_copy(update={"seed": seed})
+    run = read_section(paths.PARAMS, "run", Run)
     schema = records.read_schema(paths.CV_RECORDS)
-    images = records.read_split(paths.CV_RECORDS, schema, records.ALL)
+    images = records.read_split(paths.CV_RECORDS, schema, records.ALL, run.memory_mb)
     table = folds.read_folds(seed)
-    if images.paths != table["path"].tolist():
+    if list(images.paths) != table["path"].tolist():
         raise PipelineError(
             f"{paths.CV_RECORDS} and {folds.folds_path(seed)} list other images; "
             "run `dvc repro cv/dvc.yaml`"
@@ -68,7 +73,7 @@ def main(seed: int, fold: int) -> None:
     sizes = ", ".join(f"{name} {len(part.paths)}" for name, part in parts.items())
     print(f"cv_fold: seed {seed}, fold {fold} (0 to {last}): {sizes}", flush=True)
     backend_choice.choose(params.backend)
-    probabilities = predict(params, schema, parts)
+    probabilities = predict(params, schema, parts, run.memory_mb)
 
     path = folds.predictions_path(seed, fold)
     predictions = pd.concat(

@@ -10,6 +10,7 @@ from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError, exits_cleanly
 from ferpipe.core.tables import read_table
 from ferpipe.data import records
+from ferpipe.data.shards import Images
 from ferpipe.evaluation import baselines, calibration, card, curves, robustness
 from ferpipe.evaluation.corruptions import CORRUPTIONS
 from ferpipe.evaluation.result import Result, headline_metrics, per_class
@@ -17,6 +18,7 @@ from ferpipe.model import saving
 from ferpipe.model.backend import prepare
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.reader import read_section
+from ferpipe.params.run import Run
 from ferpipe.report import model_card, provenance, publish
 from ferpipe.report.findings import Findings
 from ferpipe.report.text import summary
@@ -40,7 +42,7 @@ def subjects_of(images: Sequence[str]) -> list[str]:
     return split["subject"].loc[images].tolist()
 
 
-def framing_of(source: str, images: np.ndarray) -> np.ndarray | None:
+def framing_of(source: str, images: Images) -> np.ndarray | None:
     """Where eyes, nose and mouth lie in the training images; None if that cannot be measured."""
     if source == "sample":
         from ferpipe.sources.sample.framing import FRAMING
@@ -57,8 +59,14 @@ def main() -> None:
     params = read_section(paths.PARAMS, "evaluate", Evaluate)
     made_from = provenance.read()
     schema = records.read_schema(paths.RECORDS)
-    train, val, test = (records.read_split(paths.RECORDS, schema, name) for name in paths.SPLITS)
-    subjects = subjects_of(test.paths)
+    # Few images of train and val are needed.
+    budget = {"train": 0, "val": 0, "test": read_section(paths.PARAMS, "run", Run).memory_mb}
+    train, val, test = (
+        records.read_split(paths.RECORDS, schema, name, memory_mb)
+        for name, memory_mb in budget.items()
+    )
+    test_paths = list(test.paths)
+    subjects = subjects_of(test_paths)
     training = files.read_json(paths.TRAINING)
     if "temperature" not in training:
         raise PipelineError(f"{paths.TRAINING} has no temperature; run `dvc repro`")
@@ -67,7 +75,7 @@ def main() -> None:
     model = saving.load(paths.TRAINED, test.images.shape[1:], schema.classes)
     result = Result(
         classes=schema.classes,
-        paths=test.paths,
+        paths=test_paths,
         labels=test.labels,
         probabilities=saving.predict(model, test.images, BATCH_SIZE).astype(np.float64),
         selected_on_test=schema.selected_on_test,

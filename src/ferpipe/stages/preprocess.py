@@ -20,5 +20,6 @@ def main() -> None:
     schema = write_records(split, paths.IMAGES, params, paths.RECORDS, workers)
     side = f"{schema.image_size}x{schema.image_size}x{schema.channels}"
     counts = ", ".join(f"{name} {count}" for name, count in schema.images.items())
-    print(f"preprocess: {len(split)} images of {side} ({counts}) in {len(schema.sha256)} shards")
+    shards = sum(map(len, schema.shards.values()))
+    print(f"preprocess: {len(split)} images of {side} ({counts}) in {shards} shards")
     print(f"preprocess: classes and shards are listed in {paths.RECORDS / records.SCHEMA}")

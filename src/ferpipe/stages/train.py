@@ -27,14 +27,18 @@ def main() -> None:
 
     schema = records.read_schema(paths.RECORDS)
     selected_on = schema.selected_on
-    training = records.read_split(paths.RECORDS, schema, "train")
-    validation = records.read_split(paths.RECORDS, schema, selected_on)
+    training, validation = (
+        records.read_split(paths.RECORDS, schema, name, run.memory_mb)
+        for name in ("train", selected_on)
+    )
 
     device = f"{NAME} on {', '.join(GPUS) or 'the CPU'}"
     print(f"train: {params.backbone}, {len(training.labels)} images, {device}", flush=True)
     checkpoints = Checkpoints(key(params, paths.RECORDS), run.checkpoint_seconds)
     checkpoints.prune()
-    model, history, best_epoch = train(params, schema, training, validation, checkpoints)
+    model, history, best_epoch = train(
+        params, schema, training, validation, checkpoints, run.memory_mb
+    )
 
     best = history[best_epoch - 1]
     temperature = fitted_temperature(model, params, schema, validation)

@@ -20,6 +20,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from ferpipe.core import files, machine, paths
+from ferpipe.data.records import SCHEMA
 from ferpipe.model.backend import GPUS, NAME
 from ferpipe.params.train import Train
 from ferpipe.training.phase import Epoch
@@ -31,7 +32,8 @@ SHARE = 40  # writing them takes at most 1/SHARE of the training's time
 PACKAGE = Path(__file__).parents[1]
 # Code of the package that determines a training: what the stage lists in dvc.yaml.
 CODE = (
-    *("core", "model", "training", "data/records.py", "data/tfrecord.py"),
+    *("core", "model", "training"),
+    *("data/records.py", "data/shards.py", "data/tfrecord.py"),
     *("params/reader.py", "params/train.py"),
 )
 # Other packages that determine it.
@@ -56,7 +58,7 @@ def key(params: Train, records: Path) -> str:
     backend = ("tensorflow",) if NAME == "tensorflow" else ("jax", "jaxlib")
     values = {
         "train": params.model_dump(),
-        "records": {path.name: files.sha256(path) for path in records.iterdir()},
+        "records": files.sha256(records / SCHEMA),  # which has the digests of all other files
         "code": {file.relative_to(PACKAGE).as_posix(): files.sha256(file) for file in sources},
         "packages": {name: importlib.metadata.version(name) for name in (*PACKAGES, *backend)},
         "machine": [machine.processor(), machine.instruction_sets(), *GPUS],

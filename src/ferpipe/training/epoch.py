@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import numpy as np
 from tqdm import tqdm
 
+from ferpipe.core import threads
 from ferpipe.core.errors import PipelineError
 from ferpipe.model import saving
 from ferpipe.model.backend import keras
@@ -12,31 +15,42 @@ from ferpipe.model.losses import log_loss, softmax
 from ferpipe.params.train import Train
 from ferpipe.training.phase import Epoch, Phase, Task
 
+# Batches that are made while a step computes.
+AHEAD = 2
+
 
 def run_epoch(task: Task, params: Train, phase: Phase, phase_epoch: int, epoch: int) -> Epoch:
     """Train one epoch, with index `phase_epoch` in its phase, and measure it on validation."""
     model, labels, validation = task.model, task.labels, task.validation
     classes = model.output_shape[-1]
-    targets = np.eye(classes, dtype=np.float32)[labels]
-    weights = class_weights(labels, classes, params.class_weights)[labels]
+    targets = np.eye(classes, dtype=np.float32)
+    weights = class_weights(labels, classes, params.class_weights)
     _seed_dropout(model, params.seed, epoch)
     indices = batches(params, epoch, len(labels))
-    losses, accuracies = [], []
-    progress = tqdm(indices, desc=f"epoch {epoch + 1}", disable=None, leave=False)
-    for step, batch in enumerate(progress):
-        rate = phase.learning_rate(phase_epoch * len(indices) + step, len(indices))
-        model.optimizer.learning_rate = rate
-        inputs = task.inputs(batch, np.random.default_rng([params.seed, epoch, 1 + step]))
-        loss, accuracy = model.train_on_batch(inputs, targets[batch], sample_weight=weights[batch])
-        if not np.isfinite(loss):
-            progress.close()
-            raise PipelineError(
-                f"the loss is not a finite number in epoch {epoch + 1}, step {step + 1}; "
-                "lower train.learning_rate, or set train.clip_norm to 1"
+
+    def make_inputs(step: int) -> keras.KerasTensor:
+        return task.inputs(indices[step], np.random.default_rng([params.seed, epoch, 1 + step]))
+
+    losses, accuracies, steps = [], [], len(indices)
+    with (
+        closing(threads.ahead(make_inputs, range(steps), AHEAD)) as made,
+        tqdm(made, f"epoch {epoch + 1}", steps, disable=None, leave=False) as progress,
+    ):
+        for step, inputs in enumerate(progress):
+            rate = phase.learning_rate(phase_epoch * steps + step, steps)
+            model.optimizer.learning_rate = rate
+            actual = labels[indices[step]]
+            loss, accuracy = model.train_on_batch(
+                inputs, targets[actual], sample_weight=weights[actual]
             )
-        losses.append(float(loss))
-        accuracies.append(float(accuracy))
-        progress.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
+            if not np.isfinite(loss):
+                raise PipelineError(
+                    f"the loss is not a finite number in epoch {epoch + 1}, step {step + 1}; "
+                    "lower train.learning_rate, or set train.clip_norm to 1"
+                )
+            losses.append(float(loss))
+            accuracies.append(float(accuracy))
+            progress.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
     logits = saving.predict(task.measured, validation.images, params.batch_size)
     loss, accuracy = float(np.mean(losses)), float(np.mean(accuracies))
     val_loss, val_accuracy = loss_and_accuracy(validation.labels, softmax(logits))

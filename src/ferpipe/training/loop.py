@@ -49,15 +49,17 @@ def train(
     training: records.Dataset,
     validation: records.Dataset,
     checkpoints: Checkpoints | None = None,
+    memory_mb: int = records.MEMORY_MB,
 ) -> tuple[keras.Model, list[Epoch], int]:
     """Train the classifier; `validation` (val, or test if there is no val) selects the epoch.
 
     Returns the classifier (images to logits) with the weights of the best epoch, the history, and
-    the number of that epoch, from 1. A stopped training resumes from `checkpoints`.
+    the number of that epoch, from 1. A stopped training resumes from `checkpoints`. `memory_mb` is
+    what the features of a split may take in memory, in millions of bytes.
     """
     model = initial_model(params, schema, len(training.labels))
     state = (checkpoints.load() if checkpoints else None) or State()
-    progress = _Progress(model, params, schema, training, validation, checkpoints, state)
+    progress = _Progress(model, params, schema, training, validation, checkpoints, memory_mb, state)
     try:
         if params.head == "solved" and not state.history:
             progress.solve_head()
@@ -85,6 +87,7 @@ class _Progress:
     training: records.Dataset
     validation: records.Dataset
     checkpoints: Checkpoints | None
+    memory_mb: int
     state: State
 
     def best(self, rows: list[Epoch]) -> Epoch:
@@ -107,7 +110,8 @@ class _Progress:
         # A phase resumes from its last epoch, or starts from the best weights so far.
         if state.history:
             self.model.set_weights(state.weights if rows else state.best_weights)
-        task = compile_phase(self.model, self.params, phase, self.training, self.validation)
+        splits = self.training, self.validation
+        task = compile_phase(self.model, self.params, phase, *splits, self.memory_mb)
         optimizer = task.model.optimizer
         if rows:
             for variable, value in zip(optimizer.variables, state.optimizer, strict=True):

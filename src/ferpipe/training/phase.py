@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ferpipe.data import records
-from ferpipe.model import backbones, network, saving
+from ferpipe.model import backbones, network
 from ferpipe.model.backend import GPUS, NAME, keras
 from ferpipe.params.train import Train
 from ferpipe.training.augment import augmented
+from ferpipe.training.frozen import features_of
 
 # Written for TensorFlow on a CPU; elsewhere the layers stay Keras' own.
 FASTER_KERNELS = NAME == "tensorflow" and not GPUS
@@ -84,12 +85,14 @@ def compile_phase(
     phase: Phase,
     training: records.Dataset,
     validation: records.Dataset,
+    memory_mb: int = records.MEMORY_MB,
 ) -> Task:
     """Compile the classifier, or its head, for a phase.
 
     The features of a frozen backbone are computed once, of each image and of its mirror image.
     Other augmentation would need the backbone at each step, so the head is trained without it.
     A classifier that averages over mirror images is trained without that, in half the time.
+    `memory_mb` is what the features of a split may take in memory, in millions of bytes.
     """
     _set_trainable(model, params, phase.train_backbone)
     if FASTER_KERNELS:
@@ -99,17 +102,24 @@ def compile_phase(
     if phase.train_backbone:
         if params.head == "solved" and params.mirror_average:
             trained = network.without_mirror(model)
-        images = keras.ops.convert_to_tensor(training.images)  # on the device, once
+        images = training.images
+        if GPUS and training.in_memory:
+            images = keras.ops.convert_to_tensor(images)  # on the device, once
 
         def inputs(batch: np.ndarray, rng: np.random.Generator) -> keras.KerasTensor:
-            return augmented(keras.ops.take(images, batch, axis=0), rng, params.augment)
+            on_device = keras.ops.is_tensor(images)
+            chosen = keras.ops.take(images, batch, axis=0) if on_device else images[batch]
+            return augmented(chosen, rng, params.augment)
     else:
         pool = model.get_layer("pool")
         features = keras.Model(model.input, pool.output)
         trained = measured = keras.Model(pool.output, model.output, name="head")
         original, mirrored, maps = (
-            saving.predict(features, images, params.batch_size).astype(np.float32)
-            for images in (training.images, training.images[:, :, ::-1], validation.images)
+            features_of(features, images, params.batch_size, memory_mb, mirrored=mirrored)
+            for images, mirrored in (
+                *((training.images, False), (training.images, True)),
+                (validation.images, False),
+            )
         )
         selecting = records.Dataset(maps, validation.labels, validation.paths)
 

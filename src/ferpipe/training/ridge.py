@@ -29,8 +29,8 @@ class Ridge:
 
     def __init__(self, features: int, classes: int, capacity: int) -> None:
         self._classes = classes
-        self._labels = np.empty(0, int)
-        self._weights = np.empty(0)
+        self._added: list[tuple[np.ndarray, np.ndarray]] = []  # labels and weights
+        self._count = 0  # rows that were added
         self._sum, self._squares, self._weighted = np.zeros((3, features))
         # Sums of squares about a value near the mean lose no digits.
         self._shift: np.ndarray | None = None
@@ -53,7 +53,7 @@ class Ridge:
         self._squares += np.square(rows, dtype=np.float64).sum(axis=0)
         self._weighted += weights @ rows
         if self._is_dual:
-            self._rows[len(self._labels) : len(self._labels) + len(rows)] = rows
+            self._rows[self._count : self._count + len(rows)] = rows
         else:
             self._targets += rows.T @ (weights[:, None] * np.eye(self._classes)[labels])
             rows = rows * np.sqrt(weights).astype(np.float32)[:, None]
@@ -61,8 +61,8 @@ class Ridge:
             for start in range(0, rows.shape[1], BLOCK):
                 columns = slice(start, start + BLOCK)
                 self._products[columns, start:] += rows[:, columns].T @ rows[:, start:]
-        self._labels = np.append(self._labels, labels)
-        self._weights = np.append(self._weights, weights)
+        self._added.append((labels, weights))
+        self._count += len(rows)
 
     def solve(self, ridge: float) -> tuple[np.ndarray, np.ndarray]:
         """Solve with an L2 penalty of `ridge` times the number of features.
@@ -70,8 +70,9 @@ class Ridge:
         Returns:
             float64 kernel (features, classes) and bias (classes,), for unstandardised features.
         """
-        total, mean = self._weights.sum(), self._sum / len(self._labels)
-        deviation = np.sqrt(np.maximum(self._squares / len(self._labels) - mean**2, 0))
+        self._labels, self._weights = map(np.concatenate, zip(*self._added, strict=True))
+        total, mean = self._weights.sum(), self._sum / self._count
+        deviation = np.sqrt(np.maximum(self._squares / self._count - mean**2, 0))
         floor = MIN_DEVIATION * np.median(deviation)
         deviation = np.maximum(deviation, floor if floor > 0 else 1.0)
         indicators = np.eye(self._classes)[self._labels]
@@ -108,7 +109,7 @@ class Ridge:
     def _dual(
         self, penalty: float, centre: np.ndarray, deviation: np.ndarray, targets: np.ndarray
     ) -> np.ndarray:
-        rows, root = self._rows[: len(self._labels)], np.sqrt(self._weights)[:, None]
+        rows, root = self._rows[: self._count], np.sqrt(self._weights)[:, None]
 
         def standardised(columns: slice) -> np.ndarray:
             part = (rows[:, columns] - centre[columns]) / deviation[columns] * root

@@ -8,6 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ferpipe.data import records
+from ferpipe.data.shards import Images
 from ferpipe.model.backend import keras
 from ferpipe.model.losses import fit_temperature, softmax
 from ferpipe.params.train import Train
@@ -86,7 +87,7 @@ def _add(
 
 def _scores(
     extract: Extractor,
-    images: np.ndarray,
+    images: Images,
     heads: list[tuple[np.ndarray, np.ndarray]],
     params: Train,
 ) -> np.ndarray:
