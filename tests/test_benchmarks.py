@@ -19,7 +19,7 @@ from ferpipe.params.reader import read_yaml
 
 BENCHMARKS = (
     *("step", "features", "kernels", "start", "stages"),
-    *("inputs", "load", "reruns", "stable", "gpu", "cases", "framing"),
+    *("inputs", "load", "reruns", "stable", "gpu", "cases", "framing", "scale"),
 )
 OURS, PYTORCH, DEFAULT = (
     contender.name for contender in (workers.OURS, workers.PYTORCH, workers.PYTORCH_DEFAULT)

@@ -71,6 +71,8 @@ def main() -> None:
     if "temperature" not in training:
         raise PipelineError(f"{paths.TRAINING} has no temperature; run `dvc repro`")
 
+    # Before the network: together they would take most memory.
+    learned_baselines = baselines.predict([train, val], test)
     prepare()
     model = saving.load(paths.TRAINED, test.images.shape[1:], schema.classes)
     result = Result(
@@ -84,7 +86,7 @@ def main() -> None:
     calibrations = calibration.before_and_after(
         test.labels, result.probabilities, training["temperature"], params.confidence, subjects
     )
-    compared = baselines.compare(result, baselines.predict([train, val], test), params.confidence)
+    compared = baselines.compare(result, learned_baselines, params.confidence)
     _, hog, majority = compared.to_dict("records")
     findings = Findings(
         result=result,
