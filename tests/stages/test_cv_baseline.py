@@ -3,6 +3,7 @@ import dataclasses
 import numpy as np
 import pytest
 from networks import bars
+from record_files import stored
 from splits import assign_folds
 
 from ferpipe.core import paths
@@ -38,6 +39,13 @@ def test_each_seed_predicts_every_image_once_with_the_folds_of_the_network(folds
         if split == "test"
     ]
     assert not table.duplicated(["seed", "path"]).any()
+
+
+def test_features_that_do_not_fit_in_memory_are_computed_for_each_fold(folds, tmp_path):
+    table, _ = predict(folds(2))
+    split = stored(tmp_path, IMAGES)
+    one_at_a_time = cv_baseline.predict(split, ["c0", "c1", "c2"], folds(2), memory_mb=0)
+    assert one_at_a_time.equals(table)
 
 
 def test_it_learns_from_a_subsample_of_many_images(folds, monkeypatch):

@@ -16,9 +16,6 @@ from ferpipe.data import records
 from ferpipe.evaluation import hog, intervals, metrics, significance
 from ferpipe.evaluation.result import Result
 
-# Test images that are predicted at a time: HOG features take 19 KB each.
-BATCH = 512
-
 
 @dataclass(frozen=True)
 class Predictions:
@@ -40,11 +37,8 @@ def predict(
     labels = np.concatenate([split.labels for split in learned])
     majority = np.full(len(test.labels), np.bincount(labels).argmax())
     subsample = hog.subsample(len(labels))
-    predict_classes = hog.fit(_features(learned, subsample), labels[subsample])
-    starts = range(0, len(test.labels), BATCH)
-    predicted = np.concatenate(
-        [predict_classes(hog.features(test.images[start : start + BATCH])) for start in starts]
-    )
+    classifier = hog.fit(_features(learned, subsample), labels[subsample])
+    predicted = hog.classify(classifier, test.images)
     return (
         Predictions("HOG + kernel ridge", predicted, len(subsample), "none"),
         Predictions("majority class", majority, len(labels), "none"),

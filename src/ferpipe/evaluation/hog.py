@@ -31,6 +31,10 @@ CHUNK = 32
 # The time of kernel ridge grows with the cube of its images; so many take some seconds.
 MOST_IMAGES = 5000
 SEED = 1
+# Features of an image, float64 each, and images that are classified at a time.
+FEATURES = 2352
+BATCH = 512
+Classify = Callable[[np.ndarray], np.ndarray]
 
 
 def features(pictures: Images) -> np.ndarray:
@@ -86,9 +90,16 @@ def subsample(images: int) -> np.ndarray:
     return np.sort(np.random.default_rng(SEED).choice(images, MOST_IMAGES, replace=False))
 
 
-def fit(training: np.ndarray, labels: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def fit(training: np.ndarray, labels: np.ndarray) -> Classify:
     """Fit kernel ridge; the function returned predicts the classes (m,) of features (m, 2352)."""
     ridge = KernelRidge(alpha=RIDGE, kernel="rbf", gamma=WIDTH / training.shape[1])
     model = make_pipeline(StandardScaler(), ridge)
     model.fit(training, np.eye(labels.max() + 1)[labels])
     return lambda rows: model.predict(rows).argmax(axis=1)
+
+
+def classify(classifier: Classify, pictures: Images) -> np.ndarray:
+    """Predict the classes (n) of images with a classifier from `fit`, in little memory."""
+    starts = range(0, len(pictures), BATCH)
+    parts = (slice(start, start + BATCH) for start in starts)
+    return np.concatenate([classifier(features(pictures[part])) for part in parts])
