@@ -40,8 +40,9 @@ def read_index(path: Path) -> pd.DataFrame:
 
 def paths_match_labels(table: pd.DataFrame) -> pd.Series:
     """Whether each path is `<label>/<file>`."""
-    folders = table["path"].str.partition("/")[0]
-    return (table["path"].str.count("/") == 1) & (folders == table["label"])
+    rows = zip(table["path"], table["label"], strict=True)
+    match = [path.count("/") == 1 and path.startswith(f"{label}/") for path, label in rows]
+    return pd.Series(match, index=table.index, dtype=bool)
 
 
 def check_rows(path: Path, valid: pd.Series) -> None:
