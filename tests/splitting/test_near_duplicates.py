@@ -102,7 +102,10 @@ def correlation(one, other):
     return np.corrcoef(edges)[0, 1]
 
 
-def test_the_closest_image_has_the_highest_correlation_mirrored_or_not():
+@pytest.mark.parametrize("columns", [512, 7])
+def test_the_closest_image_has_the_highest_correlation_mirrored_or_not(columns, monkeypatch):
+    monkeypatch.setattr(near_duplicates, "ROWS", 3)
+    monkeypatch.setattr(near_duplicates, "COLUMNS", columns)
     thumbnails = random_thumbnails(60)
     splits = ["train"] * 40 + ["val"] * 10 + ["test"] * 10
     pairs = near_duplicates.closest(thumbnails, splits)
