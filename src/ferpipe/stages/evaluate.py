@@ -14,12 +14,10 @@ from ferpipe.data.shards import Images
 from ferpipe.evaluation import baselines, calibration, card, curves, robustness
 from ferpipe.evaluation.corruptions import CORRUPTIONS
 from ferpipe.evaluation.result import Result, headline_metrics, per_class
-from ferpipe.model import saving
-from ferpipe.model.backend import prepare
 from ferpipe.params.evaluate import Evaluate
 from ferpipe.params.reader import read_section
 from ferpipe.params.run import Run
-from ferpipe.report import model_card, provenance, publish
+from ferpipe.report import model_card, provenance
 from ferpipe.report.findings import Findings
 from ferpipe.report.text import summary
 
@@ -71,8 +69,12 @@ def main() -> None:
     if "temperature" not in training:
         raise PipelineError(f"{paths.TRAINING} has no temperature; run `dvc repro`")
 
-    # Before the network: together they would take most memory.
     learned_baselines = baselines.predict([train, val], test)
+    # Keras after the baselines, which take as much memory, but for a moment.
+    from ferpipe.model import saving
+    from ferpipe.model.backend import prepare
+    from ferpipe.report import publish
+
     prepare()
     model = saving.load(paths.TRAINED, test.images.shape[1:], schema.classes)
     result = Result(
