@@ -21,10 +21,15 @@ def thumbnail(image: Image.Image) -> np.ndarray:
     return images.square(image, SIDE, "grayscale")[:, :, 0]
 
 
+def from_bytes(pixels: bytes | bytearray) -> np.ndarray:
+    """Thumbnails, uint8 (n, SIDE, SIDE), from the pixels of one after the other."""
+    return np.frombuffer(pixels, np.uint8).reshape(-1, SIDE, SIDE)
+
+
 def write(path: Path, thumbnails: Sequence[np.ndarray]) -> None:
     """Write thumbnails, in the order of index.csv."""
     file = io.BytesIO()
-    np.save(file, np.stack(thumbnails))
+    np.save(file, np.asarray(thumbnails))
     files.write_bytes(path, file.getvalue())
 
 

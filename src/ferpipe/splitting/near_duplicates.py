@@ -110,18 +110,16 @@ def _blocks(splits: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 class Edges(NamedTuple):
-    """Centred Laplacians of thumbnails, split into what mirroring keeps and what it negates.
+    """The Laplacians of thumbnails.
 
     Args:
-        even: sums of a pixel and its mirror image, integers (n, 50).
-        odd: differences between the two.
+        thumbnails: uint8 (n, 12, 12).
         lengths: of the Laplacians, float64 (n,), 1 instead of 0.
-        scaled: even and odd over the lengths, float32 (n, 2, 50), so that their products are
-            correlations.
+        scaled: halves of the Laplacians over their lengths, float32 (n, 2, 50), so that products
+            are correlations.
     """
 
-    even: np.ndarray
-    odd: np.ndarray
+    thumbnails: np.ndarray
     lengths: np.ndarray
     scaled: np.ndarray
 
@@ -142,8 +140,10 @@ def _most_similar(
         np.matmul(even, other_even.T, out=product)
         np.matmul(odd, other_odd.T, out=odds)
         product += np.abs(odds, out=odds)
-        rows = np.flatnonzero(product.max(axis=1) > best - ERROR)
+        least = best - ERROR
+        rows = np.flatnonzero(product.max(axis=1) > least)
         if len(rows):
+            other = other[(product[rows] > least[rows, None]).any(axis=0)]
             column, found, is_mirrored = _exactly(edges, image[rows], other)
             better = found > best[rows]
             rows, column = rows[better], column[better]
@@ -156,9 +156,8 @@ def _exactly(
     edges: Edges, image: np.ndarray, other: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The most similar of the other images: its position, the correlation, whether mirrored."""
-    even, odd, other_even, other_odd = (
-        half[rows].astype(np.float64) for rows in (image, other) for half in (edges.even, edges.odd)
-    )
+    even, odd = np.moveaxis(_halves(edges.thumbnails[image]), 1, 0)
+    other_even, other_odd = np.moveaxis(_halves(edges.thumbnails[other]), 1, 0)
     # Twice the product of two images is even + odd, and even - odd with one of them mirrored.
     product, odds = even @ other_even.T, odd @ other_odd.T
     is_mirrored = odds < 0
@@ -169,11 +168,23 @@ def _exactly(
 
 
 def _edges(thumbnails: np.ndarray) -> Edges:
-    parts = [_some_edges(thumbnails[n : n + COLUMNS]) for n in range(0, len(thumbnails), COLUMNS)]
-    return Edges(*map(np.concatenate, zip(*parts, strict=True)))
+    lengths = np.empty(len(thumbnails))
+    scaled = np.empty((len(thumbnails), *_halves(thumbnails[:1]).shape[1:]), np.float32)
+    for start in range(0, len(thumbnails), ROWS):
+        part = slice(start, start + ROWS)
+        halves = _halves(thumbnails[part])
+        length = np.sqrt((halves**2).sum(axis=(1, 2)) / 2)
+        lengths[part] = np.where(length == 0, 1.0, length)
+        scaled[part] = halves / (math.sqrt(2) * lengths[part, None, None])
+    return Edges(thumbnails, lengths, scaled)
 
 
-def _some_edges(thumbnails: np.ndarray) -> Edges:
+def _halves(thumbnails: np.ndarray) -> np.ndarray:
+    """Centred Laplacians, split into what mirroring keeps and what it negates.
+
+    These are the sum of and the difference between a pixel and its mirror image: integers as
+    float64 (n, 2, 50).
+    """
     gray = thumbnails.astype(np.int32)
     inner = 4 * gray[:, 1:-1, 1:-1]
     inner -= gray[:, :-2, 1:-1] + gray[:, 2:, 1:-1] + gray[:, 1:-1, :-2] + gray[:, 1:-1, 2:]
@@ -181,9 +192,5 @@ def _some_edges(thumbnails: np.ndarray) -> Edges:
     centred = size * inner - inner.sum(axis=(1, 2), keepdims=True)
     left, right = np.split(centred, 2, axis=2)
     right = right[:, :, ::-1]
-    even, odd = (half.reshape(len(gray), -1) for half in (left + right, left - right))
-    halves = np.stack([even, odd], axis=1).astype(np.float64)
-    lengths = np.sqrt((halves**2).sum(axis=(1, 2)) / 2)
-    lengths = np.where(lengths == 0, 1.0, lengths)
-    scaled = halves / (math.sqrt(2) * lengths[:, None, None])
-    return Edges(even, odd, lengths, scaled.astype(np.float32))
+    halves = np.stack([left + right, left - right], axis=1)
+    return halves.reshape(len(gray), 2, -1).astype(np.float64)

@@ -18,7 +18,7 @@ import pandas as pd
 
 from ferpipe.core import files, paths, tables
 from ferpipe.core.errors import PipelineError
-from ferpipe.data import images
+from ferpipe.data import images, thumbnails
 from ferpipe.data.index import Image, content_digest
 from ferpipe.params.download import Download, Expect
 from ferpipe.sources.intake import conflicts, writing
@@ -41,7 +41,7 @@ class Contents:
     images: list[Image]
     skipped: list[tuple[str, str]]
     notes: tuple[str, ...] = ()
-    thumbnails: Sequence[np.ndarray] = field(default=(), compare=False)
+    thumbnails: np.ndarray | tuple[()] = field(default=(), compare=False)
 
     @property
     def class_counts(self) -> dict[str, int]:
@@ -83,12 +83,9 @@ def pack(
         dropped = conflicts.find(written.images, digests)
         if dropped and params.conflicts == "error":
             conflicts.refuse(dropped)
-        thumbnails = {
-            image: small
-            for image, small in zip(written.images, written.thumbnails, strict=True)
-            if image.path not in dropped
-        }
-        kept = sorted(thumbnails)
+        rows = [row for row, image in enumerate(written.images) if image.path not in dropped]
+        rows.sort(key=written.images.__getitem__)
+        kept = [written.images[row] for row in rows]
         if kept != written.images:
             writing.rewrite(file, [image.path for image in kept], target.parent)
         reasons = [(path, conflicts.REASON + other) for path, other in dropped.items()]
@@ -96,7 +93,7 @@ def pack(
             kept,
             sorted([*skipped, *written.refused, *reasons]),
             (*notes, *writing.note(written.converted), *conflicts.note(dropped)),
-            [thumbnails[image] for image in kept],
+            thumbnails.from_bytes(written.thumbnails)[rows],
         )
         if len(contents.class_counts) < 2:
             classes = ", ".join(contents.class_counts) or "none"

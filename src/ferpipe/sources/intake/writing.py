@@ -41,14 +41,14 @@ class Accepted(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The images in an archive, a thumbnail of each, and what is not in it.
+    """The images in an archive, the pixels of their thumbnails, and what is not in it.
 
     `refused` has (path, reason) of the images that the policy refuses, `converted` the number of
     images by the conversion with loss that they needed.
     """
 
     images: list[Image]
-    thumbnails: list[np.ndarray]
+    thumbnails: bytearray
     refused: list[tuple[str, str]]
     converted: Counter[str]
 
@@ -61,7 +61,7 @@ def write(
     An image that needs a conversion with loss is written as its converted PNG, under a name that
     ends in .png.
     """
-    written = Written([], [], [], Counter())
+    written = Written([], bytearray(), [], Counter())
     taken = {key(member.path) for member in members}
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as zipped:
         for member, image in accepted(members, conversions, written.refused, workers):
@@ -70,7 +70,7 @@ def write(
             facts = (image.width, image.height, image.mode, image.sha256, image.pixels_sha256)
             told = (member.part, member.subject, member.sequence)
             written.images.append(Image(path, member.label, *facts, *told))
-            written.thumbnails.append(image.thumbnail)
+            written.thumbnails.extend(image.thumbnail.tobytes())
             zipped.writestr(files.zip_entry(path), image.data)
     return written
 
