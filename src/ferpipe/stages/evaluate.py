@@ -10,7 +10,14 @@ from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError, exits_cleanly
 from ferpipe.core.tables import read_table
 from ferpipe.data import records
-from ferpipe.evaluation import baselines, calibration, card, curves, robustness
+from ferpipe.evaluation import (
+    baselines,
+    calibration,
+    card,
+    curves,
+    feature_network,
+    robustness,
+)
 from ferpipe.evaluation.corruptions import CORRUPTIONS
 from ferpipe.evaluation.result import Result, headline_metrics, per_class
 from ferpipe.model import saving
@@ -107,7 +114,11 @@ def main() -> None:
         provenance=made_from,
     )
     framed = framing_of(made_from.params["download"]["source"], train.images)
-    card.publish(paths.TRAINED, paths.MODEL, model_card.for_file(findings, framed))
+    held_out = test if schema.selected_on_test else val
+    distance = feature_network.measure(
+        model, train, held_out.images, schema.selected_on, BATCH_SIZE
+    )
+    card.publish(paths.TRAINED, paths.MODEL, model_card.for_file(findings, framed, distance))
     publish.publish(findings, model, params.figure_dpi)
     for line in (*summary(findings), *baselines.lines(compared)):
         print(f"evaluate: {line}")
