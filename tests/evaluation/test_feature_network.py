@@ -70,6 +70,29 @@ def test_probabilities_are_those_of_the_model(params):
     np.testing.assert_allclose(projected[5:6], alone, rtol=1e-4, atol=1e-6)
 
 
+JAX = """
+import sys
+from pathlib import Path
+import numpy as np
+from ferpipe.model import backend_choice
+backend_choice.choose("jax")
+from ferpipe.evaluation.feature_network import FeatureNetwork
+from ferpipe.model import saving
+model = saving.load_vetted(Path("model.keras"))
+np.save("jax.npy", FeatureNetwork(model)(np.load("images.npy"), 8)[1])
+"""
+
+
+def test_jax_gives_the_same(tmp_path, run_python, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, images = network(**SOLVED), bars(20, 1).images
+    saving.save(model, tmp_path / "model.keras", ["c0", "c1", "c2"])
+    np.save("images.npy", images)
+    run_python("-c", JAX, timeout=300)
+    expected = FeatureNetwork(model)(images, 8)[1]
+    np.testing.assert_allclose(np.load("jax.npy"), expected, rtol=1e-4, atol=1e-5)
+
+
 def test_a_quarter_of_a_map_has_one_direction_for_each_channel():
     made = directions([(7, 6, 3), (1, 1, 5)])
     assert made.shape == (7 * 6 * 3 + 5, DIRECTIONS)
