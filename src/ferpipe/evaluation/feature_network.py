@@ -25,22 +25,19 @@ class FeatureNetwork:
 
     def __init__(self, model: keras.Model) -> None:
         """`model` is as in `model/network.py`, with probabilities."""
-        head = model.get_layer("logits")
+        # Not in NumPy, whose threads and those of TensorFlow wait for each other.
+        project = keras.layers.Dense(DIRECTIONS, use_bias=False, dtype="float32")
+        projected = project(model.get_layer("logits").input)
+        project.set_weights([directions(_maps(model))])
         # As one array, which `saving.predict` takes.
-        both = keras.layers.Concatenate(dtype="float32")([model.output, head.input])
+        both = keras.layers.Concatenate(dtype="float32")([model.output, projected])
         self._network = keras.Model(model.input, both)
         self._classes = model.output_shape[-1]
-        self._directions = directions(_maps(model))
 
     def __call__(self, images: np.ndarray, batch_size: int) -> tuple[np.ndarray, np.ndarray]:
         """Float64 (n, classes) and (n, DIRECTIONS) of uint8 (n, side, side, channels)."""
-        probabilities, projected = [], []
-        for start in range(0, len(images), batch_size):
-            batch = images[start : start + batch_size]
-            both = saving.predict(self._network, batch, batch_size).astype(np.float64)
-            probabilities.append(both[:, : self._classes])
-            projected.append(both[:, self._classes :] @ self._directions)
-        return np.concatenate(probabilities), np.concatenate(projected)
+        both = saving.predict(self._network, images, batch_size).astype(np.float64)
+        return both[:, : self._classes], both[:, self._classes :]
 
 
 def measure(
