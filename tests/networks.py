@@ -80,8 +80,13 @@ def pretrained(path) -> dict[str, str]:
     return {"weights": str(path), "weights_sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-def published(folder, classes, framing=None):
-    """Write an untrained model for gray faces of 24x24 with a card; returns its path."""
+def published(folder, classes, framing=None, familiar=None):
+    """Write an untrained model for gray faces of 24x24 with a card; returns its path.
+
+    `familiar` are records: the card says that the first half are its training images, and takes the
+    limit of the feature distance from the others.
+    """
+    from ferpipe.evaluation import feature_network
     from ferpipe.evaluation.card import Card, publish
     from ferpipe.model import saving
     from ferpipe.model.backend import prepare
@@ -90,6 +95,10 @@ def published(folder, classes, framing=None):
     prepare(seed=1)
     model = with_probabilities(build_model(train_params(), 24, 1, classes=len(classes)))
     saving.save(model, folder / "trained.keras", classes)
+    distance = None
+    if familiar:
+        train, held_out = map(familiar.take, np.array_split(np.arange(len(familiar.labels)), 2))
+        distance = feature_network.measure(model, train, held_out.images, "val", 64)
     card = Card(
         classes=classes,
         image_size=24,
@@ -99,6 +108,7 @@ def published(folder, classes, framing=None):
         headline="98.4% of 189 test images correct",
         protocol="All images of a person are in one split.",
         params_sha256="0" * 64,
+        feature_distance=distance,
     )
     publish(folder / "trained.keras", folder / "model.keras", card)
     return folder / "model.keras"

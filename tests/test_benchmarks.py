@@ -1,5 +1,6 @@
 """The benchmarks' own arithmetic; what they measure is run by `make bench` alone."""
 
+import numpy as np
 import pytest
 
 import features
@@ -13,13 +14,14 @@ import start
 import step
 import table
 import timed_stage
+import unfamiliar
 import workers
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.reader import read_yaml
 
 BENCHMARKS = (
     *("step", "features", "kernels", "start", "stages"),
-    *("inputs", "load", "reruns", "stable", "gpu", "cases", "framing", "scale"),
+    *("inputs", "load", "reruns", "stable", "gpu", "cases", "framing", "scale", "unfamiliar"),
 )
 OURS, PYTORCH, DEFAULT = (
     contender.name for contender in (workers.OURS, workers.PYTORCH, workers.PYTORCH_DEFAULT)
@@ -91,6 +93,9 @@ ROWS = {
     "a whole training on a GPU is start-up and fifty epochs": (
         [row[3:] for row in gpu.rows(8, GPU)],
         [("0.38 (0.25 to 0.50)", "9.0", "4.0", "14.0"), ("1", "20.0", "20.0", "50.0")],
+    ),
+    "a face beyond the limit is unlike training": (
+        [unfamiliar.row("test", np.array([0.5, 0.7, 1.0, 1.01]))], [("test", 4, "25.0%", "0.85")],
     ),
 }
 # fmt: on
@@ -206,3 +211,12 @@ def test_a_variant_switches_its_measure_off(variant, gamma):
     with without():
         backbone = backbones.build("compact", 16, 1, "none")
     assert (backbone.get_layer("stage3_2_bn").gamma.numpy() == gamma).all()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_what_is_no_face_has_the_size_of_the_records(channels):
+    kinds = dict(unfamiliar.no_faces(16, channels))
+    assert len(kinds) == 5
+    for kind in kinds.values():
+        assert (kind.dtype, kind.shape[1:]) == (np.uint8, (16, 16, channels))
+        assert len(np.unique(kind, axis=0)) > 190

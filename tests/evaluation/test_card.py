@@ -2,12 +2,15 @@ import json
 import re
 import zipfile
 
+import numpy as np
 import pytest
 
 from ferpipe.core import files
 from ferpipe.core.errors import PipelineError
 from ferpipe.evaluation.card import Card, find_card, publish, read_card
+from ferpipe.evaluation.feature_distance import DIRECTIONS, fit
 
+DISTANCE = fit(np.eye(8, DIRECTIONS), np.arange(8) % 2, np.ones((3, DIRECTIONS)), "val")
 CARD = Card(
     classes=["anger", "joy"],
     image_size=48,
@@ -17,6 +20,7 @@ CARD = Card(
     headline="98.4% of 189 test images correct",
     protocol="All images of a person are in one split.",
     params_sha256="0" * 64,
+    feature_distance=DISTANCE,
 )
 
 
@@ -33,8 +37,11 @@ def trained(tmp_path):
     return write(tmp_path / "trained.keras", b'{"keras_version": "3.15.1", "classes": ["x", "y"]}')
 
 
-@pytest.mark.parametrize("card", [CARD, CARD.model_copy(update={"framing": None, "channels": 3})])
-def test_a_card_that_is_written_reads_back(trained, tmp_path, card):
+@pytest.mark.parametrize(
+    "changes", [{}, {"framing": None, "channels": 3}, {"feature_distance": None}]
+)
+def test_a_card_that_is_written_reads_back(trained, tmp_path, changes):
+    card = CARD.model_copy(update=changes)
     target = tmp_path / "model.keras"
     publish(trained, target, card)
     assert read_card(target) == find_card(target) == card
@@ -53,6 +60,13 @@ def test_the_same_card_gives_the_same_bytes(trained, tmp_path):
 
 
 CONTENT = CARD.model_dump(mode="json")
+DISTANCE = CONTENT["feature_distance"]
+
+
+def test_a_card_from_before_the_feature_distance_reads(tmp_path):
+    old = {key: value for key, value in CONTENT.items() if key != "feature_distance"}
+    path = write(tmp_path / "model.keras", json.dumps({"ferpipe": old}).encode())
+    assert read_card(path) == CARD.model_copy(update={"feature_distance": None})
 
 
 @pytest.mark.parametrize(
@@ -68,6 +82,18 @@ CONTENT = CARD.model_dump(mode="json")
         ({**CONTENT, "channels": 0}, ": its card, 'channels': Input should be greater than or"),
         ({**CONTENT, "classes": ["a"]}, ": its card, 'classes': List should have at least 2"),
         ({**CONTENT, "framing": [[0, 1]]}, ": its card, 'framing': List should have at least 5"),
+        (
+            {**CONTENT, "feature_distance": {**DISTANCE, "means": [[0.0]]}},
+            ": its card, 'feature_distance': Value error, each mean should have 64 numbers; use",
+        ),
+        (
+            {**CONTENT, "feature_distance": {**DISTANCE, "whitening": [[0.0]] * 64}},
+            ": its card, 'feature_distance': Value error, whitening should be a lower triangle",
+        ),
+        (
+            {**CONTENT, "feature_distance": {**DISTANCE, "limit": 0}},
+            ": its card, 'feature_distance.limit': Input should be greater than 0",
+        ),
         ({**CONTENT, "more": 1}, ": its card, 'more': Extra inputs are not permitted"),
     ],
 )

@@ -9,10 +9,10 @@ from ferpipe.prediction.predictor import Prediction
 CLASSES = ["anger", "joy", "a class of quite a long name"]
 
 
-def prediction(box, *probabilities):
+def prediction(box, *probabilities, distance=None):
     face = box and Face(box, 0.9, np.zeros((5, 2)))
     image = np.full((24, 24, 1), 60, np.uint8)
-    return Prediction("joy", 1, np.array(probabilities), image, face)
+    return Prediction("joy", 1, np.array(probabilities), image, face, distance)
 
 
 def orange(image):
@@ -49,6 +49,19 @@ def test_of_a_picture_that_is_a_face_the_panel_is_below():
     assert np.array_equal(np.asarray(shown)[:48, :48, 0], np.asarray(picture))
     assert shown.height > 48
     assert annotate.annotated(picture, [], CLASSES).crop((0, 0, 48, 48)).size == (48, 48)
+
+
+@pytest.mark.parametrize("box", [None, (100.2, 60.0, 220.0, 200.0)])
+def test_a_face_unlike_training_has_a_mark_and_a_panel_of_the_same_size(box):
+    picture = noise(1, 640, 480)
+    near, far = (
+        annotate.annotated(picture, [prediction(box, 0.2, 0.8, 0.0, distance=distance)], CLASSES)
+        for distance in (0.99, 1.01)
+    )
+    assert near.size == far.size
+    assert orange(far).sum() > orange(near).sum() + 20
+    none = annotate.annotated(picture, [prediction(box, 0.2, 0.8, 0.0)], CLASSES)
+    assert np.array_equal(np.asarray(none), np.asarray(near))
 
 
 def test_a_face_is_beside_its_heat_map():

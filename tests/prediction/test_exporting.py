@@ -5,9 +5,10 @@ import zipfile
 
 import numpy as np
 import pytest
-from networks import train_params
+from networks import bars, published, train_params
 
 from ferpipe.core.errors import PipelineError
+from ferpipe.evaluation.card import read_card
 from ferpipe.model import backbones, saving
 from ferpipe.model.backend import keras, prepare
 from ferpipe.model.network import build_model, scale, with_probabilities
@@ -121,6 +122,15 @@ def test_the_file_says_what_goes_in_and_comes_out(saved, tmp_path, form):
         },
         "output": "probabilities",
     }
+
+
+def test_the_file_has_the_card_without_what_needs_features(tmp_path):
+    source = published(tmp_path, CLASSES, familiar=bars(40, 1, side=24))
+    card, target = read_card(source), tmp_path / "out"
+    exporting.write(exporting.load(source), target, "saved-model", "uint8", CLASSES, card=card)
+    expected = card.model_dump(mode="json")
+    assert expected.pop("feature_distance")
+    assert metadata(target, "saved-model")["card"] == expected
 
 
 def test_onnx_names_nothing_after_the_converter(saved, tmp_path):

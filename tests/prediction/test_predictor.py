@@ -1,10 +1,11 @@
+import dataclasses
 import io
 import re
 
 import numpy as np
 import pytest
 from faces import encoded, noise, png
-from networks import published
+from networks import bars, published
 from PIL import Image
 
 import ferpipe
@@ -76,6 +77,43 @@ def test_below_the_threshold_the_answer_is_unsure(model_path):
     assert low[0].label in ("anger", "happy", "sadness")
     assert high[0].label == "unsure"
     assert high[0].probability == low[0].probability
+
+
+@pytest.fixture(scope="module")
+def knowing_bars(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bars")
+    path = published(folder, ["anger", "happy", "sadness"], familiar=bars(400, 1, side=24))
+    return Predictor.load(path, cropped=True)
+
+
+def test_a_face_unlike_the_training_images_is_flagged(knowing_bars):
+    like = [faces[0] for faces in knowing_bars(list(bars(50, 2, side=24).images))]
+    unlike = [faces[0] for faces in knowing_bars([noise(number, 24, 24) for number in range(50)])]
+    assert sum(face.unfamiliar for face in like) <= 3
+    assert all(face.unfamiliar for face in unlike)
+    for face in (*like, *unlike):
+        assert isinstance(face.distance, float)
+        assert face.unfamiliar == (face.distance > 1)
+        assert face.label in knowing_bars.card.classes
+    # A copy, as the page makes it, keeps the compiled network.
+    copy = dataclasses.replace(knowing_bars, threshold=1.0)
+    assert copy.network is knowing_bars.network
+    ((alone,),) = copy([noise(0, 24, 24)])
+    assert (alone.label, alone.unfamiliar) == ("unsure", True)
+    assert alone.distance == pytest.approx(unlike[0].distance, rel=1e-4)
+
+
+def test_the_probabilities_do_not_depend_on_the_distance(knowing_bars):
+    plain = dataclasses.replace(knowing_bars, network=None)
+    for image in bars(5, 3, side=24).images:
+        ((face,),), ((other,),) = knowing_bars([image]), plain([image])
+        np.testing.assert_allclose(face.probabilities, other.probabilities, atol=1e-6)
+        assert (other.distance, other.unfamiliar) == (None, False)
+
+
+def test_without_a_limit_in_the_card_no_face_is_flagged(predictor):
+    ((face,),) = predictor([noise(1, 24, 24)])
+    assert (face.distance, face.unfamiliar) == (None, False)
 
 
 def test_a_picture_that_cannot_be_used_does_not_stop_the_others(predictor, tmp_path):

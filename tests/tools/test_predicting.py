@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from faces import noise, png, write_folder
-from networks import published
+from networks import bars, published
 from PIL import Image
 
 from ferpipe.prediction import videos
@@ -77,7 +77,7 @@ def test_a_picture_without_a_face_is_no_error(predict, tmp_path):
     status, out, _ = predict("predict", "wall.png", "--csv", "out.csv")
     assert status == 0
     assert out.splitlines()[-1].split("  ")[-1].strip() == "no face found"
-    assert (tmp_path / "out.csv").read_text().splitlines()[1] == "wall.png,,,0,,,,,,,,"
+    assert (tmp_path / "out.csv").read_text().splitlines()[1] == "wall.png,,,0,,,,,,,,,"
 
 
 def test_a_picture_that_cannot_be_used_is_named_and_the_others_are_done(predict, tmp_path):
@@ -91,6 +91,20 @@ def test_a_picture_that_cannot_be_used_is_named_and_the_others_are_done(predict,
     )
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 3
     assert len(out.splitlines()) == 4
+
+
+def test_a_face_unlike_the_training_images_is_marked(predict, tmp_path):
+    published(tmp_path / "models", ["anger", "joy", "sadness"], familiar=bars(60, 1, side=24))
+    Image.fromarray(bars(1, 1, side=24).images[0, ..., 0]).save(tmp_path / "bar.png")
+    clip(tmp_path / "clip.mp4", 5)
+    status, out, _ = predict(*CROPPED, "photos", "bar.png", "clip.mp4", "--csv", "o.csv")
+    assert status == 0
+    lines = out.splitlines()[2:]
+    assert [", unlike training" in line for line in lines] == [True, True, True, False, False]
+    assert lines[-1].endswith("; 5 unlike training")
+    header, *rows = (line.split(",") for line in (tmp_path / "o.csv").read_text().splitlines())
+    assert header[9:11] == ["label", "distance"]
+    assert [float(row[10]) > 1 for row in rows] == [True] * 3 + [False] + [True] * 5
 
 
 @pytest.mark.parametrize(

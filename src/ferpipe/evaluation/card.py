@@ -13,6 +13,7 @@ from pydantic import Field
 from ferpipe.core import files
 from ferpipe.core.errors import PipelineError, one_line
 from ferpipe.data.archive import DAMAGED
+from ferpipe.evaluation.feature_distance import FeatureDistance
 
 METADATA = "metadata.json"
 KEY = "ferpipe"
@@ -41,6 +42,8 @@ class Card(pydantic.BaseModel, extra="forbid", frozen=True):
     """how the images were split and used"""
     params_sha256: str
     """digest of the params that it was made from"""
+    feature_distance: FeatureDistance | None = None
+    """where its training images lie, to tell faces that are unlike them; None if not measured"""
 
 
 def publish(trained: Path, target: Path, card: Card) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ferpipe.prediction.predictor import Prediction
+from ferpipe.prediction.predictor import UNFAMILIAR, Prediction
 from ferpipe.report.faces import overlay
 
 # Readable on any background: light on dark, as captions of films.
@@ -56,6 +56,11 @@ def _panel(prediction: Prediction, classes: Sequence[str], unit: int) -> Image.I
     font = ImageFont.load_default(1.2 * unit)
     pen.text((unit / 2, unit * 1.2), prediction.label, INK, font, anchor="lm")
     small = ImageFont.load_default(0.9 * unit)
+    if prediction.unfamiliar:
+        place = (width - unit / 2, unit * 1.2)
+        # Over the end of a long label, which stands below again; so all panels have one size.
+        pen.rectangle(pen.textbbox(place, UNFAMILIAR, small, anchor="rm"), fill=BACKGROUND)
+        pen.text(place, UNFAMILIAR, BAR, small, anchor="rm")
     order = np.argsort(-prediction.probabilities, kind="stable")[:SHOWN]
     for line, index in enumerate(order):
         middle = (3 + 2 * line) * unit

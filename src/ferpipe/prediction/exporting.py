@@ -94,7 +94,9 @@ def _metadata(
     """What the file says about itself."""
     image = {"dtype": dtype, "shape": ["n", *model.input_shape[1:]], "minimum": 0, "maximum": 255}
     about = {"classes": list(classes), "input": {"name": INPUT, **image}, "output": OUTPUT}
-    return about | ({"card": card.model_dump(mode="json")} if card else {})
+    # A file gives probabilities only, no features.
+    unused = {"feature_distance"}
+    return about | ({"card": card.model_dump(mode="json", exclude=unused)} if card else {})
 
 
 def _function(model: keras.Model, dtype: str) -> tf.types.experimental.PolymorphicFunction:

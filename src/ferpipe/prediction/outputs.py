@@ -25,6 +25,7 @@ def columns(classes: Sequence[str]) -> list[str]:
         *BOX,
         "confidence",
         "label",
+        "distance",
         *(f"p_{name}" for name in classes),
     ]
 
@@ -38,8 +39,10 @@ def rows(
         face = prediction.face
         box = [round(value, 1) for value in face.box] if face else [None] * 4
         confidence = round(face.confidence, 4) if face else None
+        label, distance = prediction.label, prediction.distance
+        distance = None if distance is None else round(distance, 4)
         probabilities = [round(float(value), 6) for value in prediction.probabilities]
-        yield [path, *when, number, *box, confidence, prediction.label, *probabilities]
+        yield [path, *when, number, *box, confidence, label, distance, *probabilities]
     if not predictions:
         yield [path, *when, 0]
 

@@ -12,6 +12,7 @@ from PIL import Image
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import images
 from ferpipe.evaluation.card import Card, read_card
+from ferpipe.evaluation.feature_network import FeatureNetwork
 from ferpipe.faces import detection, framing
 from ferpipe.faces.detection import Face
 from ferpipe.model import saving
@@ -22,6 +23,7 @@ Picture = str | Path | Image.Image | np.ndarray
 # Here nothing depends on single pixels, so whatever can be converted is.
 CONVERSIONS = images.Conversions(background="white", cmyk=True, deep=True, frames=True)
 UNSURE = "unsure"
+UNFAMILIAR = "unlike training"
 BATCH_SIZE = 64  # faces that the network sees at a time
 PICTURES = 16  # that are held in memory at a time
 
@@ -40,11 +42,18 @@ class Prediction:
     """uint8 (side, side, channels), what the network saw"""
     face: Face | None
     """where it is in the picture; None if the picture is the face"""
+    distance: float | None = None
+    """how unlike the training images it is, 1 at the limit; None if the card has no limit"""
 
     @property
     def probability(self) -> float:
         """Of the most probable class, 0..1."""
         return float(self.probabilities[self.index])
+
+    @property
+    def unfamiliar(self) -> bool:
+        """Whether it is unlike the training images: its probabilities then say little."""
+        return self.distance is not None and self.distance > 1
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,8 @@ class Predictor:
     """longer side of the smallest face, in pixels"""
     confidence: float = 0.9
     """of the detector, for the least sure face"""
+    network: FeatureNetwork | None = None
+    """the model with its features; None if the card has no feature distance"""
 
     @classmethod
     def load(cls, path: str | Path = "models/model.keras", **settings: object) -> Predictor:
@@ -78,7 +89,9 @@ class Predictor:
         card = read_card(path)
         prepare()
         shape = (card.image_size, card.image_size, card.channels)
-        return cls(saving.load(path, shape, card.classes), card, **settings)
+        model = saving.load(path, shape, card.classes)
+        network = FeatureNetwork(model) if card.feature_distance else None
+        return cls(model, card, network=network, **settings)
 
     def __call__(self, pictures: Sequence[Picture]) -> list[list[Prediction]]:
         """The predictions of the faces of each picture, from left to right.
@@ -134,7 +147,7 @@ class Predictor:
         self, held: Sequence[tuple[Picture, list[Face | None] | PipelineError]], crops: np.ndarray
     ) -> Iterator[tuple[Picture, list[Prediction] | PipelineError]]:
         """Classify all faces of the pictures at once."""
-        rows = zip(crops, self.classify(np.stack(crops)) if crops else (), strict=True)
+        rows = zip(crops, *(self.classify(np.stack(crops)) if crops else ((), ())), strict=True)
         for picture, faces in held:
             if isinstance(faces, PipelineError):
                 yield picture, faces
@@ -142,17 +155,25 @@ class Predictor:
                 yield picture, [self._prediction(face, *next(rows)) for face in faces]
 
     def _prediction(
-        self, face: Face | None, image: np.ndarray, probabilities: np.ndarray
+        self,
+        face: Face | None,
+        image: np.ndarray,
+        probabilities: np.ndarray,
+        distance: float | None,
     ) -> Prediction:
         index = int(probabilities.argmax())
         sure = probabilities[index] >= self.threshold
         label = self.card.classes[index] if sure else UNSURE
-        return Prediction(label, index, probabilities, image, face)
+        return Prediction(label, index, probabilities, image, face, distance)
 
-    def classify(self, faces: np.ndarray) -> np.ndarray:
-        """Float64 (n, classes) of framed faces, uint8 (n, side, side, channels)."""
+    def classify(self, faces: np.ndarray) -> tuple[np.ndarray, list[float | None]]:
+        """Float64 (n, classes), and distances, of framed faces: uint8 (n, side, side, channels)."""
         batch_size = min(BATCH_SIZE, len(faces))
-        return saving.predict(self.model, faces, batch_size).astype(np.float64)
+        if self.network is None:
+            probabilities = saving.predict(self.model, faces, batch_size).astype(np.float64)
+            return probabilities, [None] * len(faces)
+        probabilities, projected = self.network(faces, batch_size)
+        return probabilities, self.card.feature_distance.relative(projected).tolist()
 
 
 def opened(picture: Picture) -> Image.Image:

@@ -17,7 +17,7 @@ from ferpipe.core import files
 from ferpipe.core.errors import PipelineError
 from ferpipe.evaluation import gradcam
 from ferpipe.prediction import annotate, outputs, timeline, videos
-from ferpipe.prediction.predictor import Prediction, Predictor, opened
+from ferpipe.prediction.predictor import UNFAMILIAR, Prediction, Predictor, opened
 from ferpipe.prediction.videos import Frame
 from ferpipe.report import style
 from ferpipe.sources.intake.distinct import free_path
@@ -61,7 +61,7 @@ class Results:
             self._fault(error)
 
     def _add_frames(self, path: Path, frames: Iterator[Frame], rate: Fraction) -> None:
-        seconds, probabilities, labels, fault = [], [], Counter(), None
+        seconds, probabilities, labels, unfamiliar, fault = [], [], Counter(), 0, None
         with ExitStack() as stack:
             add: Callable[[Image.Image], None] | None = None
             if self._folder:
@@ -72,6 +72,7 @@ class Results:
                     self.rows += outputs.rows(str(path), faces, frame)
                     first = timeline.largest(faces)
                     labels[first.label if first else "no face found"] += 1
+                    unfamiliar += bool(first and first.unfamiliar)
                     seconds.append(frame.seconds)
                     lacking = np.full(len(self._classes), np.nan)
                     probabilities.append(first.probabilities if first else lacking)
@@ -86,6 +87,7 @@ class Results:
             drawing = timeline.figure(seconds, np.array(probabilities), self._classes)
             style.write_png(drawing, self._folder / name, DPI)
         most = ", ".join(f"{label} {count}" for label, count in labels.most_common())
+        most += f"; {unfamiliar} {UNFAMILIAR}" if unfamiliar else ""
         self.lines.append((path, "", f"{len(seconds)} frames", most))
         if fault:
             raise fault
@@ -107,7 +109,8 @@ class Results:
         for number, face in enumerate(faces, start=1):
             order = np.argsort(-face.probabilities, kind="stable")[:MOST]
             most = (f"{self._classes[index]} {face.probabilities[index]:.0%}" for index in order)
-            yield path, number, face.label, ", ".join(most)
+            label = f"{face.label}, {UNFAMILIAR}" if face.unfamiliar else face.label
+            yield path, number, label, ", ".join(most)
         if not faces:
             yield path, "", "no face found", ""
 

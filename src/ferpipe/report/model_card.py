@@ -13,6 +13,7 @@ import numpy as np
 
 from ferpipe.core import files
 from ferpipe.evaluation.card import Card
+from ferpipe.evaluation.feature_distance import FeatureDistance
 from ferpipe.report.findings import Findings
 from ferpipe.report.page import environment, note, rows
 from ferpipe.report.text import protocol
@@ -33,8 +34,10 @@ def card(findings: Findings) -> str:
     )
 
 
-def for_file(findings: Findings, framing: np.ndarray | None) -> Card:
-    """The card in the model file; `framing` is from `faces.framing.measure`."""
+def for_file(
+    findings: Findings, framing: np.ndarray | None, distance: FeatureDistance | None = None
+) -> Card:
+    """The card in the model file; `framing` and `distance` are as their modules measure them."""
     params = json.dumps(findings.provenance.params, sort_keys=True)
     return Card(
         classes=findings.result.classes,
@@ -45,6 +48,7 @@ def for_file(findings: Findings, framing: np.ndarray | None) -> Card:
         headline=findings.headline,
         protocol=" ".join(protocol(findings)),
         params_sha256=hashlib.sha256(params.encode()).hexdigest(),
+        feature_distance=distance,
     )
 
 

@@ -71,6 +71,7 @@ def main() -> None:
 
     learned_baselines = baselines.predict([train, val], test)
     # Keras after the baselines, which take as much memory, but for a moment.
+    from ferpipe.evaluation import feature_network
     from ferpipe.model import saving
     from ferpipe.model.backend import prepare
     from ferpipe.report import publish
@@ -119,7 +120,11 @@ def main() -> None:
         provenance=made_from,
     )
     framed = framing_of(made_from.params["download"]["source"], train.images)
-    card.publish(paths.TRAINED, paths.MODEL, model_card.for_file(findings, framed))
+    held_out = test if schema.selected_on_test else val
+    distance = feature_network.measure(
+        model, train, held_out.images, schema.selected_on, BATCH_SIZE
+    )
+    card.publish(paths.TRAINED, paths.MODEL, model_card.for_file(findings, framed, distance))
     publish.publish(findings, model, params.figure_dpi)
     for line in (*summary(findings), *baselines.lines(compared)):
         print(f"evaluate: {line}")
