@@ -17,6 +17,7 @@ from ferpipe.faces import detection, framing
 from ferpipe.faces.detection import Face
 from ferpipe.model import saving
 from ferpipe.model.backend import keras, prepare
+from ferpipe.prediction import on_disk
 
 # A file, an image of Pillow, or uint8 (height, width), (height, width, 1) or (height, width, 3).
 Picture = str | Path | Image.Image | np.ndarray
@@ -184,11 +185,7 @@ def opened(picture: Picture) -> Image.Image:
     """
     if isinstance(picture, (str, Path)):
         try:
-            data = Path(picture).read_bytes()
-        except OSError as error:
-            raise PipelineError(f"{picture} cannot be read: {error.strerror}") from None
-        try:
-            return images.convert(data, CONVERSIONS)[0]
+            return images.convert(on_disk.read(picture), CONVERSIONS)[0]
         except images.ImageRefused as reason:
             raise PipelineError(f"{picture} cannot be used: {reason}") from None
     if isinstance(picture, Image.Image):
