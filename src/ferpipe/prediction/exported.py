@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from ferpipe.core.errors import PipelineError, one_line
 from ferpipe.core.muted import muted
+from ferpipe.evaluation import card
 
 # Formats, and how the names of their files end; a SavedModel is a folder.
 ENDINGS = {"onnx": ".onnx", "litert": ".tflite", "saved-model": "_saved_model"}
@@ -32,6 +36,44 @@ def load(path: Path, form: str, threads: int = 1) -> Predict:
         if form == "onnx":
             return _onnx(path, threads)
         return _litert(path, threads) if form == "litert" else _saved_model(path)
+
+
+def form_of(path: Path) -> str | None:
+    """The format of an exported file, None if it is none."""
+    if path.is_dir():
+        return "saved-model" if (path / "saved_model.pb").is_file() else None
+    return {".onnx": "onnx", ".tflite": "litert"}.get(path.suffix.lower())
+
+
+def read_card(path: Path, form: str) -> card.Card:
+    """The card of an exported file.
+
+    Raises:
+        PipelineError: it is missing or damaged, its runtime is not installed, or it has no card.
+    """
+    if not path.exists():
+        raise PipelineError(f"{path} is missing; run `ferpipe export`, which makes it")
+    try:
+        metadata = json.loads(_metadata(path, form))
+    except ModuleNotFoundError as error:
+        raise PipelineError(f'{path} needs {error.name}: run `pip install ".[export]"`') from None
+    except Exception as error:  # each runtime has its own
+        raise PipelineError(
+            f"{path} is not what `ferpipe export` writes: {one_line(error)}"
+        ) from None
+    return card.checked({card.KEY: metadata.get("card")}, path)
+
+
+def _metadata(path: Path, form: str) -> str | bytes:
+    if form == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        return session.get_modelmeta().custom_metadata_map[METADATA]
+    if form == "litert":
+        with zipfile.ZipFile(path) as zipped:
+            return zipped.read(METADATA)
+    return (path / "assets.extra" / METADATA).read_bytes()
 
 
 def predict(path: Path, form: str, images: np.ndarray) -> np.ndarray:

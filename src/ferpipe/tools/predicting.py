@@ -42,6 +42,8 @@ def run(args: argparse.Namespace) -> None:
         minimum_size=args.min_size,
         confidence=args.min_confidence,
     )
+    if args.explain and predictor.model is None:
+        raise PipelineError(f"--explain needs the .keras file, {args.model} is exported")
     results = Results(predictor, args.annotate, args.explain, kept=paths)
     for fault in faults:
         results.add_fault(fault)
