@@ -33,9 +33,13 @@ def load(path: Path, form: str, threads: int = 1) -> Predict:
         threads: of onnxruntime and LiteRT; TensorFlow has those of the process.
     """
     with muted():  # LiteRT reports how it computes, onnxruntime that it may not bind its threads
-        if form == "onnx":
-            return _onnx(path, threads)
-        return _litert(path, threads) if form == "litert" else _saved_model(path)
+        return _load(path, form, threads)
+
+
+def _load(path: Path, form: str, threads: int) -> Predict:
+    if form == "onnx":
+        return _onnx(path, threads)
+    return _litert(path, threads) if form == "litert" else _saved_model(path)
 
 
 def form_of(path: Path) -> str | None:
@@ -45,23 +49,27 @@ def form_of(path: Path) -> str | None:
     return {".onnx": "onnx", ".tflite": "litert"}.get(path.suffix.lower())
 
 
-def read_card(path: Path, form: str) -> card.Card:
-    """The card of an exported file.
+def load_with_card(path: Path, form: str, threads: int) -> tuple[Predict, card.Card]:
+    """Load an exported file and the card of its model; see `load`.
 
     Raises:
         PipelineError: it is missing or damaged, its runtime is not installed, or it has no card.
     """
     if not path.exists():
         raise PipelineError(f"{path} is missing; run `ferpipe export`, which makes it")
-    try:
-        metadata = json.loads(_metadata(path, form))
-    except ModuleNotFoundError as error:
-        raise PipelineError(f'{path} needs {error.name}: run `pip install ".[export]"`') from None
-    except Exception as error:  # each runtime has its own
-        raise PipelineError(
-            f"{path} is not what `ferpipe export` writes: {one_line(error)}"
-        ) from None
-    return card.checked({card.KEY: metadata.get("card")}, path)
+    with muted():
+        try:
+            metadata, run = json.loads(_metadata(path, form)), _load(path, form, threads)
+        except ModuleNotFoundError as error:
+            fault = f'needs the package {error.name}: run `pip install ".[export]"`'
+        except Exception as error:  # each runtime has its own
+            fault = f"is not what `ferpipe export` writes: {one_line(error)}"
+        else:
+            fault = ""
+    if fault:
+        raise PipelineError(f"{path} {fault}")
+    about = metadata.get("card") if isinstance(metadata, dict) else None
+    return run, card.checked({card.KEY: about}, path)
 
 
 def _metadata(path: Path, form: str) -> str | bytes:

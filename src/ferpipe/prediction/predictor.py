@@ -103,8 +103,8 @@ class Predictor:
         """
         path = Path(path)
         if form := exported.form_of(path):
-            card = exported.read_card(path, form)
-            return cls(None, card, exported=exported.load(path, form, machine.cores()), **settings)
+            run, card = exported.load_with_card(path, form, threads=machine.cores())
+            return cls(None, card, exported=run, **settings)
         if path.is_dir():
             raise PipelineError(f"{path} is a folder, and no SavedModel; give a model file")
         card = read_card(path)
