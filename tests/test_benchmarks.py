@@ -7,6 +7,7 @@ import features
 import gpu
 import inputs
 import load
+import predict
 import report
 import stable
 import stages
@@ -22,6 +23,7 @@ from ferpipe.params.reader import read_yaml
 BENCHMARKS = (
     *("step", "features", "kernels", "start", "stages"),
     *("inputs", "load", "reruns", "stable", "gpu", "cases", "framing", "unfamiliar"),
+    "predict",
 )
 OURS, PYTORCH, DEFAULT = (
     contender.name for contender in (workers.OURS, workers.PYTORCH, workers.PYTORCH_DEFAULT)
