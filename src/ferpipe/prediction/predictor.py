@@ -87,7 +87,7 @@ class Predictor:
     """of the detector, for the least sure face"""
     network: FeatureNetwork | None = None
     """the model with its features; None if the card has no feature distance"""
-    exported: exported.Predict | None = None
+    runtime: exported.Predict | None = None
     """what predicts with an exported file"""
 
     @classmethod
@@ -104,7 +104,7 @@ class Predictor:
         path = Path(path)
         if form := exported.form_of(path):
             run, card = exported.load_with_card(path, form, threads=machine.cores())
-            return cls(None, card, exported=run, **settings)
+            return cls(None, card, runtime=run, **settings)
         if path.is_dir():
             raise PipelineError(f"{path} is a folder, and no SavedModel; give a model file")
         card = read_card(path)
@@ -213,9 +213,9 @@ class Predictor:
 
     def classify(self, faces: np.ndarray) -> tuple[np.ndarray, list[float | None]]:
         """Float64 (n, classes), and distances, of framed faces: uint8 (n, side, side, channels)."""
-        if self.exported:
+        if self.runtime:
             starts = range(0, len(faces), BATCH_SIZE)
-            batches = [self.exported(faces[start : start + BATCH_SIZE]) for start in starts]
+            batches = [self.runtime(faces[start : start + BATCH_SIZE]) for start in starts]
             return np.concatenate(batches).astype(np.float64), [None] * len(faces)
         batch_size = min(BATCH_SIZE, len(faces))
         if self.network is None:
