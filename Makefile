@@ -56,15 +56,24 @@ test-browser: venv ## test the report, the plots page and the app in headless Ch
 
 # A separate environment with PyTorch, only for the benchmarks.
 PEERS := .venv-bench
+# A separate environment with the package fer, for one of them.
+FER := .venv-fer
 
-bench: venv $(PEERS)/requirements.installed ## run the benchmarks against plain Keras and PyTorch (an hour); ONLY=step runs one
-	@for name in $(or $(ONLY),step features kernels start stages inputs load reruns cases); do \
+bench: venv $(PEERS)/requirements.installed $(FER)/requirements.installed ## run the benchmarks against plain Keras and PyTorch (an hour); ONLY=step runs one
+	@for name in $(or $(ONLY),step features kernels start stages inputs load reruns cases predict); do \
 		echo "benchmarks/$$name.py"; python benchmarks/$$name.py || exit 1; done
 
 $(PEERS)/requirements.installed: benchmarks/requirements.txt
 	@echo "Installing PyTorch into $(PEERS)."
 	$(PYTHON) -m venv --clear $(PEERS)
 	$(PEERS)/bin/python -m pip install --quiet -r $<
+	@touch $@
+
+$(FER)/requirements.installed: benchmarks/requirements-fer.txt
+	@echo "Installing fer into $(FER)."
+	$(PYTHON) -m venv --clear $(FER)
+	$(FER)/bin/python -m pip install --quiet -r $<
+	$(FER)/bin/python -m pip install --quiet --no-deps fer==25.10.3
 	@touch $@
 
 # A separate environment with DVC's plugins for remotes, only for these tests.

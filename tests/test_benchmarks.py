@@ -7,6 +7,7 @@ import features
 import gpu
 import inputs
 import load
+import predict
 import report
 import stable
 import stages
@@ -22,6 +23,7 @@ from ferpipe.params.reader import read_yaml
 BENCHMARKS = (
     *("step", "features", "kernels", "start", "stages"),
     *("inputs", "load", "reruns", "stable", "gpu", "cases", "framing", "scale", "unfamiliar"),
+    "predict",
 )
 OURS, PYTORCH, DEFAULT = (
     contender.name for contender in (workers.OURS, workers.PYTORCH, workers.PYTORCH_DEFAULT)
@@ -44,6 +46,12 @@ def test_missing_pytorch_is_one_line(root, run_python, tmp_path, name):
     assert (done.returncode, done.stdout) == (1, "")
     line = f"{name}: error: {tmp_path / 'python'} has no PyTorch; `make bench` installs it\n"
     assert done.stderr == line
+
+
+def test_missing_fer_is_one_line(root, run_python, tmp_path):
+    done = run_python(root / "benchmarks/predict.py", "--fer", tmp_path / "python")
+    line = f"predict: error: {tmp_path / 'python'} has no fer; `make bench` installs it\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
 
 
 def setting(speeds):
@@ -96,6 +104,20 @@ ROWS = {
     ),
     "a face beyond the limit is unlike training": (
         [unfamiliar.row("test", np.array([0.5, 0.7, 1.0, 1.01]))], [("test", 4, "25.0%", "0.85")],
+    ),
+    "the ratio to fer is of the same side and round": (
+        predict.speed_rows({48: {"fer": [10.0, 5.0], "ours": [20.0, 20.0]},
+                            192: {"fer": [4.0], "ours": [2.0]}})[1:],
+        [("ours", "20 (20 to 20)", "2", "3.00 (2.00 to 4.00)", "0.50")],
+    ),
+    "what only one of two knows is not asked": (
+        predict.accuracy_rows(
+            {"1": "anger", "2": "anger", "3": "contempt", "4": "happy"},
+            {"fer": {name: {"angry": 0.3, "happy": 0.2, "neutral": 0.5} for name in "1234"},
+             "ours": {name: {"anger": 0.1, "contempt": 0.7, "happy": 0.2} for name in "1234"}},
+        ),
+        [("contender", "all", "anger (2)", "happy (1)"),
+         ("fer", "66.7%", "100.0%", "0.0%"), ("ours", "33.3%", "0.0%", "100.0%")],
     ),
 }
 # fmt: on

@@ -1,11 +1,11 @@
 import io
-import re
+import os
+import sys
 from pathlib import Path
 
 import pytest
 from faces import png, write_folder
 
-from ferpipe.core.errors import PipelineError
 from ferpipe.prediction.inputs import pictures
 
 TREE = {
@@ -26,7 +26,13 @@ def folder(tmp_path, monkeypatch):
 
 
 def found(*names):
-    return [path.as_posix() for path in pictures(names)]
+    """The files as text, and errors as `! message`."""
+    return [path.as_posix() if isinstance(path, Path) else f"! {path}" for path in pictures(names)]
+
+
+def listed(monkeypatch, data):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+    return found("x.png", "-")
 
 
 def test_a_folder_stands_for_the_images_in_it():
@@ -45,17 +51,69 @@ def test_a_pattern_stands_for_its_files_and_a_name_with_its_signs_for_itself():
     assert found("photos/**/c", "photos/ä [1].png") == ["photos/deep/er/c", "photos/ä [1].png"]
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n", ""])
+def test_a_pattern_that_only_folders_match_stands_for_what_is_in_them():
+    assert found("phot?s") == found("photos")
+    assert found("photos/d*") == ["photos/deep/er/c"]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b""])
 def test_standard_input_has_a_name_in_each_line(monkeypatch, end):
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"photos/b.png\n\n-\nphotos/*.JPG{end}"))
-    assert found("x.png", "-") == ["x.png", "photos/b.png", "photos/a.JPG"]
+    names = listed(monkeypatch, b"photos/b.png\n\n-\n \nphotos/*.JPG" + end)
+    assert names == ["x.png", "photos/b.png", "photos/a.JPG"]
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"\xef\xbb\xbfa\xcc\x88.png", "a\u0308.png"),
+        ("ä.png\r\n".encode("utf-16"), "ä.png"),
+        (b"n\xff\xe4.png", os.fsdecode(b"n\xff\xe4.png")),
+        (b"two\nlines.png\0", "two\nlines.png"),
+        (b" a.png ", " a.png "),
+    ],
+    ids=["UTF-8 mark", "UTF-16", "other bytes", "find -print0", "blanks"],
+)
+def test_a_list_is_read_as_systems_write_it(monkeypatch, data, name):
+    assert listed(monkeypatch, data) == ["x.png", name]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_links_are_followed_and_what_cannot_be_opened_is_left_to_who_opens_it(folder):
+    (folder / "photos").mkdir()
+    for name, target in {"all": "../photos", "gone.jpg": "nowhere", "gone": "nowhere"}.items():
+        (folder / "photos" / name).symlink_to(target)
+    (folder / "photos/itself.png").symlink_to("itself.png")
+    (folder / "photos/deep").symlink_to("../deep")
+    os.mkfifo(folder / "photos/pipe.png")
+    os.mkfifo(folder / "photos/pipe")
+    names = ["deep/er/c", "gone.jpg", "itself.png", "pipe.png"]
+    assert found("photos/photos") == [f"photos/photos/{name}" for name in names]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all")
+def test_a_folder_without_permission_is_named_and_the_others_are_read(folder):
+    (folder / "deep").chmod(0)
+    first, *others = found("photos")
+    assert first == "! photos/deep cannot be read: Permission denied"
+    assert others == ["photos/a.JPG", "photos/b.png", "photos/v.MP4", "photos/ä [1].png"]
 
 
 @pytest.mark.parametrize(
     ("name", "fault"),
-    [("empty", "empty has no images and no videos"), ("*.gif", "no file matches *.gif")],
+    [
+        ("empty", "empty has no images and no videos"),
+        ("*.gif", "no file matches *.gif"),
+        ("photos/[z].png", "no file matches photos/[z].png"),
+        ("emp*", "empty has no images and no videos"),
+        ("", "'' is no name of a file"),
+    ],
 )
-def test_nothing_to_read_is_an_error_that_names_it(name, fault):
+def test_nothing_to_read_is_an_error_among_the_others(name, fault):
     Path("empty").mkdir()
-    with pytest.raises(PipelineError, match=f"^{re.escape(fault)}$"):
-        found(name)
+    assert found(name, "photos/b.png") == [f"! {fault}", "photos/b.png"]
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\r\n", b"-\n"])
+def test_an_empty_list_is_an_error(monkeypatch, data):
+    fault = "standard input names no files: give it a name in each line"
+    assert listed(monkeypatch, data) == ["x.png", f"! {fault}"]

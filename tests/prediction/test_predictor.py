@@ -1,6 +1,7 @@
 import dataclasses
 import io
 import re
+import zipfile
 
 import numpy as np
 import pytest
@@ -160,11 +161,75 @@ def test_another_array_is_one_line(array):
         opened(array)
 
 
-def test_without_a_card_it_names_the_file_to_use(model_path):
-    with pytest.raises(
-        PipelineError, match=r"trained\.keras has no card .*use models/model\.keras"
-    ):
-        Predictor.load(model_path.parent / "trained.keras")
+def changed(path, target, **parts):
+    """A copy of a model file with other parts; a part that is None is left out."""
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            data = parts.get(name.partition(".")[0], old.read(name))
+            if data is not None:
+                new.writestr(name, data)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("parts", "fault"),
+    [
+        ({"metadata": b'{"classes": []}'}, "has no card with classes and input form; use models/"),
+        ({"metadata": b"[]"}, "has no card with classes and input form; use models/model.keras"),
+        ({"metadata": b'{"ferpipe": {"version": 2}}'}, "has a card of version 2, not 1; use the "),
+        ({"metadata": b'{"ferpipe": {}}'}, "has a card of version None, not 1; use the version "),
+        ({"metadata": b"\xff{"}, "is not a model file: "),
+        ({"metadata": None}, "is not a model file: "),
+        ({"config": b"{}"}, "is not a model that loads: "),
+        ({"model": b"no weights"}, "is not a model that loads: "),
+        ({"model": None}, "is not a model that loads: it should hold config.json, "),
+    ],
+)
+def test_a_model_file_without_what_it_needs_is_one_line(model_path, tmp_path, parts, fault):
+    path = changed(model_path, tmp_path / "model.keras", **parts)
+    with pytest.raises(PipelineError) as error:
+        Predictor.load(path)
+    assert str(error.value).startswith(f"{path} {fault}") and "\n" not in str(error.value)
+
+
+def test_something_else_than_a_model_is_one_line(model_path, tmp_path):
+    (tmp_path / "text.keras").write_bytes(b"no zip")
+    (tmp_path / "cut.keras").write_bytes(model_path.read_bytes()[:1000])
+    for name in ("text.keras", "cut.keras"):
+        with pytest.raises(PipelineError, match=rf"{name} is not a model file: File is not a zip"):
+            Predictor.load(tmp_path / name)
+    with pytest.raises(PipelineError, match="is a folder, and no SavedModel; give a model file"):
+        Predictor.load(tmp_path)
+    with pytest.raises(PipelineError, match=r"nosuch\.keras is missing; run `dvc repro`"):
+        Predictor.load(tmp_path / "nosuch.keras")
+
+
+def test_an_error_of_the_pictures_comes_after_the_results_before_it(predictor):
+    def pictures():
+        yield from (noise(1), noise(2))
+        raise PipelineError("it breaks off")
+
+    stream = predictor.stream(pictures())
+    assert len([next(stream), next(stream)]) == 2
+    with pytest.raises(PipelineError, match="it breaks off"):
+        next(stream)
+
+
+def test_large_pictures_are_held_few_at_a_time(predictor, monkeypatch):
+    monkeypatch.setattr("ferpipe.prediction.predictor.HELD", 3 * 600 * 600)
+    monkeypatch.setattr("ferpipe.core.machine.cores", lambda: 2)
+    read = []
+
+    def pictures():
+        for number in range(40):
+            read.append(number)
+            yield Image.new("L", (600, 600), number)
+
+    for number, (picture, _) in enumerate(predictor.stream(pictures())):
+        assert picture.getpixel((0, 0)) == number
+        # Two batches of three, and what the threads have ahead.
+        assert len(read) - number <= 6 + 6
+    assert number == 39
 
 
 def test_drawn_faces_in_a_picture_are_found_and_framed(model_path):

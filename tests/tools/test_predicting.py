@@ -1,12 +1,16 @@
 """The command `ferpipe predict`."""
 
 import json
+import os
+import re
 import shutil
+import sys
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from faces import noise, png, write_folder
+from image_files import ACCEPTED, CONVERTED, DEEP, NEVER, REFUSED
 from networks import bars, published
 from PIL import Image
 
@@ -26,7 +30,8 @@ def model_file(tmp_path_factory):
 def predict(tmp_path, monkeypatch, capsys, model_file):
     """Run the command beside a folder of pictures; returns status, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "models").mkdir()
+    for name in ("models", "empty"):
+        (tmp_path / name).mkdir()
     shutil.copy(model_file, tmp_path / "models")
     write_folder(tmp_path / "photos", {"a/1.png": png(1), "b/1.png": png(2), "b/2.png": png(3)})
 
@@ -107,6 +112,64 @@ def test_a_face_unlike_the_training_images_is_marked(predict, tmp_path):
     assert [float(row[10]) > 1 for row in rows] == [True] * 3 + [False] + [True] * 5
 
 
+BAD = ("cannot be decoded", "not an image", "empty", "px, more than", "is not read")
+FILES = {**ACCEPTED, **CONVERTED, **REFUSED, **{name: (data, DEEP) for name, data in NEVER.items()}}
+
+
+def test_every_kind_of_image_file_is_predicted_or_named_with_the_reason(predict, tmp_path):
+    names = {f"{number:03}.jpg": name for number, name in enumerate(FILES)}
+    write_folder(tmp_path / "all", {file: FILES[name][0] for file, name in names.items()})
+    status, _, err = predict(*CROPPED, "all", "--csv", "o.csv")
+    named = dict(re.findall(r"^ferpipe: all/(\S+) cannot be used: (.*)$", err, re.M))
+    done = [row.split(",")[0] for row in (tmp_path / "o.csv").read_text().splitlines()[1:]]
+    assert sorted([*named, *(path.removeprefix("all/") for path in done)]) == list(names)
+    refused = {name for name in REFUSED if any(why in REFUSED[name][1] for why in BAD)}
+    never = {*NEVER, "16 bits of colour PPM", "floats", "32-bit integers"}
+    assert {names[file] for file in named} == refused | never
+    for file, reason in named.items():
+        why = FILES[names[file]][1]
+        assert reason.startswith(why.removesuffix(", and not plain"))
+    # Each has its line, then model, caution and the count.
+    assert (status, len(err.splitlines())) == (1, len(named) + 3)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such names")
+def test_odd_files_and_names_are_done_or_named_in_a_line(predict, tmp_path, files_under):
+    odd = {
+        "two\nlines": png(1),
+        os.fsdecode(b"n\xff"): png(2),
+        "y" * 240: png(3),
+        "é\x1b[1m": png(4),
+    }
+    write_folder(tmp_path / "odd", {f"{name}.png": data for name, data in odd.items()})
+    os.mkfifo(tmp_path / "odd/pipe.jpg")
+    (tmp_path / "odd/gone.jpg").symlink_to("nowhere")
+    options = ("--csv", "o.csv", "--json", "o.json", "--annotate", "o", "--explain")
+    status, out, err = predict(*CROPPED, "odd", "nosuch*", "photos/a/1.png", *options)
+    paths = ["n\\udcff", "two\\nlines", "y" * 240, "é\\x1b[1m"]
+    shown = [*(f"odd/{name}.png" for name in paths), "photos/a/1.png"]
+    assert [row.split("  ")[0].strip() for row in out.splitlines()[2:]] == shown
+    rows = json.loads((tmp_path / "o.json").read_text("utf-8"))
+    assert [row["path"] for row in rows] == shown
+    assert len(files_under(tmp_path / "o")) == 10
+    assert (status, err.splitlines()[:3]) == (
+        1,
+        [
+            "ferpipe: no file matches nosuch*",
+            "ferpipe: odd/gone.jpg cannot be read: No such file or directory",
+            "ferpipe: odd/pipe.jpg cannot be read: it is a pipe or device; save it as a file",
+        ],
+    )
+
+
+def test_an_annotated_copy_replaces_no_picture(predict, tmp_path, files_under):
+    before = (tmp_path / "photos/b/1.png").read_bytes()
+    arguments = ("photos/b/1.png", "photos/b/1.png", "--annotate", "photos/../photos/b")
+    assert predict(*CROPPED, *arguments)[0] == 0
+    assert files_under(tmp_path / "photos/b") == ["1-2.png", "1-3.png", "1.png", "2.png"]
+    assert (tmp_path / "photos/b/1.png").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "fault"),
     [
@@ -116,7 +179,15 @@ def test_a_face_unlike_the_training_images_is_marked(predict, tmp_path):
         (("photos", "--min-size", "0"), 2, "argument --min-size: 0 is not above 0"),
         (("photos", "--min-size", "big"), 2, "argument --min-size: invalid positive value: 'big'"),
         (("photos", "--explain"), 1, "--explain needs --annotate FOLDER"),
-        (("photos", "--annotate", "models/model.keras"), 1, "models/model.keras"),
+        (("photos", "--annotate", "models/model.keras"), 1, "models/model.keras is a file: give "),
+        (("photos", "--annotate", "models/model.keras/o"), 1, "model.keras is not a folder"),
+        (("photos", "--csv", "models/model.keras"), 1, "--csv models/model.keras is read: give "),
+        (("photos", "--json", "photos/./a/1.png"), 1, "--json photos/a/1.png is read: give the "),
+        (("photos", "--csv", "photos"), 1, "--csv photos is a folder: give the name of a file"),
+        (("photos", "--json", "photos/a/1.png/o"), 1, "photos/a/1.png is not a folder"),
+        (("photos", "--csv", "o", "--json", "a/../o"), 1, "--csv and --json are both o: give "),
+        (("photos", "--csv", "/dev/null"), 1, "--csv /dev/null is a pipe or device: give the "),
+        (("empty", "*.gif"), 1, "empty has no images and no videos; no file matches *.gif"),
         ((), 2, "the following arguments are required: PATH"),
     ],
 )

@@ -71,7 +71,7 @@ def read_card(path: Path) -> Card:
             metadata = json.loads(zipped.read(METADATA))
     except (*DAMAGED, KeyError) as error:
         raise PipelineError(f"{path} is not a model file: {one_line(error)}") from None
-    return _checked(metadata, path)
+    return checked(metadata, path)
 
 
 def find_card(path: Path) -> Card | None:
@@ -82,7 +82,8 @@ def find_card(path: Path) -> Card | None:
         return None
 
 
-def _checked(metadata: Any, path: Path) -> Card:
+def checked(metadata: Any, path: Path) -> Card:
+    """The card in the metadata of the file `path`; raises PipelineError if it has none to read."""
     found = metadata.get(KEY) if isinstance(metadata, dict) else None
     remedy = "use models/model.keras, which `dvc repro` writes"
     if not isinstance(found, dict):

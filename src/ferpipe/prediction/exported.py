@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from ferpipe.core.errors import PipelineError, one_line
 from ferpipe.core.muted import muted
+from ferpipe.evaluation import card
 
 # Formats, and how the names of their files end; a SavedModel is a folder.
 ENDINGS = {"onnx": ".onnx", "litert": ".tflite", "saved-model": "_saved_model"}
@@ -29,9 +33,55 @@ def load(path: Path, form: str, threads: int = 1) -> Predict:
         threads: of onnxruntime and LiteRT; TensorFlow has those of the process.
     """
     with muted():  # LiteRT reports how it computes, onnxruntime that it may not bind its threads
-        if form == "onnx":
-            return _onnx(path, threads)
-        return _litert(path, threads) if form == "litert" else _saved_model(path)
+        return _load(path, form, threads)
+
+
+def _load(path: Path, form: str, threads: int) -> Predict:
+    if form == "onnx":
+        return _onnx(path, threads)
+    return _litert(path, threads) if form == "litert" else _saved_model(path)
+
+
+def form_of(path: Path) -> str | None:
+    """The format of an exported file, None if it is none."""
+    if path.is_dir():
+        return "saved-model" if (path / "saved_model.pb").is_file() else None
+    return {".onnx": "onnx", ".tflite": "litert"}.get(path.suffix.lower())
+
+
+def load_with_card(path: Path, form: str, threads: int) -> tuple[Predict, card.Card]:
+    """Load an exported file and the card of its model; see `load`.
+
+    Raises:
+        PipelineError: it is missing or damaged, its runtime is not installed, or it has no card.
+    """
+    if not path.exists():
+        raise PipelineError(f"{path} is missing; run `ferpipe export`, which makes it")
+    with muted():
+        try:
+            metadata, run = json.loads(_metadata(path, form)), _load(path, form, threads)
+        except ModuleNotFoundError as error:
+            fault = f'needs the package {error.name}: run `pip install ".[export]"`'
+        except Exception as error:  # each runtime has its own
+            fault = f"is not what `ferpipe export` writes: {one_line(error)}"
+        else:
+            fault = ""
+    if fault:
+        raise PipelineError(f"{path} {fault}")
+    about = metadata.get("card") if isinstance(metadata, dict) else None
+    return run, card.checked({card.KEY: about}, path)
+
+
+def _metadata(path: Path, form: str) -> str | bytes:
+    if form == "onnx":
+        import onnxruntime
+
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        return session.get_modelmeta().custom_metadata_map[METADATA]
+    if form == "litert":
+        with zipfile.ZipFile(path) as zipped:
+            return zipped.read(METADATA)
+    return (path / "assets.extra" / METADATA).read_bytes()
 
 
 def predict(path: Path, form: str, images: np.ndarray) -> np.ndarray:

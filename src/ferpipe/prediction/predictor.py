@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from ferpipe.core import machine, threads
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import images
 from ferpipe.evaluation.card import Card, read_card
@@ -17,6 +21,7 @@ from ferpipe.faces import detection, framing
 from ferpipe.faces.detection import Face
 from ferpipe.model import saving
 from ferpipe.model.backend import keras, prepare
+from ferpipe.prediction import exported, on_disk
 
 # A file, an image of Pillow, or uint8 (height, width), (height, width, 1) or (height, width, 3).
 Picture = str | Path | Image.Image | np.ndarray
@@ -25,7 +30,7 @@ CONVERSIONS = images.Conversions(background="white", cmyk=True, deep=True, frame
 UNSURE = "unsure"
 UNFAMILIAR = "unlike training"
 BATCH_SIZE = 64  # faces that the network sees at a time
-PICTURES = 16  # that are held in memory at a time
+HELD = 2**26  # bytes of decoded pictures that wait for the network
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,10 @@ class Prediction:
         return self.distance is not None and self.distance > 1
 
 
+Held = tuple[Picture, list[Face | None] | PipelineError]
+Result = tuple[Picture, list[Prediction] | PipelineError]
+
+
 @dataclass(frozen=True)
 class Predictor:
     """A model and how it is used.
@@ -65,7 +74,8 @@ class Predictor:
         >>> [[prediction.label for prediction in faces] for faces in predictor(["photo.jpg"])]
     """
 
-    model: keras.Model
+    model: keras.Model | None
+    """None for an exported file"""
     card: Card
     cropped: bool = False
     """whether each picture is a face, framed as in training"""
@@ -77,15 +87,26 @@ class Predictor:
     """of the detector, for the least sure face"""
     network: FeatureNetwork | None = None
     """the model with its features; None if the card has no feature distance"""
+    runtime: exported.Predict | None = None
+    """what predicts with an exported file"""
 
     @classmethod
     def load(cls, path: str | Path = "models/model.keras", **settings: object) -> Predictor:
-        """Load a model file that `dvc repro` wrote; settings are the fields above.
+        """Load a model; settings are the fields above.
+
+        Args:
+            path: a model file that `dvc repro` wrote, or what `ferpipe export` made of it.
+            settings: fields of this class.
 
         Raises:
             PipelineError: the file is missing or damaged, or has no card.
         """
         path = Path(path)
+        if form := exported.form_of(path):
+            run, card = exported.load_with_card(path, form, threads=machine.cores())
+            return cls(None, card, runtime=run, **settings)
+        if path.is_dir():
+            raise PipelineError(f"{path} is a folder, and no SavedModel; give a model file")
         card = read_card(path)
         prepare()
         shape = (card.image_size, card.image_size, card.channels)
@@ -106,30 +127,55 @@ class Predictor:
             results.append(result)
         return results
 
-    def stream(
-        self, pictures: Iterable[Picture]
-    ) -> Iterator[tuple[Picture, list[Prediction] | PipelineError]]:
+    def stream(self, pictures: Iterable[Picture]) -> Iterator[Result]:
         """Yield each picture with its predictions, or with the error that says why it has none.
 
         An error of the iterable itself is raised after the results of what came before.
         """
-        held, crops = [], []
+        fault = None
+
+        def given() -> Iterator[Picture]:
+            nonlocal fault
+            try:
+                yield from pictures
+            except PipelineError as error:
+                fault = error
+
+        # The network works on a batch while the next one is prepared.
+        with ThreadPoolExecutor(1) as network:
+            waiting = deque()
+            for held, crops in self._batches(given()):
+                waiting.append(network.submit(self._classified, held, crops))
+                if len(waiting) > 1:
+                    yield from waiting.popleft().result()
+            for future in waiting:
+                yield from future.result()
+        if fault:
+            raise fault
+
+    def _batches(
+        self, pictures: Iterable[Picture]
+    ) -> Iterator[tuple[list[Held], list[np.ndarray]]]:
+        """Pictures with their faces, as many as the network sees at a time, and all crops."""
+        held, crops, size = [], [], 0
+        for picture, faces, found in threads.ordered(self._prepared, pictures, _bytes, workers=0):
+            held.append((picture, faces))
+            crops += found
+            size += 0 if isinstance(picture, (str, Path)) else _bytes(picture)
+            if max(len(crops), len(held)) >= BATCH_SIZE or size >= HELD:
+                yield held, crops
+                held, crops, size = [], [], 0
+        if held:
+            yield held, crops
+
+    def _prepared(
+        self, picture: Picture
+    ) -> tuple[Picture, list[Face | None] | PipelineError, list[np.ndarray]]:
+        """A picture with its faces, or the error that says why it has none, and their crops."""
         try:
-            for picture in pictures:
-                try:
-                    faces, found = self.faces(opened(picture))
-                except PipelineError as error:
-                    held.append((picture, error))
-                else:
-                    held.append((picture, faces))
-                    crops += found
-                if len(crops) >= BATCH_SIZE or len(held) >= PICTURES:
-                    yield from self._classified(held, crops)
-                    held, crops = [], []
-        except PipelineError:
-            yield from self._classified(held, crops)
-            raise
-        yield from self._classified(held, crops)
+            return picture, *self.faces(opened(picture))
+        except PipelineError as error:
+            return picture, error, []
 
     def faces(self, picture: Image.Image) -> tuple[list[Face | None], list[np.ndarray]]:
         """The faces of a picture, and uint8 (side, side, channels) of each, framed."""
@@ -143,16 +189,15 @@ class Predictor:
         crops = [framing.crop(picture, face.landmarks, framed, size, color) for face in faces]
         return faces, crops
 
-    def _classified(
-        self, held: Sequence[tuple[Picture, list[Face | None] | PipelineError]], crops: np.ndarray
-    ) -> Iterator[tuple[Picture, list[Prediction] | PipelineError]]:
+    def _classified(self, held: Sequence[Held], crops: Sequence[np.ndarray]) -> list[Result]:
         """Classify all faces of the pictures at once."""
         rows = zip(crops, *(self.classify(np.stack(crops)) if crops else ((), ())), strict=True)
+        results = []
         for picture, faces in held:
-            if isinstance(faces, PipelineError):
-                yield picture, faces
-            else:
-                yield picture, [self._prediction(face, *next(rows)) for face in faces]
+            if not isinstance(faces, PipelineError):
+                faces = [self._prediction(face, *next(rows)) for face in faces]
+            results.append((picture, faces))
+        return results
 
     def _prediction(
         self,
@@ -168,12 +213,28 @@ class Predictor:
 
     def classify(self, faces: np.ndarray) -> tuple[np.ndarray, list[float | None]]:
         """Float64 (n, classes), and distances, of framed faces: uint8 (n, side, side, channels)."""
+        if self.runtime:
+            starts = range(0, len(faces), BATCH_SIZE)
+            batches = [self.runtime(faces[start : start + BATCH_SIZE]) for start in starts]
+            return np.concatenate(batches).astype(np.float64), [None] * len(faces)
         batch_size = min(BATCH_SIZE, len(faces))
         if self.network is None:
             probabilities = saving.predict(self.model, faces, batch_size).astype(np.float64)
             return probabilities, [None] * len(faces)
         probabilities, projected = self.network(faces, batch_size)
         return probabilities, self.card.feature_distance.relative(projected).tolist()
+
+
+def _bytes(picture: Picture) -> int:
+    """Bytes of a file or of pixels; 0 if there are none."""
+    if isinstance(picture, (str, Path)):
+        try:
+            return os.path.getsize(picture)  # noqa: PTH202 (faster, of many small files)
+        except OSError:
+            return 0
+    if isinstance(picture, Image.Image):
+        return picture.width * picture.height * len(picture.getbands())
+    return np.asarray(picture).nbytes
 
 
 def opened(picture: Picture) -> Image.Image:
@@ -184,11 +245,7 @@ def opened(picture: Picture) -> Image.Image:
     """
     if isinstance(picture, (str, Path)):
         try:
-            data = Path(picture).read_bytes()
-        except OSError as error:
-            raise PipelineError(f"{picture} cannot be read: {error.strerror}") from None
-        try:
-            return images.convert(data, CONVERSIONS)[0]
+            return images.convert(on_disk.read(picture), CONVERSIONS)[0]
         except images.ImageRefused as reason:
             raise PipelineError(f"{picture} cannot be used: {reason}") from None
     if isinstance(picture, Image.Image):

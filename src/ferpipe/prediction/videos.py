@@ -13,7 +13,8 @@ from typing import NamedTuple
 from PIL import Image
 
 from ferpipe.core import files
-from ferpipe.core.errors import PipelineError, one_line
+from ferpipe.core.errors import PipelineError
+from ferpipe.prediction import on_disk
 
 SUFFIXES = frozenset(
     {
@@ -66,10 +67,13 @@ def opened(path: Path) -> Iterator[tuple[Fraction, int, Callable[[], Iterator[Fr
             frames that can be read if the video breaks off.
     """
     av = video_library()
+    on_disk.check(path)
     try:
-        container = av.open(str(path))
+        container = av.open(f"file:{path}")  # a plain path may be read as an address
     except (av.error.FFmpegError, OSError) as error:
-        raise PipelineError(f"{path} cannot be read: {one_line(error)}") from None
+        raise PipelineError(
+            f"{path} cannot be read: {error.strerror}; it is no video, or its end is missing"
+        ) from None
     with container:
         if not container.streams.video:
             raise PipelineError(f"{path} has no video in it")
@@ -89,7 +93,7 @@ def _frames(path: Path, container: object, stream: object) -> Iterator[Frame]:
             turn = TURNS.get(frame.rotation)
             yield Frame(number, seconds, picture.transpose(turn) if turn else picture)
     except av.error.FFmpegError as error:
-        raise PipelineError(f"{path} breaks off {_after(number)}: {one_line(error)}") from None
+        raise PipelineError(f"{path} breaks off {_after(number)}: {error.strerror}") from None
     declared = (container.duration or 0) / av.time_base
     if number + 1 < stream.frames or seconds + LATE < declared:
         raise PipelineError(f"{path} breaks off {_after(number)}: it should have {declared:.1f} s")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from tabulate import tabulate
 
 from ferpipe.core.errors import PipelineError
 from ferpipe.prediction import inputs, outputs, videos
+from ferpipe.prediction.on_disk import plain
 from ferpipe.prediction.predictor import Predictor
 from ferpipe.prediction.results import Results
 from ferpipe.report.text import MISUSE
@@ -25,6 +29,12 @@ def run(args: argparse.Namespace) -> None:
     """
     if args.explain and not args.annotate:
         raise PipelineError("--explain needs --annotate FOLDER, where it writes its pictures")
+    found = list(inputs.pictures(args.paths))
+    paths = [one for one in found if isinstance(one, Path)]
+    faults = [one for one in found if isinstance(one, PipelineError)]
+    if not paths:
+        raise PipelineError("; ".join(plain(str(fault)) for fault in faults))
+    _check_targets(args, paths)
     predictor = Predictor.load(
         args.model,
         cropped=args.cropped,
@@ -32,19 +42,46 @@ def run(args: argparse.Namespace) -> None:
         minimum_size=args.min_size,
         confidence=args.min_confidence,
     )
-    paths = list(inputs.pictures(args.paths))
-    results = Results(predictor, args.annotate, args.explain)
+    if args.explain and predictor.model is None:
+        raise PipelineError(f"--explain needs the .keras file, {args.model} is exported")
+    results = Results(predictor, args.annotate, args.explain, kept=paths)
+    for fault in faults:
+        results.add_fault(fault)
     results.add_pictures([path for path in paths if not videos.is_video(path)])
     for path in filter(videos.is_video, paths):
         results.add_video(path, args.every)
+    # What the terminal cannot show is escaped.
+    sys.stdout.reconfigure(errors="backslashreplace")
+    if results.lines:
+        print(tabulate(results.lines, HEADER, disable_numparse=True))
     for target, write in ((args.csv, outputs.write_csv), (args.json, outputs.write_json)):
         if target:
             write(target, predictor.card.classes, results.rows)
-    if results.lines:
-        print(tabulate(results.lines, HEADER, disable_numparse=True))
     print(f"model: {predictor.card.headline}\n{CAUTION}", file=sys.stderr)
     if results.faults:
         raise PipelineError(
-            f"{results.faults} of {len(paths)} files could not be used or read to the end, see "
+            f"{results.faults} of {len(found)} files could not be used or read to the end, see "
             "above"
         )
+
+
+def _check_targets(args: argparse.Namespace, paths: Sequence[Path]) -> None:
+    """Refuse what could not be written, or would replace what is read, before the work."""
+    tables = {"--csv": args.csv, "--json": args.json}
+    read = {os.path.realpath(path) for path in (*paths, args.model)}
+    for option, target in {**tables, "--annotate": args.annotate}.items():
+        if target is None:
+            continue
+        above = next(path for path in target.absolute().parents if path.exists())
+        if not above.is_dir():
+            raise PipelineError(f"{option} {target} cannot be written: {above} is not a folder")
+        if option == "--annotate":
+            if target.exists() and not target.is_dir():
+                raise PipelineError(f"{option} {target} is a file: give the name of a folder")
+        elif target.exists() and not target.is_file():
+            kind = "a folder" if target.is_dir() else "a pipe or device"
+            raise PipelineError(f"{option} {target} is {kind}: give the name of a file")
+        elif os.path.realpath(target) in read:
+            raise PipelineError(f"{option} {target} is read: give the name of another file")
+    if all(tables.values()) and len(set(map(os.path.realpath, tables.values()))) == 1:
+        raise PipelineError(f"--csv and --json are both {args.csv}: give them different names")
