@@ -24,10 +24,10 @@ repro: venv ## run the pipeline on params.yaml; PRESET=NAME applies a preset fir
 	@echo "  $(BIN)/dvc metrics show      the numbers"
 	@echo "  $(BIN)/dvc plots show        the plots, as dvc_plots/index.html"
 
-cv: venv ## cross-validate params.yaml; resumes after an interruption; PRESET=NAME as above
+cv: venv ## cross-validate params.yaml, JOBS=N folds at a time; resumes after an interruption; PRESET=NAME as above
 	$(if $(PRESET),ferpipe preset $(PRESET))
 	ferpipe check
-	dvc repro cv/dvc.yaml
+	ferpipe cv --jobs $(or $(JOBS),1)
 
 verify: venv ## check reproducibility: two clones, three runs, every byte compared; PRESET=NAME as above
 	ferpipe verify $(if $(PRESET),--preset $(PRESET))

@@ -1,9 +1,10 @@
-"""The processor, its instruction sets, and the cores that this process may use."""
+"""The processor, its instruction sets, the cores that this process may use, and NVIDIA's cards."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +24,18 @@ def processor() -> str:
 def instruction_sets() -> str:
     """The processor's instruction sets; libraries choose their arithmetic and rounding by them."""
     return " ".join(sorted(_cpuinfo("flags", "Features").split())) or platform.machine()
+
+
+def nvidia_cards() -> list[str]:
+    """The names of the NVIDIA cards that Linux' driver or device files show."""
+    names = []
+    for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        with suppress(OSError):
+            match = re.search(r"^Model:\s*(.+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+            names.append(match[1].strip() if match else "NVIDIA card")
+    # A container may show the devices alone.
+    devices = [path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()]
+    return names or ["NVIDIA card"] * len(devices)
 
 
 def _cpuinfo(*names: str) -> str:
