@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,15 +29,21 @@ def instruction_sets() -> str:
 
 
 def nvidia_cards() -> list[str]:
-    """The names of the NVIDIA cards that Linux' driver or device files show."""
+    """The names of the NVIDIA cards that the driver, the device files or nvidia-smi show."""
     names = []
     for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
         with suppress(OSError):
             match = re.search(r"^Model:\s*(.+)", path.read_text(encoding="utf-8"), re.MULTILINE)
             names.append(match[1].strip() if match else "NVIDIA card")
-    # A container may show the devices alone.
-    devices = [path for path in Path("/dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()]
-    return names or ["NVIDIA card"] * len(devices)
+    # A container may show the devices alone; Windows' Linux has neither, and its own nvidia-smi.
+    devices = [path for path in Path("/dev").glob("nvidia*") if path.name[6:].isdigit()]
+    names = names or ["NVIDIA card"] * len(devices)
+    program = shutil.which("nvidia-smi") or shutil.which("nvidia-smi", path="/usr/lib/wsl/lib")
+    if not names and program:
+        with suppress(OSError, subprocess.SubprocessError):
+            done = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=20)
+            names = re.findall(r"^GPU \d+: (.+?)(?: \(UUID.*)?$", done.stdout, re.MULTILINE)
+    return names
 
 
 def _cpuinfo(*names: str) -> str:
