@@ -127,7 +127,7 @@ def test_machines_share_the_folds_through_a_remote(finished, tmp_path):
         trainer.dvc("remote", "add", "--default", "store", str(tmp_path / "remote"))
         started.append(trainer.start("python", "-c", FERPIPE, "cv", "--jobs=2", f"--part={k}/2"))
     for k, process in enumerate(started, start=1):
-        assert f"cv: the remote has the 2 folds of part {k}/2" in process.communicate()[0]
+        assert f"cv: the remote has 2 of the 2 folds of part {k}/2" in process.communicate()[0]
     last = Checkout(tmp_path / "last")
     trainers[0].commit("with a remote")
     trainers[0].git("clone", "-q", str(trainers[0].path), str(last.path))
