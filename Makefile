@@ -2,7 +2,7 @@
 
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3,$(if $(shell command -v $(name)),$(name))))
 VENV := .venv
-# GPU=1 adds the CUDA libraries to the environment.
+# GPU=1 adds the CUDA libraries and JAX's CUDA plugin to the environment.
 LOCK := $(if $(GPU),requirements-gpu.lock,requirements.lock)
 BIN := $(VENV)/bin
 # Stages run `python`: that of the environment, also if it is not activated.
@@ -24,10 +24,10 @@ repro: venv ## run the pipeline on params.yaml; PRESET=NAME applies a preset fir
 	@echo "  $(BIN)/dvc metrics show      the numbers"
 	@echo "  $(BIN)/dvc plots show        the plots, as dvc_plots/index.html"
 
-cv: venv ## cross-validate params.yaml; resumes after an interruption; PRESET=NAME as above
+cv: venv ## cross-validate params.yaml, JOBS=N folds at a time; resumes after an interruption; PRESET=NAME as above
 	$(if $(PRESET),ferpipe preset $(PRESET))
 	ferpipe check
-	dvc repro cv/dvc.yaml
+	ferpipe cv --jobs $(or $(JOBS),1)
 
 verify: venv ## check reproducibility: two clones, three runs, every byte compared; PRESET=NAME as above
 	ferpipe verify $(if $(PRESET),--preset $(PRESET))
@@ -141,7 +141,7 @@ venv: $(VENV)/$(LOCK).installed ## create .venv from the lock file; GPU=1 adds C
 
 # The stamps are written last, so that an interrupted installation starts again.
 $(VENV)/$(LOCK).packages: $(LOCK)
-	@echo "Installing the packages of $(LOCK) into $(VENV): 3 GB or more, some minutes."
+	@echo "Installing the packages of $(LOCK) into $(VENV): $(if $(GPU),8,3.5) GB, some minutes."
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r $(LOCK)
 	@touch $@

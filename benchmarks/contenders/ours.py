@@ -79,6 +79,8 @@ def main() -> None:
     parser = orders.parser(["step", "inputs"])
     parser.add_argument("--backbone", default="ResNet101")
     parser.add_argument("--backend", default="tensorflow", choices=["tensorflow", "jax"])
+    parser.add_argument("--images", type=int, help=f"in an epoch; default: {EPOCH_STEPS} batches")
+    parser.add_argument("--epochs", type=int, default=2, help="after which it ends; default: 2")
     args = parser.parse_args()
     answer_to = orders.answers()
 
@@ -93,9 +95,12 @@ def main() -> None:
     from ferpipe.training.loop import train
 
     committed = read_section(ROOT / "params.yaml", "train", Train).model_dump()
-    changed = changes(args.backbone, args.size, args.batch) | {"backend": args.backend}
+    changed = changes(args.backbone, args.size, args.batch) | {
+        "backend": args.backend,
+        "epochs": args.epochs,
+    }
     params = Train(**committed | changed)
-    count = EPOCH_STEPS * args.batch
+    count = args.images or EPOCH_STEPS * args.batch
     images, labels = orders.random_images(count, orders.SOURCE_SIZE, 1)
     training = records.Dataset(images, labels.astype(np.int32), [""] * count)
     choosing = records.Dataset(images[:1], training.labels[:1], [""])

@@ -1,11 +1,12 @@
 """`make cv` as a user runs it: real DVC, with two folds."""
 
 import os
+import shutil
 import signal
 
 import pandas as pd
 import pytest
-from checkout import TINY, copy_repository
+from checkout import FERPIPE, TINY, Checkout, copy_repository
 
 from ferpipe.core import paths
 
@@ -113,3 +114,28 @@ def test_another_seed_runs_its_folds_alone(finished):
     assert not FOLDS & changed(finished)
     finished.write_params(before)
     finished.dvc("repro", "cv/dvc.yaml")
+
+
+def test_machines_share_the_folds_through_a_remote(finished, tmp_path):
+    # Each has the data; the first trains its two folds side by side, each on half of the cores.
+    trainers = [Checkout(tmp_path / name) for name in ("first", "second")]
+    started = []
+    for k, trainer in enumerate(trainers, start=1):
+        shutil.copytree(finished.path, trainer.path)
+        shutil.rmtree(trainer.path / paths.CV_PREDICTIONS)
+        trainer.set({"cv": {"seeds": [1, 2]}})
+        trainer.dvc("remote", "add", "--default", "store", str(tmp_path / "remote"))
+        started.append(trainer.start("python", "-c", FERPIPE, "cv", "--jobs=2", f"--part={k}/2"))
+    for k, process in enumerate(started, start=1):
+        assert f"cv: the remote has 2 of the 2 folds of part {k}/2" in process.communicate()[0]
+    last = Checkout(tmp_path / "last")
+    trainers[0].commit("with a remote")
+    trainers[0].git("clone", "-q", str(trainers[0].path), str(last.path))
+    output = last.ferpipe("cv", "--pull")
+    assert not any("cv_fold@" in stage for stage in last.stages_run(output))
+    assert last.json("reports/cv/summary.json")["seeds"] == 2
+    assert last.stages_run(last.dvc("repro", "cv/dvc.yaml")) == []
+    for fold in (0, 1):
+        name = f"seed-1-fold-{fold}.csv"
+        trained = finished.path / paths.CV_PREDICTIONS / name
+        assert (last.path / paths.CV_PREDICTIONS / name).read_bytes() == trained.read_bytes()

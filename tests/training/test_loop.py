@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 from networks import NO_AUGMENT, bars, pretrained, schema, train_params
 
-from ferpipe.core.errors import PipelineError
+from ferpipe.core.errors import PipelineError, exits_cleanly
 from ferpipe.data import records
 from ferpipe.model import backbones, saving
 from ferpipe.model.backend import keras
 from ferpipe.model.losses import log_loss, softmax
 from ferpipe.model.network import build_model
-from ferpipe.training import loop
 from ferpipe.training.loop import fitted_temperature, phases, train
 from ferpipe.training.phase import compile_phase
 
@@ -135,16 +135,30 @@ def test_a_loss_that_is_not_finite_ends_in_one_line(weights, monkeypatch):
         fit(**weights)
 
 
-def test_a_full_device_ends_in_one_line(monkeypatch):
-    class ResourceExhaustedError(Exception):
-        pass
+@pytest.mark.parametrize(
+    ("kind", "text", "line"),
+    [
+        ("ResourceExhaustedError", "OOM when allocating tensor", "out of memory; lower train.bat"),
+        ("InternalError", "Dst tensor is not initialized. [Op:Cast]", "out of memory; lower train"),
+        (
+            "UnimplementedError",
+            "A deterministic GPU implementation of DepthwiseConvBackpropFilter is not currently "
+            "available.\n\t [[node gradient_tape/model]] [Op:__inference_train_step_19847]",
+            "TensorFlow has no deterministic kernel of DepthwiseConvBackpropFilter for this GPU; ",
+        ),
+    ],
+)
+def test_what_a_gpu_lacks_ends_the_stage_in_one_line(monkeypatch, capsys, kind, text, line):
+    def lacking(*args, **kwargs):
+        raise getattr(tf.errors, kind)(None, None, text)
 
-    def full(*args):
-        raise ResourceExhaustedError("OOM when allocating tensor")
-
-    monkeypatch.setattr(loop, "run_epoch", full)
-    with pytest.raises(PipelineError, match=r"out of memory; lower train.batch_size or"):
-        fit()
+    monkeypatch.setattr(keras.Model, "train_on_batch", lacking)
+    with pytest.raises(SystemExit) as end:
+        exits_cleanly("train")(fit)()
+    assert end.value.code == 1
+    printed = capsys.readouterr().err
+    assert printed.startswith(f"train: error: {line}")
+    assert printed.count("\n") == 1
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])

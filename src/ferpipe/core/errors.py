@@ -11,6 +11,8 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
+from ferpipe.core import device_errors
+
 # A full disk, a quota, a limit on file sizes.
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # A read-only file system, or a folder of someone else.
@@ -38,8 +40,9 @@ def one_line(error: BaseException) -> str:
 def exits_cleanly(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Decorate a program's `main` to print user errors in one line, and exit with code 1.
 
-    `PipelineError`, `OSError` and a package that is not installed become `name: error: message` on
-    stderr; Ctrl-C exits with 130. Other exceptions are defects of ours and keep their traceback.
+    `PipelineError`, `OSError`, a package that is not installed, a full memory and what TensorFlow
+    lacks become `name: error: message` on stderr; Ctrl-C exits with 130. Other exceptions are
+    defects of ours and keep their traceback.
     With FERPIPE_TRACEBACK=1 in the environment every error shows its traceback first.
     """
 
@@ -55,6 +58,10 @@ def exits_cleanly(name: str) -> Callable[[Callable[..., None]], Callable[..., No
             except (PipelineError, OSError) as error:
                 remedy = REMEDIES.get(getattr(error, "errno", None), "")
                 _end(name, error, f"{one_line(error)}{remedy}")
+            except Exception as error:
+                if (message := device_errors.explain(error)) is None:
+                    raise
+                _end(name, error, message)
             except KeyboardInterrupt:
                 print(f"{name}: interrupted", file=sys.stderr)
                 sys.exit(128 + signal.SIGINT)

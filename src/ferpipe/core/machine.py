@@ -1,9 +1,12 @@
-"""The processor, its instruction sets, and the cores that this process may use."""
+"""The processor, its instruction sets, the cores that this process may use, and NVIDIA's cards."""
 
 from __future__ import annotations
 
 import os
 import platform
+import re
+import shutil
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +26,24 @@ def processor() -> str:
 def instruction_sets() -> str:
     """The processor's instruction sets; libraries choose their arithmetic and rounding by them."""
     return " ".join(sorted(_cpuinfo("flags", "Features").split())) or platform.machine()
+
+
+def nvidia_cards() -> list[str]:
+    """The names of the NVIDIA cards that the driver, the device files or nvidia-smi show."""
+    names = []
+    for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        with suppress(OSError):
+            match = re.search(r"^Model:\s*(.+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+            names.append(match[1].strip() if match else "NVIDIA card")
+    # A container may show the devices alone; Windows' Linux has neither, and its own nvidia-smi.
+    devices = [path for path in Path("/dev").glob("nvidia*") if path.name[6:].isdigit()]
+    names = names or ["NVIDIA card"] * len(devices)
+    program = shutil.which("nvidia-smi") or shutil.which("nvidia-smi", path="/usr/lib/wsl/lib")
+    if not names and program:
+        with suppress(OSError, subprocess.SubprocessError):
+            done = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=20)
+            names = re.findall(r"^GPU \d+: (.+?)(?: \(UUID.*)?$", done.stdout, re.MULTILINE)
+    return names
 
 
 def _cpuinfo(*names: str) -> str:

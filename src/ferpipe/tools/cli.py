@@ -143,6 +143,17 @@ def compare(args: argparse.Namespace) -> None:
     print(comparison.report(*comparison.read([args.old, args.new]), confidence))
 
 
+def cv(args: argparse.Namespace) -> None:
+    """Run the cross-validation of params.yaml, several folds at a time or in parts on machines.
+
+    A fold gets the same bytes whatever the number of jobs. Without options this is
+    `dvc repro cv/dvc.yaml`. docs/cross-validation.md shows how machines share the folds.
+    """
+    from ferpipe.tools import cross_validation
+
+    cross_validation.run(args.jobs, args.part, pull=args.pull)
+
+
 def export(args: argparse.Namespace) -> None:
     """Export the model to ONNX, LiteRT or a SavedModel, and compare it with Keras.
 
@@ -193,6 +204,7 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "new", nargs="?", default="workspace", metavar="REV", help="default: workspace"
     )
+    options.cross_validate(add("cv", cv))
     options.predict(add("predict", predict, model=paths.MODEL))
     options.app(add("app", app, model=paths.MODEL))
     options.export(add("export", export, model=paths.MODEL))

@@ -6,6 +6,21 @@ import argparse
 from pathlib import Path
 
 
+def cross_validate(command: argparse.ArgumentParser) -> None:
+    """Add the options of `ferpipe cv`."""
+    add = command.add_argument
+    add("--jobs", type=positive, default=1, metavar="N", help="folds at a time; default: 1")
+    which = command.add_mutually_exclusive_group()
+    which.add_argument(
+        "--part",
+        metavar="K/N",
+        help="train part K of N of the folds that the DVC remote lacks, and push them to it",
+    )
+    which.add_argument(
+        "--pull", action="store_true", help="take the folds from the remote, and sum up all"
+    )
+
+
 def predict(command: argparse.ArgumentParser) -> None:
     """Add the options of `ferpipe predict`."""
     add = command.add_argument

@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ferpipe.core.errors import PipelineError
 from ferpipe.data import records
 from ferpipe.model import saving
-from ferpipe.model.backend import is_out_of_memory, keras
+from ferpipe.model.backend import keras
 from ferpipe.model.losses import fit_temperature
 from ferpipe.model.network import initial_model
 from ferpipe.params.train import Train
@@ -60,18 +59,10 @@ def train(
     model = initial_model(params, schema, len(training.labels))
     state = (checkpoints.load() if checkpoints else None) or State()
     progress = _Progress(model, params, schema, training, validation, checkpoints, memory_mb, state)
-    try:
-        if params.head == "solved" and not state.history:
-            progress.solve_head()
-        for phase in phases(params):
-            progress.run_phase(phase)
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-        raise PipelineError(
-            "out of memory; lower train.batch_size or train.input_size, or set train.precision to "
-            "mixed_bfloat16"
-        ) from None
+    if params.head == "solved" and not state.history:
+        progress.solve_head()
+    for phase in phases(params):
+        progress.run_phase(phase)
     model.set_weights(state.best_weights)
     finish(model, params)
     return model, state.history, progress.best(state.history).epoch
