@@ -85,7 +85,7 @@ def test_a_file_gives_boxes_bars_and_heat_maps(page, server, tmp_path):
     uploaded(page, path)
     assert page.run(FACES) == 1
     assert page.run("document.querySelectorAll('.faces svg rect').length") == 1
-    assert page.run("document.querySelector('.face h3').textContent") in CLASSES
+    assert page.run("document.querySelector('.face').dataset.label") in CLASSES
     names = page.run("[...document.querySelectorAll('.face dt')].map(e => e.textContent)")
     assert sorted(names) == sorted(CLASSES)
     widths = "[...document.querySelectorAll('.bar span')].map(e => parseFloat(e.style.width))"

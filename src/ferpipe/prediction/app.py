@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from PIL import Image
 from ferpipe.core.errors import PipelineError
 from ferpipe.evaluation import gradcam
 from ferpipe.evaluation.card import Card
-from ferpipe.prediction.predictor import Prediction, Predictor, opened
+from ferpipe.prediction.predictor import UNFAMILIAR, Prediction, Predictor, opened
 from ferpipe.report.page import environment
 from ferpipe.report.text import MISUSE
 
@@ -83,27 +83,25 @@ def shown(predictor: Predictor) -> Callable[[str | None, bool], str]:
 
 def html(picture: Image.Image, faces: list[Prediction], predictor: Predictor) -> str:
     """The picture with numbered boxes, and each face with its bars and its heat map."""
-    heat_maps = (
-        gradcam.heat_maps(
-            predictor.model,
-            np.stack([face.image for face in faces]),
-            np.array([face.index for face in faces]),
+    heat_maps: Sequence[np.ndarray | None] = [None] * len(faces)
+    if faces and predictor.model:  # an exported file gives no heat maps
+        seen = np.stack([face.image for face in faces])
+        heat_maps = gradcam.heat_maps(
+            predictor.model, seen, np.array([face.index for face in faces])
         )
-        if faces
-        else ()
-    )
     template = environment(html=True, templates=TEMPLATES).get_template("faces.html")
     return template.render(
         picture=None if faces and faces[0].face is None else _reduced(picture),
         faces=[
-            _card(face, heat, predictor.card.classes)
+            _shown(face, heat, predictor.card.classes)
             for face, heat in zip(faces, heat_maps, strict=True)
         ],
         nothing=NO_FACE,
+        unfamiliar=UNFAMILIAR,
     )
 
 
-def _card(face: Prediction, heat: np.ndarray, classes: list[str]) -> dict[str, object]:
+def _shown(face: Prediction, heat: np.ndarray | None, classes: list[str]) -> dict[str, object]:
     order = np.argsort(-face.probabilities, kind="stable")
     box = None
     if face.face:
@@ -114,6 +112,7 @@ def _card(face: Prediction, heat: np.ndarray, classes: list[str]) -> dict[str, o
         "box": box,
         "pixels": face.image,
         "heat": heat,
+        "unfamiliar": face.unfamiliar,
         "probabilities": [(classes[index], float(face.probabilities[index])) for index in order],
     }
 
