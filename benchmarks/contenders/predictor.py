@@ -1,4 +1,4 @@
-"""`ferpipe.Predictor` on pictures that are faces, with a model file or an exported one."""
+"""Our `Predictor` on pictures that are faces, with a model file or an exported one."""
 
 from __future__ import annotations
 
