@@ -22,13 +22,19 @@ def error(kind, text):
     ],
 )
 def test_a_full_memory_is_recognised_whoever_says_so(kind, text):
-    assert explain(error(kind, text)).startswith("out of memory; lower train.batch_size or train.")
+    assert explain(error(kind, text), training=True).startswith(
+        "out of memory; lower train.batch_size or train."
+    )
 
 
 def test_a_full_memory_of_numpy_is_one_too():
     with pytest.raises(MemoryError) as full:
         np.ones(2**56, np.uint8)
-    assert explain(full.value).startswith("out of memory; ")
+    assert explain(full.value, training=True).startswith("out of memory; ")
+
+
+def test_who_does_not_train_is_not_told_to_lower_the_batch():
+    assert explain(MemoryError(), training=False).startswith("out of memory; end other programs ")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +67,7 @@ def test_a_full_memory_of_numpy_is_one_too():
     ],
 )
 def test_a_kernel_that_is_not_deterministic_is_named_with_the_remedy(text, kernel):
-    assert explain(error("UnimplementedError", text)) == (
+    assert explain(error("UnimplementedError", text), training=True) == (
         f"TensorFlow has no deterministic kernel of {kernel} for this GPU; set "
         "train.deterministic to false, or train.backend to jax"
     )
@@ -78,4 +84,4 @@ def test_a_kernel_that_is_not_deterministic_is_named_with_the_remedy(text, kerne
     ],
 )
 def test_other_errors_are_not_explained(kind, text):
-    assert explain(error(kind, text)) is None
+    assert explain(error(kind, text), training=True) is None

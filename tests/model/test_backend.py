@@ -54,7 +54,7 @@ def test_a_full_memory_ends_in_one_line_with_either_backend(
     tmp_path, run_python, monkeypatch, name
 ):
     monkeypatch.chdir(tmp_path)
-    done = run_python("-c", FULL, name)
+    done = run_python("-c", FULL, name, timeout=300)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("evaluate: error: out of memory; lower train.")
+    assert done.stderr.splitlines()[-1].startswith("evaluate: error: out of memory; end other ")
     assert "Traceback" not in done.stderr

@@ -23,14 +23,17 @@ NOT_DETERMINISTIC = re.compile(
 )
 
 
-def explain(error: Exception) -> str | None:
-    """The remedy in one line, or None for any other error."""
+def explain(error: Exception, *, training: bool) -> str | None:
+    """The remedy in one line, for a program that trains or not; None for any other error."""
     text = " ".join(str(error).split())
     known = type(error).__name__ in CLASSES
     if isinstance(error, MemoryError) or (known and MEMORY.search(text)):
+        others = "end other programs that use the same memory"
+        if not training:
+            return f"out of memory; {others}, or train a network with a smaller train.input_size"
         return (
             "out of memory; lower train.batch_size or train.input_size, set train.precision to "
-            "mixed_bfloat16, or end other programs that use the same memory"
+            f"mixed_bfloat16, or {others}"
         )
     if known and (match := NOT_DETERMINISTIC.search(text)):
         kernel = match[1] or match[2] or match[3]

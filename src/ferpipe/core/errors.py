@@ -22,6 +22,7 @@ REMEDIES = {
     errno.EROFS: "; stages write to data/, models/, reports/ and .ferpipe/: copy the checkout to a "
     "folder that can be written",
 }
+TRAINING = ("train", "cv_fold")  # the programs to which all remedies of a full memory apply
 NOT_INSTALLED = (
     "the package {} is not installed for this Python; activate the environment "
     "(`source .venv/bin/activate`), or make it with `make venv`"
@@ -59,7 +60,7 @@ def exits_cleanly(name: str) -> Callable[[Callable[..., None]], Callable[..., No
                 remedy = REMEDIES.get(getattr(error, "errno", None), "")
                 _end(name, error, f"{one_line(error)}{remedy}")
             except Exception as error:
-                if (message := device_errors.explain(error)) is None:
+                if (message := device_errors.explain(error, training=name in TRAINING)) is None:
                     raise
                 _end(name, error, message)
             except KeyboardInterrupt:
