@@ -38,8 +38,6 @@ def run(args: argparse.Namespace) -> None:
         from ferpipe.prediction.predictor import Predictor  # imports TensorFlow
 
         predictor = Predictor.load(args.model, threshold=args.threshold)
-        if predictor.model is None:
-            raise PipelineError(f"the page needs the .keras file, {args.model} is exported")
         os.environ |= QUIET | {"GRADIO_TEMP_DIR": folder}
         _serve(predictor, listener, args.host)
     print("stopped")
