@@ -19,7 +19,7 @@ import workers
 from contenders import orders, ours
 from ferpipe.core.errors import exits_cleanly
 from ferpipe.data import records
-from ferpipe.data.write_records import SplitWriter
+from ferpipe.data.split_writer import SplitWriter
 from workers import Contender, Worker
 
 INPUTS = Contender(

@@ -35,7 +35,7 @@ from contenders import ours
 from ferpipe.core import files, threads
 from ferpipe.core.errors import exits_cleanly
 from ferpipe.data import png, records
-from ferpipe.data.write_records import SplitWriter
+from ferpipe.data.split_writer import SplitWriter
 from ferpipe.params.reader import read_yaml
 from workers import ROOT
 

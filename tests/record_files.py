@@ -9,7 +9,7 @@ import numpy as np
 from ferpipe.core import files
 from ferpipe.data import records
 from ferpipe.data.records import Schema
-from ferpipe.data.write_records import SplitWriter
+from ferpipe.data.split_writer import SplitWriter
 
 CLASSES = ["anger", "happy", "überrascht"]
 

@@ -13,7 +13,7 @@ from networks import bars, schema, train_params
 from ferpipe.core import files
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import records
-from ferpipe.data.write_records import SplitWriter
+from ferpipe.data.split_writer import SplitWriter
 from ferpipe.tools import cli, exporting
 
 REASON = 'needs `pip install ".[export]"`'

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
-from typing import BinaryIO, Self
 
 import numpy as np
 import pandas as pd
@@ -16,8 +14,9 @@ from tqdm import tqdm
 
 from ferpipe.core import files, paths, threads
 from ferpipe.core.errors import PipelineError
-from ferpipe.data import archive, images, records, shards, tfrecord
+from ferpipe.data import archive, images, records
 from ferpipe.data.index import check_rows, paths_match_labels
+from ferpipe.data.split_writer import SplitWriter
 from ferpipe.params.preprocess import Preprocess
 
 
@@ -44,7 +43,6 @@ def write_records(
     unique = ~table["path"].duplicated()
     check_rows(table_path, unique & paths_match_labels(table) & table["split"].isin(splits))
     table = table.sort_values("path")  # the archive's order
-    classes = sorted(set(table["label"]))
     counts = {name: int((table["split"] == name).sum()) for name in splits}
     with files.scratch(target) as scratch, ExitStack() as stack:
         folder = scratch / target.name
@@ -54,17 +52,11 @@ def write_records(
             for name, count in counts.items()
         }
         decoded = _decode(archive_path, table["path"].tolist(), params, workers, table_path)
-        rows = zip(table["path"], table["label"], table["split"], decoded, strict=True)
-        progress = {"desc": "records", "total": len(table), "unit": "image"}
-        label_of = {label: number for number, label in enumerate(classes)}
-        for path, label, split, pixels in tqdm(rows, **progress, disable=None, leave=False):
-            writers[split].add(pixels, label_of[label], path)
-        for writer in writers.values():
-            writer.finish()
+        _write(writers, table, decoded)
         schema = records.Schema(
             image_size=params.image_size,
             channels=1 if params.color == "grayscale" else 3,
-            classes=classes,
+            classes=sorted(set(table["label"])),
             shards={name: writer.shards for name, writer in writers.items()},
             images=counts,
             sha256={k: v for writer in writers.values() for k, v in writer.sha256.items()},
@@ -76,63 +68,17 @@ def write_records(
     return schema
 
 
-class SplitWriter:
-    """Writes shards and index of a split; `sha256` has the digests of the finished files.
-
-    Args:
-        folder: where to.
-        name: of the split.
-        images: how many `add` will get.
-        shard_size: images per shard.
-    """
-
-    def __init__(self, folder: Path, name: str, images: int, shard_size: int) -> None:
-        total = -(-images // shard_size)
-        self.shards = [f"{name}-{shard:05d}-of-{total:05d}.tfrecord" for shard in range(total)]
-        self.sha256: dict[str, str] = {}
-        self._folder, self._index_name, self._shard_size = (
-            folder,
-            shards.index_name(name),
-            shard_size,
-        )
-        self._index = np.zeros(images, shards.INDEX)
-        self._count = 0
-        self._file: BinaryIO | None = None
-
-    def add(self, pixels: np.ndarray, label: int, path: str) -> None:
-        """Write an image uint8 (side, side, channels), with its class index and archive path."""
-        shard, first = divmod(self._count, self._shard_size)
-        if not first:
-            self._close()
-            self._file = (self._folder / self.shards[shard]).open("wb")
-            self._digest = hashlib.sha256()
-        record = tfrecord.encode(pixels, label, path)
-        position = self._file.tell()
-        self._index[self._count] = (
-            *(shard, label, len(record.frame), record.pixels, record.path, position),
-        )
-        self._file.write(record.frame)
-        self._digest.update(record.frame)
-        self._count += 1
-
-    def finish(self) -> None:
-        """Write the index, after the last image."""
-        self._close()
-        path = self._folder / self._index_name
-        np.save(path, self._index, allow_pickle=False)
-        self.sha256[path.name] = files.sha256(path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        if self._file:
-            self._file.close()
-            self.sha256[Path(self._file.name).name] = self._digest.hexdigest()
-            self._file = None
+def _write(
+    writers: Mapping[str, SplitWriter], table: pd.DataFrame, decoded: Iterator[np.ndarray]
+) -> None:
+    """Write each image of the table to its split."""
+    label_of = {label: number for number, label in enumerate(sorted(set(table["label"])))}
+    rows = zip(table["path"], table["label"], table["split"], decoded, strict=True)
+    progress = {"desc": "records", "total": len(table), "unit": "image"}
+    for path, label, split, pixels in tqdm(rows, **progress, disable=None, leave=False):
+        writers[split].add(pixels, label_of[label], path)
+    for writer in writers.values():
+        writer.finish()
 
 
 def _decode(
