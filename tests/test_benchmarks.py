@@ -1,7 +1,10 @@
 """The benchmarks' own arithmetic; what they measure is run by `make bench` alone."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 import features
 import gpu
@@ -9,6 +12,7 @@ import inputs
 import load
 import predict
 import report
+import scale
 import stable
 import stages
 import start
@@ -67,6 +71,8 @@ SPEEDS = [[30.0, 40.0], [9.0, 9.0], [8.0, 8.0], [10.0, 40.0], [20.0, 40.0]]
 NAMES = [who.name for who in features.CONTENDERS]
 FEATURES = step.Setting(96, 128, speeds=dict(zip(NAMES, SPEEDS, strict=True)),
                         peaks=dict.fromkeys(NAMES, report.GIB))
+SCALE = {count: dict.fromkeys(scale.STAGES, (seconds, 100 * 2**20, 2_000_000))
+         for count, seconds in {4000: 3.5, 1000: 1.0, 3000: 3.0}.items()}
 LOAD = {2024: dict.fromkeys(load.STAGES, (3.0, 101 * 2**20)),
         1000: dict.fromkeys(load.STAGES, (1.0, 100 * 2**20))}
 ROWS = {
@@ -95,6 +101,17 @@ ROWS = {
         ("zip", "download", "1,000", "1.00", "100", "", ""),
         ("zip", "download", "2,024", "3.00", "101", "1.953", "1.00"),
     ]),
+    "each size has the slope from the one before it": (scale.pipeline_rows(SCALE)[:3], [
+        ("download", "1,000", "1.0", "100", "2", ""),
+        ("download", "3,000", "3.0", "100", "2", "1000.0"),
+        ("download", "4,000", "3.5", "100", "2", "500.0"),
+    ]),
+    "epochs from disk are compared in each round": (
+        scale.epoch_row(scale.SETTINGS[0], {"memory": [50, 10], "disk": [40, 10],
+                                            "inputs": [200, 50]}),
+        ("compact, 48 px", "30 (10 to 50)", "25 (10 to 40)", "12.5 (0.0 to 25.0) %",
+         "125 (50 to 200)", "4.5 (4.0 to 5.0)"),
+    ),
     "a training that only rises has no fall": (
         stable.row("all", [0.2, 0.5, 0.8], [2.0, 1.0, 1000.5]),
         ("all", "80.0%", "80.0%", "0 points", "1,000.50"),
@@ -243,3 +260,13 @@ def test_what_is_no_face_has_the_size_of_the_records(channels):
     for kind in kinds.values():
         assert (kind.dtype, kind.shape[1:]) == (np.uint8, (16, 16, channels))
         assert len(np.unique(kind, axis=0)) > 190
+
+
+@pytest.mark.parametrize(("side", "form"), [(48, "L"), (60, "RGB")])
+def test_faces_of_any_number_and_side_are_drawn(side, form):
+    made = list(scale.encoded(25, side))
+    assert len({data for _, data in made}) == 25
+    for number, (name, data) in enumerate(made):
+        image = Image.open(io.BytesIO(data))
+        assert (image.size, image.mode) == ((side, side), form)
+        assert name.rpartition(".")[0] == load.name_of(number).rpartition(".")[0]
