@@ -31,7 +31,7 @@ def copy(finished, tmp_path):
 
 @pytest.mark.parametrize("stage", LARGEST)
 def test_a_limit_on_file_sizes_is_one_line_and_leaves_old_outputs_whole(copy, stage):
-    copy.set({"run.checkpoint_seconds": 3600})  # no checkpoint may reach the limit first
+    copy.set({"run": {"checkpoint_seconds": 3600}})  # no checkpoint may reach the limit first
     before = verify.hashes(copy.path)
     path = copy.path / LARGEST[stage]
     sizes = [each.stat().st_size for each in (path.iterdir() if path.is_dir() else [path])]
