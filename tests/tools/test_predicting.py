@@ -57,7 +57,10 @@ def test_a_table_is_printed_and_the_caution_once(predict):
         "photos/b/1.png",
         "photos/b/2.png",
     ]
-    assert err.splitlines()[-2] == "model: 98.4% of 189 test images correct"
+    assert (
+        err.splitlines()[-2]
+        == "model: Trained on drawn faces: 98.4% of 189 test images correct. Not for photographs."
+    )
     assert err.count("Caution: Do not read its output as what a person feels") == 1
 
 
@@ -129,8 +132,8 @@ def test_every_kind_of_image_file_is_predicted_or_named_with_the_reason(predict,
     for file, reason in named.items():
         why = FILES[names[file]][1]
         assert reason.startswith(why.removesuffix(", and not plain"))
-    # Each has its line, then model, caution and the count.
-    assert (status, len(err.splitlines())) == (1, len(named) + 3)
+    # Each has its line, then the written file, model, caution and the count.
+    assert (status, len(err.splitlines())) == (1, len(named) + 4)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such names")
@@ -186,6 +189,7 @@ def test_an_annotated_copy_replaces_no_picture(predict, tmp_path, files_under):
         (("photos", "--csv", "photos"), 1, "--csv photos is a folder: give the name of a file"),
         (("photos", "--json", "photos/a/1.png/o"), 1, "photos/a/1.png is not a folder"),
         (("photos", "--csv", "o", "--json", "a/../o"), 1, "--csv and --json are both o: give "),
+        (("photos", "--json", "-"), 1, "--json -: give the name of a file"),
         (("photos", "--csv", "/dev/null"), 1, "--csv /dev/null is a pipe or device: give the "),
         (("empty", "*.gif"), 1, "empty has no images and no videos; no file matches *.gif"),
         ((), 2, "the following arguments are required: PATH"),

@@ -42,8 +42,18 @@ class Card(pydantic.BaseModel, extra="forbid", frozen=True):
     """how the images were split and used"""
     params_sha256: str
     """digest of the params that it was made from"""
+    data: str | None = None
+    """the data set that it was trained on"""
+    limits: list[str] = []
+    """what cannot be said of it, because of the data, in sentences"""
     feature_distance: FeatureDistance | None = None
     """where its training images lie, to tell faces that are unlike them; None if not measured"""
+
+    @property
+    def about(self) -> str:
+        """What it was trained on, its accuracy, and the first of its limits, in sentences."""
+        origin = f"Trained on {self.data}: " if self.data else ""
+        return " ".join([f"{origin}{self.headline}.", *self.limits[:1]])
 
 
 def publish(trained: Path, target: Path, card: Card) -> None:

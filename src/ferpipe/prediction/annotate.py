@@ -1,4 +1,4 @@
-"""Pictures with the faces found in them: boxes, classes and bars of probabilities."""
+"""Pictures with numbered boxes around faces, and below a panel for each face."""
 
 from __future__ import annotations
 
@@ -14,25 +14,36 @@ from ferpipe.report.faces import overlay
 INK, BACKGROUND, BAR, REST = "#ffffff", "#1b1b1b", "#ff9f1c", "#5a5a5a"
 SHOWN = 3  # most probable classes of a face
 EXPLAINED = 192  # side of a face beside its heat map, in pixels
+LINES = 60  # that are as high as a picture
 
 
 def annotated(
-    picture: Image.Image, predictions: Sequence[Prediction], classes: Sequence[str]
+    picture: Image.Image,
+    predictions: Sequence[Prediction],
+    classes: Sequence[str],
+    rows: int | None = None,
 ) -> Image.Image:
-    """The picture with a box and a panel for each face; of a picture that is a face, below it."""
-    unit = max(10, round(max(picture.size) / 60))  # height of a line
-    boxes = [prediction.face.box if prediction.face else None for prediction in predictions]
-    below = 0 if all(boxes) else _panel_size(unit)[1]
-    width = max(picture.width, _panel_size(unit)[0])
-    result = Image.new("RGB", (width, picture.height + below), BACKGROUND)
+    """The picture with a numbered box around each face, and the panels below it.
+
+    Panels never cover a face. With `rows` rows of them, pictures of one size give results of one
+    size, as videos need, and faces for which there is no place have a number alone.
+    """
+    unit = max(10, round(max(picture.size) / LINES))  # height of a line
+    width, height = _panel_size(unit)
+    across = max(1, picture.width // width)
+    needed = -(-len(predictions) // across)
+    shown = needed if rows is None else rows
+    size = (max(picture.width, width), picture.height + shown * height)
+    result = Image.new("RGB", size, BACKGROUND)
     result.paste(picture, (0, 0))
     pen = ImageDraw.Draw(result)
-    for prediction, box in zip(predictions, boxes, strict=True):
-        if box:
-            for grown, color in ((2, BACKGROUND), (1, BAR), (0, BAR)):
-                pen.rectangle(_grown(box, grown * max(1, unit // 10)), outline=color)
-        panel = _panel(prediction, classes, unit)
-        result.paste(panel, _place(box, panel.size, picture.size))
+    for number, prediction in enumerate(predictions, start=1):
+        if prediction.face:
+            _draw_box(pen, prediction.face.box, number, unit)
+        row, column = divmod(number - 1, across)
+        if row < shown:
+            panel = _panel(prediction, number, classes, unit)
+            result.paste(panel, (column * width, picture.height + row * height))
     return result
 
 
@@ -44,17 +55,30 @@ def explained(prediction: Prediction, heat: np.ndarray) -> Image.Image:
     return Image.fromarray(pair.repeat(zoom, axis=0).repeat(zoom, axis=1))
 
 
+def _draw_box(pen: ImageDraw.ImageDraw, box: Sequence[float], number: int, unit: int) -> None:
+    """A box with a dark border, and its number in the left upper corner."""
+    thick = max(1, unit // 6)
+    left, top, right, bottom = box
+    outer = (left - 2 * thick, top - 2 * thick, right + 2 * thick, bottom + 2 * thick)
+    inner = (left - thick, top - thick, right + thick, bottom + thick)
+    pen.rectangle(outer, outline=BACKGROUND, width=3 * thick)
+    pen.rectangle(inner, outline=BAR, width=thick)
+    font = ImageFont.load_default(1.2 * unit)
+    place = (max(0, left) + thick, max(0, top) + thick)
+    pen.text(place, str(number), INK, font, stroke_width=thick, stroke_fill=BACKGROUND)
+
+
 def _panel_size(unit: int) -> tuple[int, int]:
     return 14 * unit, (2 * SHOWN + 3) * unit
 
 
-def _panel(prediction: Prediction, classes: Sequence[str], unit: int) -> Image.Image:
-    """The label, and the most probable classes with their bars."""
+def _panel(prediction: Prediction, number: int, classes: Sequence[str], unit: int) -> Image.Image:
+    """Number and label, and the most probable classes with their bars."""
     width, height = _panel_size(unit)
     panel = Image.new("RGB", (width, height), BACKGROUND)
     pen = ImageDraw.Draw(panel)
     font = ImageFont.load_default(1.2 * unit)
-    pen.text((unit / 2, unit * 1.2), prediction.label, INK, font, anchor="lm")
+    pen.text((unit / 2, unit * 1.2), f"{number} {prediction.label}", INK, font, anchor="lm")
     small = ImageFont.load_default(0.9 * unit)
     if prediction.unfamiliar:
         place = (width - unit / 2, unit * 1.2)
@@ -72,20 +96,3 @@ def _panel(prediction: Prediction, classes: Sequence[str], unit: int) -> Image.I
         pen.rectangle((left, middle - unit // 3, end, middle + unit // 3), fill=BAR)
         pen.text((right + unit / 2, middle), f"{share:.0%}", INK, small, anchor="lm")
     return panel
-
-
-def _grown(box: Sequence[float], by: int) -> tuple[float, float, float, float]:
-    left, top, right, bottom = box
-    return left - by, top - by, right + by, bottom + by
-
-
-def _place(
-    box: Sequence[float] | None, size: tuple[int, int], picture: tuple[int, int]
-) -> tuple[int, int]:
-    """Where a panel goes: under its box, above it at the lower edge; inside the picture."""
-    if box is None:
-        return 0, picture[1]
-    left, top, _, bottom = map(round, box)
-    under = bottom + size[1] <= picture[1]
-    x = min(max(0, left), max(0, picture[0] - size[0]))
-    return x, bottom if under else max(0, top - size[1])

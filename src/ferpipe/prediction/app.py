@@ -50,7 +50,7 @@ def page(predictor: Predictor) -> gradio.Blocks:
                 cropped = gradio.Checkbox(label="The picture is a face, cropped as in training")
                 gradio.Markdown(notes(predictor.card), elem_classes="notes")
             with gradio.Column(scale=3):
-                result = gradio.HTML(label="Faces")
+                result = gradio.HTML("Faces and their probabilities appear here.", label="Faces")
         for changed in (picture.change, cropped.change):
             changed(shown(predictor), [picture, cropped], result, api_visibility="private")
     return blocks
@@ -58,7 +58,7 @@ def page(predictor: Predictor) -> gradio.Blocks:
 
 def notes(card: Card) -> str:
     """What the model is worth and must not be used for, as Markdown."""
-    lines = [f"**The model.** {card.headline}. {card.protocol}", f"**Caution.** {MISUSE[2]}"]
+    lines = [f"**The model.** {card.about} {card.protocol}", f"**Caution.** {MISUSE[2]}"]
     return "\n\n".join([*lines, *MISUSE[:2], MISUSE[3], f"**Privacy.** {PRIVACY}"])
 
 

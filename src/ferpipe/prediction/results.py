@@ -44,7 +44,7 @@ class Results:
         """
         self.rows: list[list[object]] = []
         self.lines: list[tuple[object, ...]] = []
-        self.faults = 0
+        self.faults = self.without_face = 0
         self._predictor, self._classes = predictor, predictor.card.classes
         self._folder, self._explain = folder, explain
         real = folder.resolve() if folder else None
@@ -94,7 +94,7 @@ class Results:
                     lacking = np.full(len(self._classes), np.nan)
                     probabilities.append(first.probabilities if first else lacking)
                     if add:
-                        add(annotate.annotated(frame.picture, faces, self._classes))
+                        add(annotate.annotated(frame.picture, faces, self._classes, rows=1))
             except PipelineError as error:
                 fault = error
             if not seconds:
@@ -130,6 +130,7 @@ class Results:
             label = f"{face.label}, {UNFAMILIAR}" if face.unfamiliar else face.label
             yield plain(path), number, label, ", ".join(most)
         if not faces:
+            self.without_face += 1
             yield plain(path), "", "no face found", ""
 
     def _annotate(self, path: Path, faces: Sequence[Prediction]) -> None:

@@ -46,6 +46,8 @@ def for_file(
         framing=None if framing is None else framing.tolist(),
         temperature=files.rounded(findings.training["temperature"]),
         headline=findings.headline,
+        data=findings.provenance.data.name,
+        limits=list(findings.provenance.data.limits),
         protocol=" ".join(protocol(findings)),
         params_sha256=hashlib.sha256(params.encode()).hexdigest(),
         feature_distance=distance,

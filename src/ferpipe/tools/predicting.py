@@ -11,14 +11,14 @@ from pathlib import Path
 from tabulate import tabulate
 
 from ferpipe.core.errors import PipelineError
-from ferpipe.prediction import inputs, outputs, videos
+from ferpipe.prediction import inputs, videos
 from ferpipe.prediction.on_disk import plain
-from ferpipe.prediction.predictor import Predictor
-from ferpipe.prediction.results import Results
-from ferpipe.report.text import MISUSE
 
 HEADER = ("picture", "face", "expression", "probabilities")
-CAUTION = f"Caution: {MISUSE[2]}"
+HINT = (
+    "no face was found in some pictures: --cropped takes pictures that are faces, a lower "
+    "--min-confidence or --min-size less sure and smaller ones"
+)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -35,6 +35,11 @@ def run(args: argparse.Namespace) -> None:
     if not paths:
         raise PipelineError("; ".join(plain(str(fault)) for fault in faults))
     _check_targets(args, paths)
+    from ferpipe.prediction import outputs
+    from ferpipe.prediction.predictor import Predictor  # imports TensorFlow
+    from ferpipe.prediction.results import Results
+    from ferpipe.report.text import MISUSE
+
     predictor = Predictor.load(
         args.model,
         cropped=args.cropped,
@@ -57,7 +62,11 @@ def run(args: argparse.Namespace) -> None:
     for target, write in ((args.csv, outputs.write_csv), (args.json, outputs.write_json)):
         if target:
             write(target, predictor.card.classes, results.rows)
-    print(f"model: {predictor.card.headline}\n{CAUTION}", file=sys.stderr)
+    if written := [str(each) for each in (args.csv, args.json, args.annotate) if each]:
+        print(f"written: {', '.join(written)}", file=sys.stderr)
+    if results.without_face and not args.cropped:
+        print(HINT, file=sys.stderr)
+    print(f"model: {predictor.card.about}\nCaution: {MISUSE[2]}", file=sys.stderr)
     if results.faults:
         raise PipelineError(
             f"{results.faults} of {len(found)} files could not be used or read to the end, see "
@@ -72,6 +81,8 @@ def _check_targets(args: argparse.Namespace, paths: Sequence[Path]) -> None:
     for option, target in {**tables, "--annotate": args.annotate}.items():
         if target is None:
             continue
+        if str(target) == "-":
+            raise PipelineError(f"{option} -: give the name of a file; the table is printed")
         above = next(path for path in target.absolute().parents if path.exists())
         if not above.is_dir():
             raise PipelineError(f"{option} {target} cannot be written: {above} is not a folder")

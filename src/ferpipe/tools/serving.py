@@ -49,9 +49,10 @@ def listening(host: str, port: int) -> socket.socket:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
     except OSError as error:
+        # `socket.create_server` adds the address to the reason.
+        reason = os.strerror(error.errno) if error.errno > 0 else error.strerror
         raise PipelineError(
-            f"{host}:{port} cannot be listened on ({error.strerror}); choose another --port or "
-            "--host"
+            f"{host}:{port} cannot be listened on ({reason}); choose another --port or --host"
         ) from None
 
 
