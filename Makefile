@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help venv repro cv verify torture report-screenshot app-screenshot check test test-browser test-remotes test-pythons test-keras bench lint \
+.PHONY: help venv repro cv verify torture report-screenshot app-screenshot check test test-browser test-processes test-remotes test-pythons test-keras bench lint \
 	format lock params clean
 
 help: ## list the targets
@@ -46,10 +46,13 @@ app-screenshot: venv ## save the page of `ferpipe app` as docs/app.png (needs De
 TEST := pytest -n 2 --dist loadgroup
 
 check: lint ## lint and the fast tests: before each commit
-	$(TEST) -m "not slow and not browser and not remotes"
+	$(TEST) -m "not slow and not browser and not remotes and not processes"
 
 test: venv ## run the tests (except those that need a browser or remotes)
 	$(TEST)
+
+test-processes: venv ## train on 2x1, 4x1 processes, kill and resume, and with DVC (minutes)
+	pytest -m processes
 
 test-browser: venv ## test the report, the plots page and the app in headless Chromium
 	pytest -m browser

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ferpipe.data import records
-from ferpipe.model import backbones, hog_layers, saving
+from ferpipe.model import backbones, devices, hog_layers, saving
 from ferpipe.model.backend import keras, prepare
 from ferpipe.model.levels import choose_levels
 from ferpipe.params.train import Train
@@ -18,6 +18,7 @@ def initial_model(params: Train, schema: records.Schema, images: int) -> keras.M
     """Prepare the process and build the classifier for training on a number of images."""
     # A network that is not trained stays in float32: with bfloat16 only its features are computed.
     prepare(params.seed, params.precision if params.epochs else "float32", params.deterministic)
+    devices.share(params.batch_size)
     if params.weights not in ("none", "imagenet"):
         backbones.check_weights_file(params.weights, params.weights_sha256 or "")
     model = build_model(params, schema.image_size, schema.channels, len(schema.classes))

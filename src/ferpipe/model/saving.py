@@ -22,6 +22,7 @@ import numpy as np
 from ferpipe.core import files
 from ferpipe.core.errors import PipelineError, one_line
 from ferpipe.data.shards import Images
+from ferpipe.model import devices
 from ferpipe.model.backend import keras
 
 PARTS = ("config.json", "metadata.json", "model.weights.h5")
@@ -174,5 +175,5 @@ def predict(model: keras.Model, images: Images, batch_size: int) -> np.ndarray:
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]
         padded = np.resize(batch, (batch_size, *batch.shape[1:]))
-        outputs.append(model.predict_on_batch(padded)[: len(batch)])
+        outputs.append(devices.predict_on_batch(model, padded)[: len(batch)])
     return np.concatenate(outputs)

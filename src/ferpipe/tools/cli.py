@@ -83,6 +83,17 @@ def inspect_source(args: argparse.Namespace) -> None:
         print(line)
 
 
+def train(args: argparse.Namespace) -> None:
+    """Train in several processes: `dvc repro train` as process 0, a part of the work as another.
+
+    `--processes N` alone starts all on this machine and shares out its GPUs. On several machines
+    each process has a number; docs/scale.md has scripts.
+    """
+    from ferpipe.tools import training
+
+    training.run(args)
+
+
 def predict(args: argparse.Namespace) -> None:
     """Predict the expressions of the faces in pictures.
 
@@ -205,6 +216,7 @@ def parser() -> argparse.ArgumentParser:
         "new", nargs="?", default="workspace", metavar="REV", help="default: workspace"
     )
     options.cross_validate(add("cv", cv))
+    options.train(add("train", train))
     options.predict(add("predict", predict, model=paths.MODEL))
     options.app(add("app", app, model=paths.MODEL))
     options.export(add("export", export, model=paths.MODEL))

@@ -76,6 +76,15 @@ def app(command: argparse.ArgumentParser) -> None:
     )
 
 
+def train(command: argparse.ArgumentParser) -> None:
+    """Add the options of `ferpipe train`, which count before variables and cluster."""
+    add = command.add_argument
+    add("--processes", type=positive, metavar="N", help="on this machine, or in all; default: 1")
+    add("--coordinator", metavar="HOST:PORT", help="of process 0, for several machines")
+    add("--process", type=int, metavar="K", help="number of this one, from 0, for several machines")
+    add("--wait", type=positive, metavar="SECONDS", help="for another process; default: 60")
+
+
 def export(command: argparse.ArgumentParser) -> None:
     """Add the options of `ferpipe export`."""
     add = command.add_argument

@@ -11,12 +11,22 @@ from ferpipe.params.train import Augment
 
 
 def augmented(
-    images: np.ndarray | keras.KerasTensor, rng: np.random.Generator, params: Augment
+    images: np.ndarray | keras.KerasTensor,
+    rng: np.random.Generator,
+    params: Augment,
+    *,
+    batch_size: int | None = None,
+    rows: slice = slice(None),
 ) -> keras.KerasTensor:
-    """Augment images (n, side, side, channels), values 0..255; returns a float32 tensor."""
-    count, side = images.shape[:2]
-    transforms = _transforms(rng, count, side, params)
-    contrast = np.exp(rng.uniform(-1, 1, count) * math.log1p(params.contrast)).astype(np.float32)
+    """Augment images (n, side, side, channels), values 0..255; returns a float32 tensor.
+
+    The images may be only some `rows` of a batch of `batch_size`: the draws are for all of it.
+    """
+    side = images.shape[1]
+    count = len(images) if batch_size is None else batch_size
+    transforms = _transforms(rng, count, side, params)[rows]
+    contrast = np.exp(rng.uniform(-1, 1, count) * math.log1p(params.contrast))[rows]
+    contrast = contrast.astype(np.float32)
     x = keras.ops.cast(images, "float32")
     x = keras.ops.image.affine_transform(x, transforms, fill_mode="reflect")  # mirrored outside
     mean = keras.ops.mean(x, axis=(1, 2, 3), keepdims=True)

@@ -6,38 +6,29 @@ whole state, and a resumed training ends in the same bytes.
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
+import io
 import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from itertools import chain
 from pathlib import Path
+from typing import BinaryIO
 from zipfile import BadZipFile
 
 import numpy as np
 
 from ferpipe.core import files, machine, paths
-from ferpipe.data.records import SCHEMA
-from ferpipe.model.backend import GPUS, NAME
+from ferpipe.model import devices
+from ferpipe.model.backend import GPUS
 from ferpipe.params.train import Train
+from ferpipe.training.determined import determined_by, digest
 from ferpipe.training.phase import Epoch
 
 FOLDER = paths.CACHE / "checkpoints"  # a subfolder for each key
 KEPT_RUNS = 3  # unfinished trainings, with this one, whose checkpoints are kept
 KEPT = 2  # checkpoints of a training: if the last one is damaged, there is one before it
 SHARE = 40  # writing them takes at most 1/SHARE of the training's time
-PACKAGE = Path(__file__).parents[1]
-# Code of the package that determines a training: what the stage lists in dvc.yaml.
-CODE = (
-    *("core", "model", "training"),
-    *("data/records.py", "data/shards.py", "data/tfrecord.py"),
-    *("params/reader.py", "params/train.py"),
-)
-# Other packages that determine it.
-PACKAGES = ("keras", "numpy", "scikit-learn", "scipy")
 ARRAYS = ("weights", "best_weights", "optimizer")
 
 
@@ -53,17 +44,9 @@ class State:
 
 def key(params: Train, records: Path) -> str:
     """Hash all that determines a training: params, records folder, code, packages and processor."""
-    paths_of_code = (PACKAGE / name for name in CODE)
-    sources = chain(*(path.rglob("*.py") if path.is_dir() else [path] for path in paths_of_code))
-    backend = ("tensorflow",) if NAME == "tensorflow" else ("jax", "jaxlib")
-    values = {
-        "train": params.model_dump(),
-        "records": files.sha256(records / SCHEMA),  # which has the digests of all other files
-        "code": {file.relative_to(PACKAGE).as_posix(): files.sha256(file) for file in sources},
-        "packages": {name: importlib.metadata.version(name) for name in (*PACKAGES, *backend)},
-        "machine": [machine.processor(), machine.instruction_sets(), *GPUS],
-    }
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
+    # Each kind of GPU once: a training resumes with another number of them.
+    machines = [machine.processor(), machine.instruction_sets(), *dict.fromkeys(GPUS)]
+    return digest({**determined_by(params, records), "machine": machines})
 
 
 class Checkpoints:
@@ -76,10 +59,23 @@ class Checkpoints:
         self._last = time.monotonic()
 
     def load(self) -> State | None:
-        """Read the newest checkpoint; unreadable ones are reported and skipped."""
+        """Read the newest checkpoint; unreadable ones are reported and skipped.
+
+        Processes that train together all get that of the first one.
+        """
+        if devices.processes() == 1:
+            return self._load()
+        file = io.BytesIO()
+        if devices.is_first() and (state := self._load()):
+            self._write(file, state)
+        data = devices.from_first(file.getvalue())
+        return self._read(io.BytesIO(data)) if data else None
+
+    def _load(self) -> State | None:
         for path in reversed(self._paths()):
             try:
-                state = self._read(path)
+                with path.open("rb") as file:
+                    state = self._read(file)
             except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as why:
                 print(f"train: {path} is no whole checkpoint of this training, ignored ({why})")
                 continue
@@ -88,17 +84,16 @@ class Checkpoints:
         return None
 
     def after_epoch(self, make_state: Callable[[], State]) -> None:
-        """Write a checkpoint if it is due; only then is the state made."""
+        """Write a checkpoint if it is due; only then is the state made.
+
+        Of processes that train together the first one writes.
+        """
         started = time.monotonic()
-        if started - self._last < self._pause:
+        if started - self._last < self._pause or not devices.is_first():
             return
         state = make_state()
-        about = {"key": self.key, "history": [asdict(row) for row in state.history]}
-        arrays = {
-            f"{kind}_{i:04d}": a for kind in ARRAYS for i, a in enumerate(getattr(state, kind))
-        }
         with files.replacing(self.folder / f"epoch-{len(state.history):05d}.npz") as file:
-            np.savez(file, about=json.dumps(about), **arrays)
+            self._write(file, state)
         for old in self._paths()[:-KEPT]:
             old.unlink(missing_ok=True)
         self._last = time.monotonic()
@@ -120,8 +115,15 @@ class Checkpoints:
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("epoch-*.npz"))
 
-    def _read(self, path: Path) -> State:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
+    def _write(self, file: BinaryIO, state: State) -> None:
+        about = {"key": self.key, "history": [asdict(row) for row in state.history]}
+        arrays = {
+            f"{kind}_{i:04d}": a for kind in ARRAYS for i, a in enumerate(getattr(state, kind))
+        }
+        np.savez(file, about=json.dumps(about), **arrays)
+
+    def _read(self, file: BinaryIO) -> State:
+        with np.load(file, allow_pickle=False) as saved:
             about = json.loads(str(saved["about"]))
             if about["key"] != self.key:
                 raise ValueError("it belongs to another training")

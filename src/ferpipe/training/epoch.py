@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from ferpipe.core import threads
 from ferpipe.core.errors import PipelineError
-from ferpipe.model import saving
+from ferpipe.model import devices, saving
 from ferpipe.model.backend import keras
 from ferpipe.model.losses import log_loss, softmax
 from ferpipe.params.train import Train
@@ -38,8 +38,8 @@ def run_epoch(task: Task, params: Train, phase: Phase, phase_epoch: int, epoch: 
     ):
         for step, inputs in enumerate(progress):
             rate = phase.learning_rate(phase_epoch * steps + step, steps)
-            model.optimizer.learning_rate = rate
-            actual = labels[indices[step]]
+            model.optimizer.learning_rate = devices.replicated(rate)
+            actual = labels[indices[step][devices.rows(params.batch_size)]]
             loss, accuracy = model.train_on_batch(
                 inputs, targets[actual], sample_weight=weights[actual]
             )

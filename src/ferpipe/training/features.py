@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
 
 from ferpipe.core import machine
 from ferpipe.core.muted import muted
+from ferpipe.model import devices
 from ferpipe.model.backend import keras
 from ferpipe.model.folding import fold_batchnorm
 from ferpipe.training.phase import FASTER_KERNELS
@@ -30,7 +32,10 @@ def feature_extractor(model: keras.Model, batch: int, *, bfloat16: bool = False)
     `bfloat16` it then computes convolutions in bfloat16, if the processor can; a GPU ignores this.
     """
     model = fold_batchnorm(model)
-    predict = _frozen(model, batch, bfloat16) if FASTER_KERNELS else model.predict_on_batch
+    if FASTER_KERNELS:
+        predict = _frozen(model, batch, bfloat16)
+    else:
+        predict = functools.partial(devices.predict_on_batch, model)
 
     def extract(images: np.ndarray) -> np.ndarray:
         # Padded: all batches have one shape, so it is compiled once and rounds alike.

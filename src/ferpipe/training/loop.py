@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
 from ferpipe.data import records
-from ferpipe.model import saving
+from ferpipe.model import devices, saving
 from ferpipe.model.backend import keras
 from ferpipe.model.losses import fit_temperature
 from ferpipe.model.network import initial_model
@@ -90,7 +91,7 @@ class _Progress:
         started = time.monotonic()
         refit = refits_on_val(self.params, self.schema)
         row = solve_head(self.model, self.params, self.training, self.validation, refit=refit)
-        self._add(row, time.monotonic() - started)
+        self._add(_of_first(row), time.monotonic() - started)
 
     def run_phase(self, phase: Phase) -> None:
         """Run the epochs of a phase that are not in the history yet."""
@@ -109,7 +110,8 @@ class _Progress:
                 variable.assign(value)
         while not self._is_over(phase, rows):
             started = time.monotonic()
-            rows.append(run_epoch(task, self.params, phase, len(rows), len(state.history)))
+            row = run_epoch(task, self.params, phase, len(rows), len(state.history))
+            rows.append(_of_first(row))
             self._add(rows[-1], time.monotonic() - started, optimizer.variables)
 
     def _is_over(self, phase: Phase, rows: list[Epoch]) -> bool:
@@ -137,6 +139,11 @@ class _Progress:
                     optimizer=[keras.ops.convert_to_numpy(value) for value in optimizer],
                 )
             )
+
+
+def _of_first(row: Epoch) -> Epoch:
+    """The row of the first process, so that all select the same epoch and stop together."""
+    return Epoch(**json.loads(devices.from_first(json.dumps(asdict(row)).encode())))
 
 
 def fitted_temperature(

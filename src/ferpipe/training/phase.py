@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ferpipe.data import records
-from ferpipe.model import backbones, network
+from ferpipe.model import backbones, devices, network
 from ferpipe.model.backend import GPUS, NAME, keras
 from ferpipe.params.train import Train
 from ferpipe.training.augment import augmented
@@ -67,9 +67,9 @@ class Phase:
 class Task:
     """The compiled model (the classifier, or its head on features) and the data of a phase.
 
-    `inputs` makes a batch of its input from int (batch,) indices into the training split and the
-    batch's own generator. `measured`, the same model unless the classifier averages over mirror
-    images, is applied to the images of `validation`.
+    `inputs` makes this process' rows of a batch of its input, from int (batch,) indices into the
+    training split and the batch's own generator. `measured`, the same model unless the classifier
+    averages over mirror images, is applied to the images of `validation`.
     """
 
     model: keras.Model
@@ -107,9 +107,10 @@ def compile_phase(
             images = keras.ops.convert_to_tensor(images)  # on the device, once
 
         def inputs(batch: np.ndarray, rng: np.random.Generator) -> keras.KerasTensor:
-            on_device = keras.ops.is_tensor(images)
-            chosen = keras.ops.take(images, batch, axis=0) if on_device else images[batch]
-            return augmented(chosen, rng, params.augment)
+            rows = devices.rows(len(batch))
+            own, on_device = batch[rows], keras.ops.is_tensor(images)
+            chosen = keras.ops.take(images, own, axis=0) if on_device else images[own]
+            return augmented(chosen, rng, params.augment, batch_size=len(batch), rows=rows)
     else:
         pool = model.get_layer("pool")
         features = keras.Model(model.input, pool.output)
@@ -125,7 +126,8 @@ def compile_phase(
 
         def inputs(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             flip = rng.random(len(batch)) < 0.5 * params.augment.flip
-            return np.where(flip[:, None], mirrored[batch], original[batch])
+            rows = devices.rows(len(batch))
+            return np.where(flip[rows, None], mirrored[batch[rows]], original[batch[rows]])
 
     _compile(trained, params)
     return Task(trained, measured, inputs, training.labels, selecting)
@@ -144,6 +146,7 @@ def _compile(model: keras.Model, params: Train) -> None:
     zeros = np.zeros((params.batch_size, model.output_shape[-1]), np.float32)
     for compute in (model.compute_loss, model.compute_metrics):
         compute(None, zeros, zeros, np.ones(params.batch_size, np.float32))
+    devices.quicken(model)
 
 
 def _optimizer(params: Train) -> keras.optimizers.Optimizer:

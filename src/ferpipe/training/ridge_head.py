@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from ferpipe.data import records
 from ferpipe.data.shards import Images
+from ferpipe.model import devices
 from ferpipe.model.backend import keras
 from ferpipe.model.losses import fit_temperature, softmax
 from ferpipe.params.train import Train
@@ -68,7 +69,8 @@ def solve_head(
     if refit:
         _add(problem, extract, validation, classes, params)
         kernel, bias = problem.solve(ridges[best])
-    model.get_layer("logits").set_weights([kernel * factor, bias * factor])
+    head = devices.arrays_from_first([kernel * factor, bias * factor])
+    model.get_layer("logits").set_weights(head)
     return Epoch(1, "head", 0.0, loss, accuracy, val_loss, val_accuracy)
 
 
