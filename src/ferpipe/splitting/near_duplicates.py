@@ -63,12 +63,11 @@ def repeats(paths: Sequence[str], digests: Sequence[str]) -> dict[str, str]:
     Raises:
         PipelineError: two of them have different labels.
     """
-    first: dict[str, str] = {}
-    result = {
-        path: first[digest]
-        for path, digest in zip(paths, digests, strict=True)
-        if first.setdefault(digest, path) != path
-    }
+    images = pd.DataFrame({"path": paths, "digest": digests})
+    images = images[images["digest"].duplicated(keep=False)]
+    firsts = images.groupby("digest")["path"].transform("first")
+    again = images["path"] != firsts
+    result = dict(zip(images["path"][again], firsts[again], strict=True))
     conflicts = [pair for pair in result.items() if len({path.split("/")[0] for path in pair}) > 1]
     if conflicts:
         write_table(CONFLICTS, pd.DataFrame(conflicts, columns=["path", "same_image_as"]))
