@@ -22,8 +22,8 @@ def fingerprints(tmp_path, monkeypatch):
 
     def compute(tree):
         contents = repack(write_folder(tmp_path / "source", tree), IMAGES)
-        paths, digests = zip(*((i.path, i.pixels_sha256) for i in contents.images), strict=True)
-        return paths, digests, np.stack(contents.thumbnails)
+        images = contents.images
+        return images["path"], images["pixels_sha256"], contents.thumbnails
 
     return compute
 
