@@ -103,10 +103,10 @@ def correlation(one, other):
     return np.corrcoef(edges)[0, 1]
 
 
-@pytest.mark.parametrize("columns", [512, 7])
-def test_the_closest_image_has_the_highest_correlation_mirrored_or_not(columns, monkeypatch):
+@pytest.mark.parametrize("block", [512, 7])
+def test_the_closest_image_has_the_highest_correlation_mirrored_or_not(block, monkeypatch):
     monkeypatch.setattr(near_duplicates, "ROWS", 3)
-    monkeypatch.setattr(near_duplicates, "COLUMNS", columns)
+    monkeypatch.setattr(near_duplicates, "BLOCK", block)
     thumbnails = random_thumbnails(60)
     splits = ["train"] * 40 + ["val"] * 10 + ["test"] * 10
     pairs = near_duplicates.closest(thumbnails, splits)
