@@ -10,7 +10,6 @@ from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from ferpipe.core import paths
@@ -143,6 +142,6 @@ def repack(source, target, root=None, max_bad_fraction=0.0, limits=LIMITS, **key
 def write_raw(source, part_of=lambda path: ""):
     """Write data/raw/ from a source, as `download` does; `part_of` gives each official part."""
     contents = repack(source, paths.IMAGES)
-    index = pd.DataFrame(contents.images)
+    index = contents.images
     write_table(paths.INDEX, index.assign(part=index["path"].map(part_of)))
     thumbnails.write(paths.THUMBNAILS, contents.thumbnails)

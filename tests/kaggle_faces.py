@@ -59,7 +59,7 @@ def params(
 
 def fetch(section: Download | None = None, deadline: int = 60, target: Path = TARGET) -> Contents:
     """Run the body of the stage `download`."""
-    run = Run(workers=1, download_deadline=deadline, checkpoint_seconds=0)
+    run = Run(workers=1, memory_mb=1000, download_deadline=deadline, checkpoint_seconds=0)
     return download(section or params(), run, target)
 
 

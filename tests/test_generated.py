@@ -15,7 +15,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
-import pandas as pd
 import pytest
 from faces import dataset, encoded, png, repack, write_zip
 from hypothesis import HealthCheck, given, settings
@@ -177,8 +176,7 @@ def packed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("packed")
     source = write_zip(folder / "source.zip", dataset(per_class=4))
     contents = repack(source, folder / "images.zip")
-    split = pd.DataFrame([(image.path, image.label) for image in contents.images])
-    split = split.set_axis(["path", "label"], axis=1).assign(subject="", sequence="")
+    split = contents.images[["path", "label"]].assign(subject="", sequence="")
     split["split"] = [paths.SPLITS[number % 3] for number in range(8)]
     tables.write_table(folder / "split.csv", split)
     return folder / "images.zip", (folder / "split.csv").read_bytes()
@@ -255,7 +253,7 @@ def check_repacking(source, folder):
     with refused_in_one_line():
         contents = repack(source, target, None, 0.9, LIMITS)
         repacked = list(archive.read_images(target))
-        assert [path for path, _ in repacked] == sorted(image.path for image in contents.images)
+        assert [path for path, _ in repacked] == sorted(contents.images["path"])
         for path, data in repacked:
             label, name = path.split("/")
             assert path.isprintable() and ".." not in (label, name)

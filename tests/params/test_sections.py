@@ -95,7 +95,7 @@ def test_a_value_of_another_type_is_refused(key, value):
 @pytest.mark.parametrize(
     ("key", "good", "bad"),
     [
-        ("download.sample.subjects", [2, 999], [1, 1000]),
+        ("download.sample.subjects", [2, 100_000], [1, 100_001]),
         ("download.sample.seed", *SEED),
         ("download.kaggle.version", [1], [0]),
         ("download.max_bad_fraction", *FRACTION),

@@ -48,7 +48,8 @@ def run(project):
 
 def test_the_content_digest_is_the_one_that_download_prints(run):
     found = provenance.read()
-    assert found.digests["images (content)"] == repacking.Contents(IMAGES, []).digest
+    images = repacking.Contents(pd.DataFrame(IMAGES), thumbnails=None, skipped=[])
+    assert found.digests["images (content)"] == images.digest
     assert found.digests["trained.keras"] == hashlib.sha256(b"weights").hexdigest()
 
 

@@ -1,4 +1,5 @@
 import hashlib
+import random
 
 import pytest
 from faces import CLASSES, PATHS
@@ -159,6 +160,42 @@ def test_the_protocol_is_pinned(params, changes, digest):
 
     assert digest_of(params(**changes)) == digest
     assert digest_of(params(**changes, seed=2)) != digest
+
+
+def random_images(seed):
+    """Paths of people of all sizes, and repeats within a class."""
+    rng = random.Random(seed)
+    paths, repeats = [], {}
+    for subject in range(rng.randint(40, 90)):
+        for number, label in enumerate(CLASSES, start=1):
+            frames = rng.randint(0, 3 + 9 * (rng.random() < 0.2))
+            paths += [f"{label}/S{subject:03}_{number:03}_{frame}.png" for frame in range(frames)]
+    for path in rng.sample(paths, len(paths) // 12):
+        first = rng.choice([other for other in paths if other.split("/")[0] == path.split("/")[0]])
+        if path not in repeats.values() and first not in repeats and first != path:
+            repeats[path] = first
+    return paths, repeats
+
+
+# As of an assignment of one group after the other, and of repeats one by one.
+@pytest.mark.parametrize(
+    ("changes", "digest"),
+    [
+        ({"group_by": "none"}, "70b8ef286060c64b"),
+        ({"group_by": "sequence"}, "cd7f0b63fbf38ea1"),
+        ({"group_by": "subject"}, "a68b51e3e264b6bf"),
+        ({"group_by": "sequence", "folds": 7, "fold": 2}, "5d71013291ef98a3"),
+        ({"group_by": "subject", "folds": 10, "fold": 9}, "36bfec5628120f19"),
+    ],
+    ids=["none", "sequence", "subject", "folds of sequences", "folds of subjects"],
+)
+def test_splits_of_random_images_are_pinned(params, changes, digest):
+    lines = []
+    for seed in range(8):
+        paths, repeats = random_images(seed)
+        table = assign(sorted(paths), params(**changes, seed=seed), repeats)
+        lines += [*table["path"], *table["split"]]
+    assert hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] == digest
 
 
 # Too few images

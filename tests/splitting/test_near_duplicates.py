@@ -3,6 +3,7 @@ import re
 import tracemalloc
 
 import numpy as np
+import pandas as pd
 import pytest
 from faces import encoded, noise, png, repack, write_folder
 from PIL import Image, ImageOps
@@ -21,8 +22,8 @@ def fingerprints(tmp_path, monkeypatch):
 
     def compute(tree):
         contents = repack(write_folder(tmp_path / "source", tree), IMAGES)
-        paths, digests = zip(*((i.path, i.pixels_sha256) for i in contents.images), strict=True)
-        return paths, digests, np.stack(contents.thumbnails)
+        images = contents.images
+        return images["path"], images["pixels_sha256"], contents.thumbnails
 
     return compute
 
@@ -102,10 +103,10 @@ def correlation(one, other):
     return np.corrcoef(edges)[0, 1]
 
 
-@pytest.mark.parametrize("columns", [512, 7])
-def test_the_closest_image_has_the_highest_correlation_mirrored_or_not(columns, monkeypatch):
+@pytest.mark.parametrize("block", [512, 7])
+def test_the_closest_image_has_the_highest_correlation_mirrored_or_not(block, monkeypatch):
     monkeypatch.setattr(near_duplicates, "ROWS", 3)
-    monkeypatch.setattr(near_duplicates, "COLUMNS", columns)
+    monkeypatch.setattr(near_duplicates, "BLOCK", block)
     thumbnails = random_thumbnails(60)
     splits = ["train"] * 40 + ["val"] * 10 + ["test"] * 10
     pairs = near_duplicates.closest(thumbnails, splits)
@@ -174,12 +175,75 @@ def test_on_drawn_faces_near_duplicates_are_those_of_a_sequence(drawn):
 # The same everywhere, fast and small
 
 
-def test_the_result_does_not_depend_on_the_block_size(drawn, monkeypatch):
-    splits = np.random.default_rng(2).permutation(["train", "val", "test"] * 168)
-    whole = near_duplicates.closest(drawn[2], splits)
-    monkeypatch.setattr(near_duplicates, "ROWS", 7)
-    monkeypatch.setattr(near_duplicates, "COLUMNS", 10)
-    assert near_duplicates.closest(drawn[2], splits).equals(whole)
+def plainly_closest(thumbnails, splits):
+    """All pairs in integers, by centred Laplacians."""
+    gray = thumbnails.astype(np.int64)
+    edges = 4 * gray[:, 1:-1, 1:-1] - gray[:, :-2, 1:-1] - gray[:, 2:, 1:-1]
+    edges -= gray[:, 1:-1, :-2] + gray[:, 1:-1, 2:]
+    edges = 100 * edges - edges.sum(axis=(1, 2), keepdims=True)
+    flat, mirrored = edges.reshape(-1, 100), edges[:, :, ::-1].reshape(-1, 100)
+    lengths = np.sqrt((flat**2).sum(axis=1))
+    lengths[lengths == 0] = 1
+    rows = []
+    for split, others in near_duplicates.COMPARED_WITH.items():
+        training = np.flatnonzero(np.isin(splits, others))
+        for image in np.flatnonzero(splits == split):
+            straight, turned = flat[training] @ flat[image], flat[training] @ mirrored[image]
+            products = 2 * np.maximum(straight, turned) / lengths[training]
+            at = products.argmax()
+            similarity = products[at] / (2 * lengths[image])
+            rows.append((image, training[at], similarity, turned[at] > straight[at]))
+    pairs = pd.DataFrame(rows, columns=["image", "closest", "similarity", "mirrored"])
+    pairs["near_duplicate"] = pairs["similarity"] >= near_duplicates.NEAR
+    return pairs.sort_values(["similarity", "image"], ascending=[False, True], ignore_index=True)
+
+
+def tones(*values):
+    """Thumbnails of these tones only: many pairs are equally or nearly equally similar."""
+    return lambda drawn: np.random.default_rng(3).choice(np.uint8(values), drawn.shape)
+
+
+def repeated(drawn):
+    copies = [drawn[:100], drawn[:100, :, ::-1], drawn[:100] // 2, drawn[50:150]]
+    return np.random.default_rng(4).permutation(np.concatenate(copies))
+
+
+def partly_flat(drawn):
+    return np.where(np.arange(len(drawn))[:, None, None] % 3, drawn, 90)
+
+
+KINDS = {
+    "drawn": lambda drawn: drawn,
+    "noise": lambda drawn: random_thumbnails(len(drawn)),
+    "two tones": tones(100, 101),
+    "black and white": tones(0, 255),
+    "a few pixels": tones(*[0] * 40, 1),
+    "repeated": repeated,
+    "partly flat": partly_flat,
+    "all flat": np.zeros_like,
+}
+
+
+@pytest.mark.parametrize("sizes", [(512, 256, 16_384), (10, 7, 100)])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_result_is_that_of_comparing_all_pairs(drawn, monkeypatch, kind, sizes):
+    thumbnails = KINDS[kind](drawn[2])[:300]
+    splits = np.random.default_rng(2).permutation(["train", "val", "test"] * 100)
+    for name, size in zip(("BLOCK", "ROWS", "CHUNK"), sizes, strict=True):
+        monkeypatch.setattr(near_duplicates, name, size)
+    found = near_duplicates.closest(thumbnails, splits)
+    pd.testing.assert_frame_equal(found, plainly_closest(thumbnails, splits), check_exact=True)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_single_precision_errs_by_less_than_the_bound(drawn, kind):
+    thumbnails = KINDS[kind](drawn[2])
+    edges = near_duplicates._edges(thumbnails)
+    found = np.empty(len(thumbnails), np.float32)
+    near_duplicates._block_maxima(edges.unit(), edges.unit(), found)
+    exact = edges.even @ edges.even.T + np.abs(edges.odd @ edges.odd.T)
+    exact = (exact / (2 * np.outer(edges.lengths, edges.lengths))).max(axis=0)
+    assert np.abs(found - exact).max() < near_duplicates.BOUND
 
 
 @pytest.mark.parametrize("core", ["Prescott", "Haswell"])
@@ -204,8 +268,8 @@ def test_the_result_is_the_same_on_any_processor(drawn, tmp_path, run_python, co
 
 
 def test_memory_does_not_grow_with_the_square_of_the_images(monkeypatch):
-    monkeypatch.setattr(near_duplicates, "ROWS", 100)
-    monkeypatch.setattr(near_duplicates, "COLUMNS", 100)
+    for name in ("BLOCK", "ROWS", "CHUNK"):
+        monkeypatch.setattr(near_duplicates, name, 100)
 
     def peak(count):
         thumbnails = random_thumbnails(count)

@@ -1,9 +1,18 @@
+import math
 import random
 from collections import Counter
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from ferpipe.splitting.stratify import assign_groups, assign_images, quotas
+from ferpipe.splitting.stratify import (
+    RESTARTS,
+    assign_groups,
+    assign_images,
+    join_repeats,
+    quotas,
+)
 
 
 def random_shares(rng, most=6):
@@ -92,3 +101,46 @@ def test_groups_of_mixed_sizes_come_near_to_the_shares_of_every_class():
         for label, total in Counter(labels).items():
             for part, share in enumerate(shares):
                 assert abs(counts[label, part] - total * share) <= 4
+
+
+def plainly_assigned(labels, groups, shares, seed):
+    """One group after the other, by exact sums."""
+    rng = np.random.default_rng(seed)
+    table = pd.crosstab(np.asarray(groups, object), np.asarray(labels, object))
+    counts = np.column_stack([table, table.sum(axis=1)])
+    targets = np.outer(shares, counts.sum(axis=0))
+    results = []
+    for _ in range(RESTARTS):
+        order = rng.permutation(len(counts))
+        parts, assigned = np.zeros(len(counts), int), np.zeros(targets.shape, int)
+        for group in order[np.argsort(-counts[order, -1], kind="stable")]:
+            costs = (2 * (assigned - targets) + counts[group]) * counts[group] / targets
+            parts[group] = np.argmin([math.fsum(of_part) for of_part in costs])
+            assigned[parts[group]] += counts[group]
+        results.append((math.fsum(((assigned - targets) ** 2 / targets).ravel()), parts))
+    _, best = min(results, key=lambda result: result[0])
+    part_of = dict(zip(table.index, best.tolist(), strict=True))
+    return [part_of[group] for group in groups]
+
+
+@pytest.mark.parametrize("regular", [True, False])
+def test_orders_that_are_assigned_together_give_what_each_gives_alone(regular):
+    rng = random.Random(4)
+    for seed in range(15):
+        count, classes = rng.randint(20, 300), rng.randint(2, 8)
+        labels = ["abcdefgh"[n // 3 % classes] for n in range(count)]
+        people = [n // (3 * classes) if regular else rng.randint(1, 40) for n in range(count)]
+        groups = [f"S{person}" for person in people]
+        # Groups of equal counts tie, but for rounding.
+        shares = [[0.6, 0.2, 0.2], [0.7, 0.1, 0.2], [1 / 7] * 7][seed % 3]
+        assert assign_groups(labels, groups, shares, seed) == plainly_assigned(
+            labels, groups, shares, seed
+        )
+
+
+def test_groups_with_the_same_images_become_one():
+    groups = ["A", "A", "B", "C", "C", "D", "E"]
+    paths = ["a1", "a2", "b1", "c1", "c2", "d1", "e1"]
+    assert join_repeats(groups, paths, {}) == groups
+    joined = join_repeats(groups, paths, {"c1": "b1", "d1": "c2", "b1": "a2"})
+    assert joined == ["A", "A", "A", "A", "A", "A", "E"]

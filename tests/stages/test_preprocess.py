@@ -27,7 +27,8 @@ def make(folder, tree, part=lambda number: paths.SPLITS[number % 3]):
     """Write the archive of a tree; returns its path and the table of a split."""
     target = folder / "images.zip"
     contents = repack(write_folder(folder / "source", tree), target)
-    rows = [(image.path, image.label, "", "", part(n)) for n, image in enumerate(contents.images)]
+    images = contents.images[["path", "label"]].values.tolist()
+    rows = [(*image, "", "", part(n)) for n, image in enumerate(images)]
     return target, pd.DataFrame(rows, columns=list(paths.SPLIT_COLUMNS))
 
 

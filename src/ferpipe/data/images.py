@@ -174,5 +174,6 @@ def square(image: Image.Image, size: int, color: str) -> np.ndarray:
     """
     mode = "L" if color == "grayscale" else "RGB"
     image = image if image.mode == mode else image.convert(mode)
-    image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
+    if image.size != (size, size):
+        image = ImageOps.fit(image, (size, size), Image.Resampling.BICUBIC)
     return np.asarray(image).reshape(size, size, -1)

@@ -54,5 +54,7 @@ def check_rows(path: Path, valid: pd.Series) -> None:
 
 def content_digest(images: Iterable[tuple[str, str]]) -> str:
     """SHA-256 of the sorted lines `<path> <sha256>` of all images: of the content, not the zip."""
-    lines = sorted(f"{path} {sha256}\n" for path, sha256 in images)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for line in sorted(f"{path} {sha256}\n" for path, sha256 in images):
+        digest.update(line.encode())
+    return digest.hexdigest()

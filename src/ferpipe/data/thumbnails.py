@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +19,10 @@ def thumbnail(image: Image.Image) -> np.ndarray:
     return images.square(image, SIDE, "grayscale")[:, :, 0]
 
 
-def from_bytes(pixels: bytes | bytearray) -> np.ndarray:
-    """Thumbnails, uint8 (n, SIDE, SIDE), from the pixels of one after the other."""
-    return np.frombuffer(pixels, np.uint8).reshape(-1, SIDE, SIDE)
-
-
-def write(path: Path, thumbnails: Sequence[np.ndarray]) -> None:
-    """Write thumbnails, in the order of index.csv."""
-    file = io.BytesIO()
-    np.save(file, np.asarray(thumbnails))
-    files.write_bytes(path, file.getvalue())
+def write(path: Path, thumbnails: np.ndarray) -> None:
+    """Write thumbnails uint8 (n, SIDE, SIDE), in the order of index.csv."""
+    with files.replacing(path) as file:
+        np.save(file, thumbnails)
 
 
 def read(path: Path, count: int) -> np.ndarray:

@@ -113,7 +113,7 @@ class Local(Section):
 class Sample(Section):
     """The built-in sample: faces that this package draws."""
 
-    subjects: Annotated[int, Field(ge=2, le=999)]
+    subjects: Annotated[int, Field(ge=2, le=100_000)]
     """number of people; each shows seven expressions in three consecutive frames"""
     seed: Seed
     """random seed of the drawn faces"""

@@ -125,11 +125,12 @@ def _grouped(
     `few` raises if a class has fewer images or groups than there are parts.
     """
     first: dict[str, str] = {}
+    of_several = repeats.keys() | set(repeats.values())
     # The first image may be in the test split of others, and so not be here.
     here = {
         path: root
         for path in images["path"]
-        if (root := first.setdefault(repeats.get(path, path), path)) != path
+        if path in of_several and (root := first.setdefault(repeats.get(path, path), path)) != path
     }
     groups = stratify.join_repeats(groups_of(images, params), images["path"].tolist(), here)
     table = images.assign(group=groups)

@@ -6,15 +6,15 @@ they agree with the sequences in file names: precision 100%, recall 99.1% on CK+
 faces, whose frames differ more. Splits by subject have none on CK+ (highest correlation: 0.912) and
 none on 999 drawn people. Gray values agree less than edges.
 
-Correlations come from integers below 2**53, so they are exact up to the last division and the same
-on any processor, whatever the order of the sums. Single precision, twice as fast, finds where a
-higher one may be.
+A pass in float32 finds the blocks of training images that may hold the closest one. Correlations
+with these come from integers below 2**53, so they are exact up to the last division and the same on
+any processor, whatever the order of the sums.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -22,20 +22,39 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from ferpipe.core import threads
+from ferpipe.core import machine
 from ferpipe.core.errors import PipelineError
 from ferpipe.core.paths import CACHE
 from ferpipe.core.tables import write_table
+from ferpipe.data.thumbnails import SIDE
 
 NEAR = 0.93
 # The splits that each held-out split is compared with.
 COMPARED_WITH = {"val": ("train",), "test": ("train", "val")}
-# Held-out and training images that are compared at a time: their products fit a processor's cache.
-ROWS, COLUMNS = 512, 512
-# Bound of the error of a correlation in single precision: 50 products of numbers that are at most 1
-# in all, each rounded a few times by 2**-24.
-ERROR = 2e-5
+# Training images of a block, held-out images that are compared with a block at a time (their
+# products fit in a core's cache), and held-out images whose blocks are found at a time.
+BLOCK, ROWS, CHUNK = 512, 256, 16_384
+# Error of a similarity in float32: with u = 2**-24, at most 2u from rounding unit vectors, 50u from
+# two dot products of 50 terms (Cauchy-Schwarz: |e||e'| + |o||o'| <= 1) and u from their sum.
+BOUND = 64 * 2.0**-24
 CONFLICTS = CACHE / "conflicts.csv"
+
+
+class Edges(NamedTuple):
+    """Centred Laplacians, split into what mirroring keeps and what it negates.
+
+    `even` and `odd` are integers as float64 (n, 50): the sum of and the difference between a pixel
+    and its mirror image. `lengths` are those of the Laplacians (n), 1 instead of 0.
+    """
+
+    even: np.ndarray
+    odd: np.ndarray
+    lengths: np.ndarray
+
+    def unit(self) -> tuple[np.ndarray, np.ndarray]:
+        """Both halves in float32, divided so that all 100 values of an image have length 1."""
+        scale = 1 / (np.sqrt(2) * self.lengths[:, None])
+        return (self.even * scale).astype(np.float32), (self.odd * scale).astype(np.float32)
 
 
 def repeats(paths: Sequence[str], digests: Sequence[str]) -> dict[str, str]:
@@ -44,12 +63,11 @@ def repeats(paths: Sequence[str], digests: Sequence[str]) -> dict[str, str]:
     Raises:
         PipelineError: two of them have different labels.
     """
-    first: dict[str, str] = {}
-    result = {
-        path: first[digest]
-        for path, digest in zip(paths, digests, strict=True)
-        if first.setdefault(digest, path) != path
-    }
+    images = pd.DataFrame({"path": paths, "digest": digests})
+    images = images[images["digest"].duplicated(keep=False)]
+    firsts = images.groupby("digest")["path"].transform("first")
+    again = images["path"] != firsts
+    result = dict(zip(images["path"][again], firsts[again], strict=True))
     conflicts = [pair for pair in result.items() if len({path.split("/")[0] for path in pair}) > 1]
     if conflicts:
         write_table(CONFLICTS, pd.DataFrame(conflicts, columns=["path", "same_image_as"]))
@@ -75,22 +93,24 @@ def closest(thumbnails: np.ndarray, splits: Sequence[str]) -> pd.DataFrame:
         by descending similarity, then `image`.
     """
     splits = np.asarray(splits)
-    edges = _edges(thumbnails)
-
-    def compare(block: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, ...]:
-        return block[0], *_most_similar(edges, *block)
-
-    found = []
-    total = int((splits != "train").sum())
+    tasks = []
+    for split, others in COMPARED_WITH.items():
+        held_out = np.flatnonzero(splits == split)
+        training = np.flatnonzero(np.isin(splits, others))
+        tasks += [
+            (held_out[start : start + CHUNK], training) for start in range(0, len(held_out), CHUNK)
+        ]
+    total = sum(-(-len(training) // BLOCK) for _, training in tasks)
+    # Each thread multiplies for itself: BLAS has one thread in each.
     with (
-        # Its own threads, which wait for each other, would take most of the time.
-        threadpool_limits(1, "blas"),
-        tqdm(total=total, desc="comparing", unit="image", disable=None, leave=False) as progress,
+        threadpool_limits(1, user_api="blas"),
+        ThreadPoolExecutor(machine.cores()) as pool,
+        tqdm(total=total, desc="comparing", unit="block", disable=None, leave=False) as progress,
     ):
-        # Each block is a piece of work of its own.
-        for result in threads.ordered(compare, _blocks(splits), lambda _: threads.MOST_BYTES, 0):
-            found.append(result)
-            progress.update(len(result[0]))
+        found = [
+            (image, *_most_similar(thumbnails, image, training, pool, progress))
+            for image, training in tasks
+        ]
     columns = map(np.concatenate, zip(*found, strict=True))
     names = ("image", "closest", "similarity", "mirrored")
     pairs = pd.DataFrame(dict(zip(names, columns, strict=True)))
@@ -98,99 +118,84 @@ def closest(thumbnails: np.ndarray, splits: Sequence[str]) -> pd.DataFrame:
     return pairs.sort_values(["similarity", "image"], ascending=[False, True], ignore_index=True)
 
 
-def _blocks(splits: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield rows of held-out images, and the rows of the images to compare them with."""
-    for split, others in COMPARED_WITH.items():
-        held_out, training = (
-            np.flatnonzero(splits == split),
-            np.flatnonzero(np.isin(splits, others)),
-        )
-        for start in range(0, len(held_out), ROWS):
-            yield held_out[start : start + ROWS], training
-
-
-class Edges(NamedTuple):
-    """The Laplacians of thumbnails.
-
-    Args:
-        thumbnails: uint8 (n, 12, 12).
-        lengths: of the Laplacians, float64 (n,), 1 instead of 0.
-        scaled: halves of the Laplacians over their lengths, float32 (n, 2, 50), so that products
-            are correlations.
-    """
-
-    thumbnails: np.ndarray
-    lengths: np.ndarray
-    scaled: np.ndarray
-
-
 def _most_similar(
-    edges: Edges, image: np.ndarray, training: np.ndarray
+    thumbnails: np.ndarray,
+    image: np.ndarray,
+    training: np.ndarray,
+    pool: ThreadPoolExecutor,
+    progress: tqdm,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The most similar training image of each image: its row, the correlation, whether mirrored."""
+    edges = _edges(thumbnails[image])
+    unit = edges.unit()
+    blocks = [training[start : start + BLOCK] for start in range(0, len(training), BLOCK)]
+    highest = np.empty((len(blocks), len(image)), np.float32)
+
+    def compare(number: int) -> None:
+        _block_maxima(_edges(thumbnails[blocks[number]]).unit(), unit, highest[number])
+
+    for _ in pool.map(compare, range(len(blocks))):
+        progress.update()
+    likely = highest >= highest.max(axis=0) - 2 * BOUND
+    # An image without edges has the same similarity with all: the first is the closest.
+    likely[1:, ~(edges.even.any(axis=1) | edges.odd.any(axis=1))] = False
     best = np.full(len(image), -np.inf)
     closest, mirrored = np.zeros(len(image), np.int64), np.zeros(len(image), bool)
-    even, odd = np.moveaxis(edges.scaled[image], 1, 0)
-    # New memory for each product would take longer than the product.
-    products = np.empty((2, len(image), COLUMNS), np.float32)
-    for start in range(0, len(training), COLUMNS):
-        other = training[start : start + COLUMNS]
-        other_even, other_odd = np.moveaxis(edges.scaled[other], 1, 0)
-        product, odds = products[:, :, : len(other)]
-        np.matmul(even, other_even.T, out=product)
-        np.matmul(odd, other_odd.T, out=odds)
+    for number in np.flatnonzero(likely.any(axis=1)):
+        rows, other = np.flatnonzero(likely[number]), blocks[number]
+        column, found, is_mirrored = _exact(edges, rows, _edges(thumbnails[other]))
+        better = found > best[rows]
+        rows = rows[better]
+        best[rows], closest[rows] = found[better], other[column[better]]
+        mirrored[rows] = is_mirrored[better]
+    return closest, best / (2 * edges.lengths), mirrored
+
+
+def _block_maxima(
+    block: tuple[np.ndarray, np.ndarray], unit: tuple[np.ndarray, np.ndarray], out: np.ndarray
+) -> None:
+    """Write the highest similarity of each image (n) with a block, unit vectors, to float32 (n)."""
+    for start in range(0, len(out), ROWS):
+        here = slice(start, start + ROWS)
+        # The product of two images is even + odd, and even - odd with one of them mirrored.
+        product, odds = (half @ other[here].T for half, other in zip(block, unit, strict=True))
         product += np.abs(odds, out=odds)
-        least = best - ERROR
-        rows = np.flatnonzero(product.max(axis=1) > least)
-        if len(rows):
-            other = other[(product[rows] > least[rows, None]).any(axis=0)]
-            column, found, is_mirrored = _exactly(edges, image[rows], other)
-            better = found > best[rows]
-            rows, column = rows[better], column[better]
-            best[rows], closest[rows] = found[better], other[column]
-            mirrored[rows] = is_mirrored[better]
-    return closest, best, mirrored
+        product.max(axis=0, out=out[here])
 
 
-def _exactly(
-    edges: Edges, image: np.ndarray, other: np.ndarray
+def _exact(
+    edges: Edges, rows: np.ndarray, others: Edges
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The most similar of the other images: its position, the correlation, whether mirrored."""
-    even, odd = np.moveaxis(_halves(edges.thumbnails[image]), 1, 0)
-    other_even, other_odd = np.moveaxis(_halves(edges.thumbnails[other]), 1, 0)
-    # Twice the product of two images is even + odd, and even - odd with one of them mirrored.
-    product, odds = even @ other_even.T, odd @ other_odd.T
+    """The most similar of the others for some rows: its position, twice the product, mirrored."""
+    product, odds = edges.even[rows] @ others.even.T, edges.odd[rows] @ others.odd.T
     is_mirrored = odds < 0
     product += np.abs(odds, out=odds)
-    column, rows = (product / edges.lengths[other]).argmax(axis=1), np.arange(len(image))
-    found = product[rows, column] / edges.lengths[other[column]]
-    return column, found / (2 * edges.lengths[image]), is_mirrored[rows, column]
+    product /= others.lengths
+    column = product.argmax(axis=1)
+    at = np.arange(len(rows)), column
+    return column, product[at], is_mirrored[at]
 
 
-def _edges(thumbnails: np.ndarray) -> Edges:
-    lengths = np.empty(len(thumbnails))
-    scaled = np.empty((len(thumbnails), *_halves(thumbnails[:1]).shape[1:]), np.float32)
-    for start in range(0, len(thumbnails), ROWS):
-        part = slice(start, start + ROWS)
-        halves = _halves(thumbnails[part])
-        length = np.sqrt((halves**2).sum(axis=(1, 2)) / 2)
-        lengths[part] = np.where(length == 0, 1.0, length)
-        scaled[part] = halves / (math.sqrt(2) * lengths[part, None, None])
-    return Edges(thumbnails, lengths, scaled)
-
-
-def _halves(thumbnails: np.ndarray) -> np.ndarray:
-    """Centred Laplacians, split into what mirroring keeps and what it negates.
-
-    These are the sum of and the difference between a pixel and its mirror image: integers as
-    float64 (n, 2, 50).
-    """
-    gray = thumbnails.astype(np.int32)
+def _halves(gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`even` and `odd` of `Edges`, from gray values int (n, 12, 12)."""
     inner = 4 * gray[:, 1:-1, 1:-1]
     inner -= gray[:, :-2, 1:-1] + gray[:, 2:, 1:-1] + gray[:, 1:-1, :-2] + gray[:, 1:-1, 2:]
     size = inner[0].size
     centred = size * inner - inner.sum(axis=(1, 2), keepdims=True)
     left, right = np.split(centred, 2, axis=2)
     right = right[:, :, ::-1]
-    halves = np.stack([left + right, left - right], axis=1)
-    return halves.reshape(len(gray), 2, -1).astype(np.float64)
+    even, odd = (half.reshape(len(gray), -1) for half in (left + right, left - right))
+    return even.astype(np.float64), odd.astype(np.float64)
+
+
+# Halves are linear in the gray values, and so one product of each pixel's.
+_OF_PIXELS = _halves(np.eye(SIDE * SIDE, dtype=np.int32).reshape(-1, SIDE, SIDE))
+
+
+def _edges(thumbnails: np.ndarray) -> Edges:
+    """The edges of thumbnails, uint8 (n, 12, 12)."""
+    gray = thumbnails.reshape(len(thumbnails), -1).astype(np.float64)
+    even, odd = (gray @ of_pixels for of_pixels in _OF_PIXELS)
+    squares = np.einsum("ij,ij->i", even, even) + np.einsum("ij,ij->i", odd, odd)
+    lengths = np.sqrt(squares / 2)
+    return Edges(even, odd, np.where(lengths == 0, 1.0, lengths))

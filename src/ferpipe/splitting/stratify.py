@@ -31,11 +31,22 @@ def join_repeats(
 
     `repeats` maps the path of each image that repeats an earlier one to the path of that one.
     """
+    if not repeats:
+        return list(groups)
     codes, names = pd.factorize(np.asarray(groups, dtype=object))
-    row_of = {path: row for row, path in enumerate(paths)}
+    named = repeats.keys() | set(repeats.values())
+    code_of = {path: codes[row] for row, path in enumerate(paths) if path in named}
+    merged = list(range(len(names)))  # the group that each one is merged into
+
+    def last(code: int) -> int:
+        while merged[code] != code:
+            merged[code] = merged[merged[code]]  # so that the next walk is shorter
+            code = merged[code]
+        return code
+
     for path, first in repeats.items():
-        codes[codes == codes[row_of[path]]] = codes[row_of[first]]
-    return names[codes].tolist()
+        merged[last(code_of[path])] = last(code_of[first])
+    return names[np.array([last(code) for code in merged])[codes]].tolist()
 
 
 def assign_images(labels: Sequence[str], shares: Sequence[float], seed: int) -> list[int]:
@@ -87,28 +98,41 @@ def assign_groups(
     # Per group: images of each class, and of all classes.
     counts = np.column_stack([table, table.sum(axis=1)])
     targets = np.outer(shares, counts.sum(axis=0))
-    best, least = np.zeros(len(counts), int), math.inf
+    orders = []
     for _ in range(RESTARTS):
         order = rng.permutation(len(counts))
-        order = order[np.argsort(-counts[order, -1], kind="stable")]
-        parts, deviation = _assign_in_order(order, counts, targets)
-        if deviation < least:
-            best, least = parts, deviation
-    part_of = dict(zip(table.index, best.tolist(), strict=True))
-    return [part_of[group] for group in groups]
+        orders.append(order[np.argsort(-counts[order, -1], kind="stable")])
+    parts, deviations = _assign_in_order(np.array(orders), counts, targets)
+    best = parts[deviations.index(min(deviations))]
+    return best[table.index.get_indexer(groups)].tolist()
 
 
 def _assign_in_order(
-    order: np.ndarray, counts: np.ndarray, targets: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Assign groups one by one; return the part of each and the final chi-squared."""
-    parts = np.zeros(len(counts), int)
-    assigned = np.zeros(targets.shape, int)
-    for group in order:
-        added = counts[group]
+    orders: np.ndarray, counts: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, list[float]]:
+    """Assign groups one by one, in several orders (n, groups) at once.
+
+    Returns:
+        The part of each group, int16 (n, groups), and the final chi-squared of each order.
+    """
+    rows = np.arange(len(orders))
+    parts = np.zeros(orders.shape, np.int16)
+    assigned = np.zeros((len(orders), *targets.shape))
+    # Sums whose order may depend on rounding: 32 times the rounding error of the largest possible.
+    totals, most = counts.sum(axis=0), counts.max(axis=0)
+    close = 32 * 2.0**-53 * ((2 * totals + most) * most / targets).sum(axis=1).max()
+    for groups in orders.T:
+        added = counts[groups][:, None]
         costs = (2 * (assigned - targets) + added) * added / targets
-        # fsum is exact: the order of a sum changes no result.
-        sums = [math.fsum(part_costs) for part_costs in costs.tolist()]
-        parts[group] = sums.index(min(sums))
-        assigned[parts[group]] += added
-    return parts, math.fsum(((assigned - targets) ** 2 / targets).ravel())
+        sums = costs.sum(axis=2)
+        part = sums.argmin(axis=1)
+        tied = sums <= sums[rows, part][:, None] + close
+        tied &= (costs != costs[rows, part][:, None]).any(axis=2)
+        for row in np.flatnonzero(tied.any(axis=1)):
+            # fsum is exact: the order of a sum changes no result.
+            exact = [math.fsum(part_costs) for part_costs in costs[row].tolist()]
+            part[row] = exact.index(min(exact))
+        parts[rows, groups] = part
+        assigned[rows, part] += added[:, 0]
+    squares = (assigned - targets) ** 2 / targets
+    return parts, [math.fsum(of_order.ravel()) for of_order in squares]

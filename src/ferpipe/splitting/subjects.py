@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import pandas as pd
 
@@ -24,15 +25,23 @@ def name_images(index: pd.DataFrame, params: Split) -> pd.DataFrame:
     told = (images["subject"] != "") & (images["sequence"] != "")
     people = images[told].groupby("sequence")["subject"].nunique()
     shared = told & images["sequence"].isin(people.index[people > 1])
-    of_each = images["subject"] + "_" + images["sequence"]
-    images["sequence"] = images["sequence"].mask(shared, of_each)
-    matches = [re.match(params.name_pattern, path.split("/", 1)[1]) for path in images["path"]]
+    if shared.any():
+        of_each = images["subject"] + "_" + images["sequence"]
+        images["sequence"] = images["sequence"].mask(shared, of_each)
+    pattern = re.compile(params.name_pattern)
     for group in NAME_GROUPS:
-        if group in re.compile(params.name_pattern).groupindex:
-            names = [(match[group] or "") if match else "" for match in matches]
-            named = pd.Series(names, index=images.index, dtype="str")
-            images[group] = images[group].where(images[group] != "", named)
+        if group in pattern.groupindex:
+            names = pd.Series(_names(images["path"], pattern, group), dtype="str")
+            images[group] = images[group].where(images[group] != "", names)
     return images
+
+
+def _names(paths: Iterable[str], pattern: re.Pattern[str], group: str) -> list[str]:
+    """What a group of the pattern matches in each file name, or ""; equal names are one string."""
+    known: dict[str, str] = {}
+    matches = (pattern.match(path.split("/", 1)[1]) for path in paths)
+    names = ((match[group] or "") if match else "" for match in matches)
+    return [known.setdefault(name, name) for name in names]
 
 
 def groups_of(images: pd.DataFrame, params: Split) -> pd.Series:

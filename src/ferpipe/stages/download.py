@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-import pandas as pd
-
 from ferpipe.core import files, paths, tables
 from ferpipe.core.errors import exits_cleanly
 from ferpipe.data import thumbnails
@@ -34,7 +32,7 @@ def main() -> None:
     params = read_section(paths.PARAMS, "download", Download)
     run = read_section(paths.PARAMS, "run", Run)
     contents = download(params, run, paths.IMAGES)
-    tables.write_table(paths.INDEX, pd.DataFrame(contents.images))
+    tables.write_table(paths.INDEX, contents.images)
     thumbnails.write(paths.THUMBNAILS, contents.thumbnails)
     tables.write_table(paths.SKIPPED, repacking.skipped_table(contents.skipped))
 

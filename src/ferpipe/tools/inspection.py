@@ -96,7 +96,8 @@ def _decoded(
         converted.update(image.used)
         sizes[f"{MODES[image.mode]} {image.width}x{image.height}"] += 1
     notes = writing.note(converted)
-    if same := conflicts.find(accepted, digests):
+    found = [member.path for member in accepted], [member.label for member in accepted]
+    if same := conflicts.find(*found, digests):
         path, other = next(iter(same.items()))
         notes.append(
             f"{len(same)} images have the pixels of an image with another label, such as {path} "

@@ -26,7 +26,7 @@ PINNED = "56a76f6d3d4db126bc6d03d06e4babfb2aa4fc9d5899554859ba0916f5402160"
 
 def fetch(target, subjects, seed):
     params = {**BASE, "sample": {"subjects": subjects, "seed": seed}}
-    run = Run(workers=1, download_deadline=1, checkpoint_seconds=0)
+    run = Run(workers=1, memory_mb=1000, download_deadline=1, checkpoint_seconds=0)
     return source.fetch(Download.model_validate(params), run, target)
 
 
@@ -70,11 +70,12 @@ def correlation(first: np.ndarray, second: np.ndarray) -> float:
 def test_files_are_named_as_in_ck_plus(tmp_path):
     contents = fetch(tmp_path / "images.zip", subjects=3, seed=0)
     assert contents.class_counts == dict.fromkeys(CLASSES, 9)
-    assert {(image.width, image.height, image.mode) for image in contents.images} == {(48, 48, "L")}
+    forms = contents.images[["width", "height", "mode"]].drop_duplicates()
+    assert forms.values.tolist() == [[48, 48, "L"]]
     sequences = {}
-    for image in contents.images:
+    for path in contents.images["path"]:
         label, subject, sequence, frame = re.fullmatch(
-            r"(\w+)/S(\d{3})_(\d{3})_(\d{8})\.png", image.path
+            r"(\w+)/S(\d{3})_(\d{3})_(\d{8})\.png", path
         ).groups()
         sequences.setdefault((subject, sequence), []).append((label, int(frame)))
     assert len(sequences) == 3 * 7
@@ -104,7 +105,8 @@ def test_the_bytes_are_pinned(tmp_path):
     fetch(tmp_path / "again.zip", subjects=2, seed=1)
     assert (tmp_path / "again.zip").read_bytes() == (tmp_path / "1.zip").read_bytes()
     assert fetch(tmp_path / "2.zip", subjects=2, seed=2).digest != PINNED
-    assert set(first.images) < set(fetch(tmp_path / "more.zip", subjects=3, seed=1).images)
+    more = fetch(tmp_path / "more.zip", subjects=3, seed=1)
+    assert set(first.images["sha256"]) < set(more.images["sha256"])
 
 
 def test_pixels_do_not_depend_on_the_processor(run_python):

@@ -9,27 +9,29 @@ import pandas as pd
 
 from ferpipe.core import paths, tables
 from ferpipe.core.errors import PipelineError
-from ferpipe.data.index import Image
 
 TABLE = paths.CACHE / "conflicts.csv"
 REASON = "same image with another label: "
 
 
-def find(images: Sequence[Image], digests: Sequence[str]) -> dict[str, str]:
+def find(paths: Sequence[str], labels: Sequence[str], digests: Sequence[str]) -> dict[str, str]:
     """Map the path of each image to the first one with the same pixels and another label.
 
     Args:
-        images: in the order of their paths.
+        paths: of the images, sorted.
+        labels: of each.
         digests: of the pixels of each, see `data.images.pixel_digest`.
     """
+    images = pd.DataFrame({"path": paths, "label": labels, "digest": digests})
+    images = images[images["digest"].duplicated(keep=False)]
     # The first image of each label, by the digest of the pixels.
     first: dict[str, dict[str, str]] = defaultdict(dict)
-    for image, digest in zip(images, digests, strict=True):
-        first[digest].setdefault(image.label, image.path)
+    for image in images.itertuples():
+        first[image.digest].setdefault(image.label, image.path)
     return {
-        image.path: min(path for label, path in first[digest].items() if label != image.label)
-        for image, digest in zip(images, digests, strict=True)
-        if len(first[digest]) > 1
+        image.path: min(path for label, path in first[image.digest].items() if label != image.label)
+        for image in images.itertuples()
+        if len(first[image.digest]) > 1
     }
 
 

@@ -45,7 +45,7 @@ class Found(NamedTuple):
     layout.
     """
 
-    members: Sequence[Member]
+    members: list[Member]
     skipped: Sequence[tuple[str, str]]
     notes: Sequence[str] = ()
     codes: Mapping[str, str] = {}

@@ -8,9 +8,10 @@ outside a folder.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,8 @@ import pandas as pd
 
 from ferpipe.core import files, paths, tables
 from ferpipe.core.errors import PipelineError
-from ferpipe.data import images, thumbnails
-from ferpipe.data.index import Image, content_digest
+from ferpipe.data.images import Conversions
+from ferpipe.data.index import content_digest
 from ferpipe.params.download import Download, Expect
 from ferpipe.sources.intake import conflicts, writing
 from ferpipe.sources.intake.distinct import distinct
@@ -34,66 +35,68 @@ REFUSED = paths.CACHE / "refused.csv"
 class Contents:
     """The images of a canonical archive, and (path, reason) of skipped files; sorted by path.
 
-    `thumbnails` has that of each image, see `data.thumbnails`; `notes` are one-line warnings for
-    the user.
+    `images` has the columns of index.csv, `thumbnails` those of each image, see `data.thumbnails`;
+    `notes` are one-line warnings for the user.
     """
 
-    images: list[Image]
+    images: pd.DataFrame
+    thumbnails: np.ndarray
     skipped: list[tuple[str, str]]
     notes: tuple[str, ...] = ()
-    thumbnails: np.ndarray | tuple[()] = field(default=(), compare=False)
 
     @property
     def class_counts(self) -> dict[str, int]:
         """Images of each class, in sorted order."""
-        return dict(sorted(Counter(image.label for image in self.images).items()))
+        return dict(sorted(Counter(self.images["label"]).items()))
 
-    @property
+    @functools.cached_property
     def digest(self) -> str:
         """See `data.index.content_digest`."""
-        return content_digest((image.path, image.sha256) for image in self.images)
+        return content_digest(zip(self.images["path"], self.images["sha256"], strict=True))
 
 
 def repack(source: Path, target: Path, params: Download, workers: int) -> Contents:
     """Turn a source of any known layout into the canonical archive; see `pack`."""
     with open_tree(source, params.limits, params.layout.name_encoding) as tree:
         found = kinds.members(tree, params.layout, params.root, source)
+        tree.clear()  # members do not need the paths, which of a million images take a gigabyte
         return pack(found.members, target, params, workers, found.skipped, found.notes)
 
 
 def pack(
-    members: Sequence[Member],
+    members: list[Member],
     target: Path,
     params: Download,
     workers: int,
     skipped: Sequence[tuple[str, str]] = (),
     notes: Sequence[str] = (),
 ) -> Contents:
-    """Write the images to the canonical archive at `target`, a few at a time.
+    """Write the images to the canonical archive at `target`, a few at a time; empties the list.
 
     `skipped` has (path, reason) of other files of the source; `workers` threads decode (0: one per
     core). Of several images with the same name the first keeps it.
     """
-    members = distinct(members)
+    ordered, total = distinct(members), len(members)
+    members.clear()
     with files.replacing(target) as file:
-        conversions = images.Conversions(**dict(params.convert))
-        written = writing.write(file, members, conversions, workers)
-        _check_bad_fraction(written.refused, len(members), params.max_bad_fraction)
-        digests = [image.pixels_sha256 for image in written.images]
-        dropped = conflicts.find(written.images, digests)
+        conversions = Conversions(**dict(params.convert))
+        written = writing.write(file, ordered, conversions, workers)
+        _check_bad_fraction(written.refused, total, params.max_bad_fraction)
+        images = written.images
+        dropped = conflicts.find(images["path"], images["label"], images["pixels_sha256"])
         if dropped and params.conflicts == "error":
             conflicts.refuse(dropped)
-        rows = [row for row, image in enumerate(written.images) if image.path not in dropped]
-        rows.sort(key=written.images.__getitem__)
-        kept = [written.images[row] for row in rows]
-        if kept != written.images:
-            writing.rewrite(file, [image.path for image in kept], target.parent)
+        kept = images[~images["path"].isin(dropped)].sort_values("path")
+        thumbnails = written.thumbnails
+        if not kept.index.equals(images.index):
+            writing.rewrite(file, kept["path"], target.parent)
+            thumbnails = thumbnails[kept.index]
         reasons = [(path, conflicts.REASON + other) for path, other in dropped.items()]
         contents = Contents(
-            kept,
+            kept.reset_index(drop=True),
+            thumbnails,
             sorted([*skipped, *written.refused, *reasons]),
             (*notes, *writing.note(written.converted), *conflicts.note(dropped)),
-            thumbnails.from_bytes(written.thumbnails)[rows],
         )
         if len(contents.class_counts) < 2:
             classes = ", ".join(contents.class_counts) or "none"

@@ -13,12 +13,12 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
+import pandas as pd
 from tqdm import tqdm
 
-from ferpipe.core import files, threads
+from ferpipe.core import files, paths, threads
 from ferpipe.data import formats, images, png
-from ferpipe.data.index import Image
-from ferpipe.data.thumbnails import thumbnail
+from ferpipe.data.thumbnails import SIDE, thumbnail
 from ferpipe.sources.intake.distinct import free_path, key
 from ferpipe.sources.intake.member import Member
 
@@ -41,66 +41,83 @@ class Accepted(NamedTuple):
 
 
 class Written(NamedTuple):
-    """The images in an archive, the pixels of their thumbnails, and what is not in it.
+    """The images in an archive and what is not in it.
 
-    `refused` has (path, reason) of the images that the policy refuses, `converted` the number of
-    images by the conversion with loss that they needed.
+    `images` has the columns of index.csv, `thumbnails` is as in thumbnails.npy, `refused` has
+    (path, reason) of the images that the policy refuses, `converted` the number of images by the
+    conversion with loss that they needed.
     """
 
-    images: list[Image]
-    thumbnails: bytearray
+    images: pd.DataFrame
+    thumbnails: np.ndarray
     refused: list[tuple[str, str]]
     converted: Counter[str]
 
 
 def write(
-    file: BinaryIO, members: Sequence[Member], conversions: images.Conversions, workers: int
+    file: BinaryIO, members: list[Member], conversions: images.Conversions, workers: int
 ) -> Written:
-    """Write the members that the image policy accepts to a zip, in their order.
+    """Write the members that the image policy accepts to a zip, in their order; empties the list.
 
     An image that needs a conversion with loss is written as its converted PNG, under a name that
     ends in .png.
     """
-    written = Written([], bytearray(), [], Counter())
-    taken = {key(member.path) for member in members}
+    # Of a million images, rows as objects take half a gigabyte more than columns.
+    columns: dict[str, list[object]] = {name: [] for name in paths.INDEX_COLUMNS}
+    thumbnails, refused, converted = bytearray(), [], Counter()
+    taken = {key(member.path) for member in members} if any(conversions) else set()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as zipped:
-        for member, image in accepted(members, conversions, written.refused, workers):
+        for member, image in accepted(members, conversions, refused, workers):
             path = _named_png(member.path, taken) if image.used else member.path
-            written.converted.update(image.used)
+            converted.update(image.used)
             facts = (image.width, image.height, image.mode, image.sha256, image.pixels_sha256)
             told = (member.part, member.subject, member.sequence)
-            written.images.append(Image(path, member.label, *facts, *told))
-            written.thumbnails.extend(image.thumbnail.tobytes())
+            for column, value in zip(
+                columns.values(), (path, member.label, *facts, *told), strict=True
+            ):
+                column.append(value)
+            thumbnails += image.thumbnail.tobytes()
             zipped.writestr(files.zip_entry(path), image.data)
-    return written
+            zipped.NameToInfo.clear()  # only reads need it, and the list of entries is enough
+    shape = (-1, SIDE, SIDE)
+    small = np.frombuffer(thumbnails, np.uint8).reshape(shape)
+    return Written(pd.DataFrame(columns), small, refused, converted)
 
 
 def accepted(
-    members: Sequence[Member],
+    members: list[Member],
     conversions: images.Conversions,
     refused: list[tuple[str, str]],
     workers: int,
 ) -> Iterator[tuple[Member, Accepted]]:
     """Yield each image that the policy accepts, decoded by that many threads (0: one per core).
 
-    (path, reason) of the others are added to `refused`.
+    (path, reason) of the others are added to `refused`. The list is emptied, so that the memory of
+    what reads an image is free once it is yielded.
     """
 
-    def read(member: Member) -> bytes | images.ImageRefused:
+    def read(member: Member) -> tuple[Member, bytes | images.ImageRefused]:
         try:
-            return member.read()
+            return member, member.read()
         except images.ImageRefused as reason:
-            return reason
+            return member, reason
 
-    def accept(data: bytes | images.ImageRefused) -> Accepted | images.ImageRefused:
+    def accept(item: tuple[Member, bytes | images.ImageRefused]) -> tuple[Member, object]:
+        member, data = item
         try:
-            return _accept(data, conversions) if isinstance(data, bytes) else data
+            return member, _accept(data, conversions) if isinstance(data, bytes) else data
         except images.ImageRefused as reason:
-            return reason
+            return member, reason
 
-    progress = tqdm(members, desc="images", unit="image", disable=None, leave=False)
-    found = threads.ordered(accept, map(read, progress), sys.getsizeof, workers)
-    for member, image in zip(members, found, strict=True):
+    members.reverse()
+    each = (members.pop() for _ in range(len(members)))
+    progress = tqdm(
+        each, desc="images", total=len(members), unit="image", disable=None, leave=False
+    )
+    found = threads.ordered(
+        accept, map(read, progress), lambda item: sys.getsizeof(item[1]), workers
+    )
+    for member, image in found:
         if isinstance(image, Accepted):
             yield member, image
         else:
@@ -132,12 +149,12 @@ def _named_png(path: str, taken: set[str]) -> str:
     return free_path(f"{stem}.png", taken)
 
 
-def rewrite(file: BinaryIO, paths: Sequence[str], folder: Path) -> None:
+def rewrite(file: BinaryIO, names: Sequence[str], folder: Path) -> None:
     """Replace the zip in `file` by one of these members in this order.
 
     Args:
         file: open for reading and writing.
-        paths: of its members.
+        names: of its members.
         folder: where a temporary copy has room.
     """
     # Without a name, it leaves nothing however a run ends.
@@ -147,5 +164,5 @@ def rewrite(file: BinaryIO, paths: Sequence[str], folder: Path) -> None:
         file.seek(0)
         file.truncate()
         with zipfile.ZipFile(copy) as old, zipfile.ZipFile(file, "w") as zipped:
-            for path in paths:
-                zipped.writestr(files.zip_entry(path), old.read(path))
+            for name in names:
+                zipped.writestr(files.zip_entry(name), old.read(name))

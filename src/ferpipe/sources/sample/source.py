@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import tempfile
 from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from ferpipe.data import png
@@ -12,20 +15,32 @@ from ferpipe.params.download import Download, Sample
 from ferpipe.params.run import Run
 from ferpipe.sources.intake import repacking
 from ferpipe.sources.intake.member import Member
+from ferpipe.sources.sample.drawing import draw_subjects
 from ferpipe.sources.sample.people import PROTOTYPES, draw_subject, file_names
 from ferpipe.sources.sample.raster import SIDE
 
 
 def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
     """Draw the sample into the canonical archive `target`; three frames a subject and class."""
-    members = []
-    for subject in range(1, params.sample.subjects + 1):
-        faces = draw_subject(params.sample.seed, subject)
-        names = file_names(params.sample.seed, subject)
-        for label, frames, frame_names in zip(PROTOTYPES, faces, names, strict=True):
-            for pixels, name in zip(frames, frame_names, strict=True):
-                members.append(Member(label, name, functools.partial(png.encode, pixels)))
-    return repacking.pack(members, target, params, run.workers)
+    seed = params.sample.seed
+    # Faces are drawn by subject, and written by class.
+    with tempfile.TemporaryFile(dir=target.parent) as drawn:
+        members = []
+        faces = draw_subjects(seed, params.sample.subjects, run.workers)
+        for subject, pixels in enumerate(faces, start=1):
+            for label, names in zip(PROTOTYPES, file_names(seed, subject), strict=True):
+                for name in names:
+                    read = functools.partial(_read, drawn, len(members))
+                    members.append(Member(label, name, read))
+            drawn.write(pixels.tobytes())
+        return repacking.pack(members, target, params, run.workers)
+
+
+def _read(drawn: BinaryIO, number: int) -> bytes:
+    """The PNG of a face in the file of all faces."""
+    drawn.seek(number * SIDE * SIDE)
+    pixels = np.frombuffer(drawn.read(SIDE * SIDE), np.uint8)
+    return png.encode(pixels.reshape(SIDE, SIDE))
 
 
 def contact_sheet(params: Sample, columns: int = 8) -> Image.Image:

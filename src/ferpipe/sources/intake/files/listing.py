@@ -66,7 +66,8 @@ def open_tree(source: Path, limits: Limits, name_encoding: str | None = None) ->
             copied = stack.enter_context(files.scratch(paths.CACHE / "nested")) / path.name
             _copy(source, path, tree.pop(path), limits, copied)
             tree |= {path / inner: entry for inner, entry in tree_of(source / path, copied).items()}
-        yield dict(sorted(tree.items()))
+        tree = dict(sorted(tree.items()))
+        yield tree
 
 
 def _only_archive(tree: Tree) -> PurePosixPath | None:

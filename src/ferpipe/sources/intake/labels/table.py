@@ -36,9 +36,13 @@ def members(tree: Tree, layout: Layout, source: Path) -> Found:
     paths, notes = _paths(rows, lookup.Images(tree), source)
     facts = _merged(rows, paths)
     regex = re.compile(layout.pattern or "")
-    placed = [places.place(path, regex.search(nfc(path))) for path in facts]
-    for place in placed:  # what the table tells comes before what the pattern tells
-        place.facts.update({what: told for what, told in facts[place.path].items() if told})
+    placed = [
+        # What the table tells comes before what the pattern tells.
+        places.place(path, regex.search(nfc(path))).without(
+            set(), set(), **{what: told for what, told in of_row.items() if told}
+        )
+        for path, of_row in facts.items()
+    ]
     found = places.members(places.without_wrapper(placed), tree, layout, source)
     missing = [row for row, path in zip(rows, paths, strict=True) if path is None]
     found += [_missing(row, number) for number, row in enumerate(missing, start=1)]

@@ -67,11 +67,14 @@ def _class_levels(folders: Sequence[tuple[str, ...]]) -> list[int] | None:
     Args:
         folders: the folders of each image, without wrappers and parts.
     """
-    said = [[i for i, name in enumerate(names) if words.expression(name)] for names in folders]
+    levels_of = {
+        names: [i for i, name in enumerate(names) if words.expression(name)]
+        for names in set(folders)
+    }
+    said = [levels_of[names] for names in folders]
     # Where a folder is in one of the same name, as unpacking leaves it, both say the same.
     words_said = [
-        {names[level].casefold() for level in found}
-        for names, found in zip(folders, said, strict=True)
+        {names[level].casefold() for level in found} for names, found in levels_of.items()
     ]
     if all(len(found) == 1 for found in words_said):
         return [levels[0] for levels in said]

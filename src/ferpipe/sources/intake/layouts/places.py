@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 from typing import NamedTuple
 
 from ferpipe.core.errors import PipelineError
@@ -25,7 +27,7 @@ class Place(NamedTuple):
     names: tuple[str, ...]
     free: tuple[int, ...]
     kept: tuple[int, ...]
-    facts: dict[str, str]  # label, part, subject and sequence, as in the source
+    facts: Mapping[str, str]  # label, part, subject and sequence, as in the source
 
     def free_names(self) -> tuple[str, ...]:
         """The names of the folders that may be the class."""
@@ -37,17 +39,32 @@ class Place(NamedTuple):
 
     def without(self, free: set[int], kept: set[int], **facts: str) -> Place:
         """The place without some of its free and kept folders, and with further facts."""
+        if not facts and free.isdisjoint(self.free) and kept.isdisjoint(self.kept):
+            return self
         return self._replace(
-            free=tuple(index for index in self.free if index not in free),
-            kept=tuple(index for index in self.kept if index not in kept),
-            facts={**self.facts, **facts},
+            free=_same(tuple(index for index in self.free if index not in free)),
+            kept=_same(tuple(index for index in self.kept if index not in kept)),
+            facts=_shared(**{**self.facts, **facts}),
         )
+
+
+@functools.lru_cache
+def _shared(**facts: str) -> Mapping[str, str]:
+    """The facts as one object for many places: a million dictionaries take 200 MB."""
+    return MappingProxyType(facts)
+
+
+@functools.lru_cache
+def _same(values: tuple) -> tuple:
+    """The values as one object for many places."""
+    return values
 
 
 def place(path: PurePosixPath, match: re.Match | None) -> Place:
     """The place of an image; a folder that a group consists of is not free."""
     names = tuple(map(nfc, path.parts[:-1]))
-    facts = {group: text for group, text in match.groupdict().items() if text} if match else {}
+    groups = match.groupdict() if match else {}
+    facts = _shared(**{group: text for group, text in groups.items() if text})
     free, kept = [], []
     start = 0
     for index, name in enumerate(names):
@@ -58,7 +75,7 @@ def place(path: PurePosixPath, match: re.Match | None) -> Place:
         if said.isdisjoint(("label", "part")):
             kept.append(index)
         start = end + 1
-    return Place(path, names, tuple(free), tuple(kept), facts)
+    return Place(path, _same(names), _same(tuple(free)), _same(tuple(kept)), facts)
 
 
 def wrapper(folders: Sequence[tuple[str, ...]]) -> int:
@@ -119,8 +136,11 @@ def _without_wrapper_of_part(places: Sequence[Place]) -> list[Place]:
         part: min(wrapper(names), *(max(0, len(folders) - 1) for folders in names))
         for part, names in by_part.items()
     }
-    outer = [set(place.free[: shared[place.facts.get("part")]]) for place in places]
-    return [place.without(drop, drop) for place, drop in zip(places, outer, strict=True)]
+    found = []
+    for place in places:
+        outer = set(place.free[: shared[place.facts.get("part")]])
+        found.append(place.without(outer, outer))
+    return found
 
 
 def members(places: Sequence[Place], tree: Tree, layout: Layout, source: Path) -> list[Member]:

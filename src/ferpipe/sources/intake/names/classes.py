@@ -79,8 +79,10 @@ def _renamed(members: Sequence[Member], names: Mapping[str, str | None]) -> list
     Where merged labels have files of the same name, the label begins all names of that class.
     """
     by_path = defaultdict(set)
+    labels_of = Counter(names.values())
     for member in members:
-        by_path[names[member.label], member.name.casefold()].add(member.label)
+        if labels_of[names[member.label]] > 1:
+            by_path[names[member.label], member.name.casefold()].add(member.label)
     clashing = {name for (name, _), labels in by_path.items() if len(labels) > 1}
     prefixes = {label: label.replace(" ", "_") + "_" for label in names if names[label] in clashing}
     return [
