@@ -13,6 +13,7 @@ from ferpipe.core.paths import IMAGES
 from ferpipe.data.thumbnails import SIDE
 from ferpipe.sources.sample.people import draw_subject
 from ferpipe.splitting import near_duplicates
+from ferpipe.splitting.edges import edges_of
 
 
 @pytest.fixture
@@ -238,7 +239,7 @@ def test_the_result_is_that_of_comparing_all_pairs(drawn, monkeypatch, kind, siz
 @pytest.mark.parametrize("kind", KINDS)
 def test_single_precision_errs_by_less_than_the_bound(drawn, kind):
     thumbnails = KINDS[kind](drawn[2])
-    edges = near_duplicates._edges(thumbnails)
+    edges = edges_of(thumbnails)
     found = np.empty(len(thumbnails), np.float32)
     near_duplicates._block_maxima(edges.unit(), edges.unit(), found)
     exact = edges.even @ edges.even.T + np.abs(edges.odd @ edges.odd.T)

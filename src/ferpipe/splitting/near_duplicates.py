@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,7 +25,7 @@ from ferpipe.core import machine
 from ferpipe.core.errors import PipelineError
 from ferpipe.core.paths import CACHE
 from ferpipe.core.tables import write_table
-from ferpipe.data.thumbnails import SIDE
+from ferpipe.splitting.edges import Edges, edges_of
 
 NEAR = 0.93
 # The splits that each held-out split is compared with.
@@ -38,23 +37,6 @@ BLOCK, ROWS, CHUNK = 512, 256, 16_384
 # two dot products of 50 terms (Cauchy-Schwarz: |e||e'| + |o||o'| <= 1) and u from their sum.
 BOUND = 64 * 2.0**-24
 CONFLICTS = CACHE / "conflicts.csv"
-
-
-class Edges(NamedTuple):
-    """Centred Laplacians, split into what mirroring keeps and what it negates.
-
-    `even` and `odd` are integers as float64 (n, 50): the sum of and the difference between a pixel
-    and its mirror image. `lengths` are those of the Laplacians (n), 1 instead of 0.
-    """
-
-    even: np.ndarray
-    odd: np.ndarray
-    lengths: np.ndarray
-
-    def unit(self) -> tuple[np.ndarray, np.ndarray]:
-        """Both halves in float32, divided so that all 100 values of an image have length 1."""
-        scale = 1 / (np.sqrt(2) * self.lengths[:, None])
-        return (self.even * scale).astype(np.float32), (self.odd * scale).astype(np.float32)
 
 
 def repeats(paths: Sequence[str], digests: Sequence[str]) -> dict[str, str]:
@@ -126,13 +108,13 @@ def _most_similar(
     progress: tqdm,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The most similar training image of each image: its row, the correlation, whether mirrored."""
-    edges = _edges(thumbnails[image])
+    edges = edges_of(thumbnails[image])
     unit = edges.unit()
     blocks = [training[start : start + BLOCK] for start in range(0, len(training), BLOCK)]
     highest = np.empty((len(blocks), len(image)), np.float32)
 
     def compare(number: int) -> None:
-        _block_maxima(_edges(thumbnails[blocks[number]]).unit(), unit, highest[number])
+        _block_maxima(edges_of(thumbnails[blocks[number]]).unit(), unit, highest[number])
 
     for _ in pool.map(compare, range(len(blocks))):
         progress.update()
@@ -143,7 +125,7 @@ def _most_similar(
     closest, mirrored = np.zeros(len(image), np.int64), np.zeros(len(image), bool)
     for number in np.flatnonzero(likely.any(axis=1)):
         rows, other = np.flatnonzero(likely[number]), blocks[number]
-        column, found, is_mirrored = _exact(edges, rows, _edges(thumbnails[other]))
+        column, found, is_mirrored = _exact(edges, rows, edges_of(thumbnails[other]))
         better = found > best[rows]
         rows = rows[better]
         best[rows], closest[rows] = found[better], other[column[better]]
@@ -174,28 +156,3 @@ def _exact(
     column = product.argmax(axis=1)
     at = np.arange(len(rows)), column
     return column, product[at], is_mirrored[at]
-
-
-def _halves(gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`even` and `odd` of `Edges`, from gray values int (n, 12, 12)."""
-    inner = 4 * gray[:, 1:-1, 1:-1]
-    inner -= gray[:, :-2, 1:-1] + gray[:, 2:, 1:-1] + gray[:, 1:-1, :-2] + gray[:, 1:-1, 2:]
-    size = inner[0].size
-    centred = size * inner - inner.sum(axis=(1, 2), keepdims=True)
-    left, right = np.split(centred, 2, axis=2)
-    right = right[:, :, ::-1]
-    even, odd = (half.reshape(len(gray), -1) for half in (left + right, left - right))
-    return even.astype(np.float64), odd.astype(np.float64)
-
-
-# Halves are linear in the gray values, and so one product of each pixel's.
-_OF_PIXELS = _halves(np.eye(SIDE * SIDE, dtype=np.int32).reshape(-1, SIDE, SIDE))
-
-
-def _edges(thumbnails: np.ndarray) -> Edges:
-    """The edges of thumbnails, uint8 (n, 12, 12)."""
-    gray = thumbnails.reshape(len(thumbnails), -1).astype(np.float64)
-    even, odd = (gray @ of_pixels for of_pixels in _OF_PIXELS)
-    squares = np.einsum("ij,ij->i", even, even) + np.einsum("ij,ij->i", odd, odd)
-    lengths = np.sqrt(squares / 2)
-    return Edges(even, odd, np.where(lengths == 0, 1.0, lengths))
