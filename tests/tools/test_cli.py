@@ -1,5 +1,8 @@
 """The command `ferpipe`, and `src/stage.py`, which DVC runs."""
 
+import signal
+import subprocess
+import sys
 from importlib import metadata
 
 import pytest
@@ -41,6 +44,20 @@ def failed(done, message):
 def test_the_installed_command_is_this_one():
     (command,) = metadata.entry_points(group="console_scripts", name="ferpipe")
     assert command.load() is cli.main
+
+
+def test_a_reader_that_stops_reading_is_no_error(project):
+    command = [sys.executable, "-c", "from ferpipe.tools.cli import main; main()", "preset"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 128 + signal.SIGPIPE
+
+
+def test_a_command_in_this_process_leaves_its_signals(project, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["ferpipe", "check"])
+    cli.main()
+    assert signal.getsignal(signal.SIGPIPE) == signal.SIG_IGN
 
 
 def test_check_summarises_valid_params(ferpipe):

@@ -189,7 +189,7 @@ def test_the_commands_and_examples_of_the_docs_run(model, with_records, root, ca
     text = (root / "docs/use.md").read_text(encoding="utf-8").partition("\n## Export\n")[2]
     text = text.partition("\n## ")[0]
     (commands,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
-    for line in commands.splitlines()[1:]:
+    for line in commands.splitlines():
         words = shlex.split(line, comments=True)
         args = cli.parser().parse_args(words[1:])
         args.run(args)

@@ -134,7 +134,8 @@ def test_unknown_and_missing_keys_are_among_the_changes(params, values):
     params.write_text(json.dumps(values))
     assert presets.apply("sample", params) == [
         "split.seed: absent -> 1",
-        "run: null -> {workers: 0, download_deadline: 900, checkpoint_seconds: 10}",
+        "run: null -> {workers: 0, memory_mb: 1024, download_deadline: 900, "
+        "checkpoint_seconds: 10}",
         "trian: {epochs: 3} -> absent",
     ]
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
+import select
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -228,7 +231,23 @@ def parser() -> argparse.ArgumentParser:
 @exits_cleanly("ferpipe")
 def main() -> None:
     """Run the command of the command line."""
-    if hasattr(signal, "SIGPIPE"):  # not on Windows
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `ferpipe preset | head` ends without error
     args = parser().parse_args()
-    args.run(args)
+    try:
+        args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _is_unread(sys.stdout.fileno()):
+            raise
+        # Python flushes it again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _is_unread(pipe: int) -> bool:
+    """Whether nobody reads a pipe any more, as in `ferpipe runs | head`.
+
+    The signal that ends a process then, SIGPIPE, would also end a server whose client has gone.
+    """
+    poll = select.poll()
+    poll.register(pipe, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
