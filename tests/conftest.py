@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,12 @@ SLOW = (
     *("evaluation/test_gradcam.py", "report/test_probability_figures.py", "stages/test_cv_fold.py"),
     *("test_at_a_terminal.py", "test_benchmarks.py", "test_generated.py"),
 )
+
+
+def pytest_configure():
+    """Let tests interrupt programs: background processes of a shell inherit an ignored SIGINT."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):

@@ -102,7 +102,10 @@ exits_cleanly("ferpipe")(train)([Fold(1, 0), Fold(1, 1)], jobs=2)
             assert process.poll() is None
             time.sleep(0.05)
         process.send_signal(number)
-        assert process.wait(timeout=60) == 128 + number
+        try:
+            assert process.wait(timeout=60) == 128 + number
+        finally:
+            process.kill()  # or leaving the block would wait for it
         assert process.stderr.read() in (b"", b"ferpipe: interrupted\n")
     for pid in pids:
         with pytest.raises(ProcessLookupError):
