@@ -3,8 +3,8 @@
 import os
 
 from ferpipe.core.errors import exits_cleanly
+from ferpipe.training.parallel.coordinator import lead
 from ferpipe.training.parallel.facts import facts
-from ferpipe.training.parallel.first import lead
 from ferpipe.training.parallel.group import from_environment
 
 

@@ -1,3 +1,5 @@
+from collections import namedtuple
+
 import pandas as pd
 import pytest
 
@@ -5,10 +7,11 @@ from ferpipe.core import paths, tables
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import index
 
+Row = namedtuple("Row", paths.INDEX_COLUMNS, defaults=("", "", ""))
 HASHES = ("0" * 64, "f" * 64)
 ROWS = [
-    index.Image("anger/1.png", "anger", 48, 40, "L", *HASHES),
-    index.Image("joy/1.png", "joy", 48, 48, "RGB", *HASHES),
+    Row("anger/1.png", "anger", 48, 40, "L", *HASHES),
+    Row("joy/1.png", "joy", 48, 48, "RGB", *HASHES),
 ]
 
 
@@ -24,16 +27,16 @@ def test_what_download_writes_reads_back(tmp_path):
 
 
 WRONG = {
-    "another class": index.Image("joy/2.png", "anger", 48, 48, "L", *HASHES),
-    "no class": index.Image("2.png", "", 48, 48, "L", *HASHES),
-    "deeper": index.Image("joy/a/2.png", "joy", 48, 48, "L", *HASHES),
+    "another class": Row("joy/2.png", "anger", 48, 48, "L", *HASHES),
+    "no class": Row("2.png", "", 48, 48, "L", *HASHES),
+    "deeper": Row("joy/a/2.png", "joy", 48, 48, "L", *HASHES),
     "twice": ROWS[1],
-    "out of order": index.Image("anger/0.png", "anger", 48, 48, "L", *HASHES),
-    "no width": index.Image("joy/2.png", "joy", 0, 48, "L", *HASHES),
-    "another mode": index.Image("joy/2.png", "joy", 48, 48, "CMYK", *HASHES),
-    "no hash": index.Image("joy/2.png", "joy", 48, 48, "L", "0" * 63, "0" * 64),
-    "no hash of the pixels": index.Image("joy/2.png", "joy", 48, 48, "L", "0" * 64, "0" * 63),
-    "control character": index.Image("joy/2\x1b.png", "joy", 48, 48, "L", *HASHES),
+    "out of order": Row("anger/0.png", "anger", 48, 48, "L", *HASHES),
+    "no width": Row("joy/2.png", "joy", 0, 48, "L", *HASHES),
+    "another mode": Row("joy/2.png", "joy", 48, 48, "CMYK", *HASHES),
+    "no hash": Row("joy/2.png", "joy", 48, 48, "L", "0" * 63, "0" * 64),
+    "no hash of the pixels": Row("joy/2.png", "joy", 48, 48, "L", "0" * 64, "0" * 63),
+    "control character": Row("joy/2\x1b.png", "joy", 48, 48, "L", *HASHES),
     "another part": ROWS[1]._replace(path="joy/2.png", part="training"),
 }
 

@@ -94,7 +94,7 @@ def test_an_exported_file_predicts_as_keras_for_any_number_of_images(
     target = write(path, tmp_path, form, dtype)
     assert [file.name for file in tmp_path.iterdir()] == [target.name]
     for count in (1, 5, len(IMAGES)):
-        given = exported.predict(target, form, IMAGES[:count])
+        given = exported.predict(exported.load(target, form), IMAGES[:count])
         assert given.dtype == np.float32
         np.testing.assert_allclose(given, expected[:count], atol=1e-5)
     assert np.ptp(expected, axis=0).max() > 0.01
@@ -189,7 +189,9 @@ def test_a_model_trained_in_mixed_precision_is_exported_in_float32(tmp_path):
     np.testing.assert_allclose(keras_in_float32, expected, atol=1e-5)
     (tmp_path / "new").mkdir()
     target = write(tmp_path / "mixed.keras", tmp_path / "new", "onnx")
-    np.testing.assert_allclose(exported.predict(target, "onnx", IMAGES), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        exported.predict(exported.load(target, "onnx"), IMAGES), expected, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", ["trained", "solved"])
@@ -198,7 +200,7 @@ def test_int8_has_smaller_weights_and_about_the_same_probabilities(saved, tmp_pa
     size = write(path, tmp_path, "litert").stat().st_size
     small = write(path, tmp_path, "litert", calibration=IMAGES)
     assert small.stat().st_size < 0.6 * size
-    difference = np.abs(exported.predict(small, "litert", IMAGES) - expected).max()
+    difference = np.abs(exported.predict(exported.load(small, "litert"), IMAGES) - expected).max()
     assert 1e-6 < difference < 0.1
 
 
@@ -238,7 +240,7 @@ def test_every_family_predicts_as_in_keras(families, tmp_path, form):
     model, images, expected = families
     target = tmp_path / "exported"
     exporting.write(model, target, form, "uint8", CLASSES)
-    given = exported.predict(target, form, images)
+    given = exported.predict(exported.load(target, form), images)
     difference = np.abs(given - expected).max(axis=0).reshape(len(FAMILIES), 4).max(axis=1)
     assert {
         name: float(of_family)

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from collections import namedtuple
 
 import pandas as pd
 import pytest
@@ -7,15 +8,13 @@ import pytest
 from ferpipe.core import files, paths
 from ferpipe.core.errors import PipelineError
 from ferpipe.core.tables import write_table
-from ferpipe.data import index
 from ferpipe.report import provenance
 from ferpipe.sources.intake import repacking
 
+Row = namedtuple("Row", paths.INDEX_COLUMNS, defaults=("", "", ""))
 HASHES = ("ab" * 32, "cd" * 32)
 IMAGES = [
-    index.Image(
-        f"{label}/S{person:03}_00{take}_{frame}.png", label, 12, 12, "L", "ab" * 32, "cd" * 32
-    )
+    Row(f"{label}/S{person:03}_00{take}_{frame}.png", label, 12, 12, "L", "ab" * 32, "cd" * 32)
     for label, take in (("anger", 1), ("happy", 2))
     for person in range(3)
     for frame in range(2)

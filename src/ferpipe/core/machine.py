@@ -10,6 +10,8 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
 
 def cores() -> int:
     """Processor cores that this process may use."""
@@ -44,6 +46,14 @@ def nvidia_cards() -> list[str]:
             done = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=20)
             names = re.findall(r"^GPU \d+: (.+?)(?: \(UUID.*)?$", done.stdout, re.MULTILINE)
     return names
+
+
+def visible_gpus() -> list[str]:
+    """The NVIDIA cards that a program may use, as CUDA_VISIBLE_DEVICES names them."""
+    given = os.environ.get(VISIBLE)
+    if given is None:
+        return [str(number) for number in range(len(nvidia_cards()))]
+    return [name.strip() for name in given.split(",") if name.strip() not in ("", "-1")]
 
 
 def _cpuinfo(*names: str) -> str:

@@ -1,9 +1,13 @@
-"""index.csv: the images of the canonical archive."""
+"""index.csv: the images of the canonical archive.
+
+`mode` ("L" or "RGB") is of the decoded image, `sha256` of the file's bytes, and `pixels_sha256` is
+`images.pixel_digest`. The official part (train, val or test), subject and sequence are "" where the
+source does not tell them.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections import namedtuple
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,11 +15,6 @@ import pandas as pd
 
 from ferpipe.core import paths, tables
 from ferpipe.core.errors import PipelineError
-
-# A row; `mode` ("L" or "RGB") is of the decoded image, `sha256` of the file's bytes, and
-# `pixels_sha256` is `images.pixel_digest`. The official part (train, val or test), subject and
-# sequence are "" where the source does not tell them.
-Image = namedtuple("Image", paths.INDEX_COLUMNS, defaults=("", "", ""))
 
 
 def read_index(path: Path) -> pd.DataFrame:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
 from ferpipe.core import machine
@@ -26,9 +25,8 @@ def notes(
         precision: of the computation, such as "mixed_bfloat16".
     """
     if not gpus:
-        # Someone has hidden the GPUs on purpose.
-        hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-        cards = [] if hidden else machine.nvidia_cards()
+        # None are visible where someone has hidden them on purpose.
+        cards = machine.nvidia_cards() if machine.visible_gpus() else []
         return [_not_used(backend, cards[0])] if cards else []
     slowest = min(capabilities, default=LEAST["mixed_bfloat16"])
     least = LEAST.get(precision)

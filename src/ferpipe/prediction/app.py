@@ -52,7 +52,7 @@ def page(predictor: Predictor) -> gradio.Blocks:
             with gradio.Column(scale=3):
                 result = gradio.HTML("Faces and their probabilities appear here.", label="Faces")
         for changed in (picture.change, cropped.change):
-            changed(shown(predictor), [picture, cropped], result, api_visibility="private")
+            changed(handler(predictor), [picture, cropped], result, api_visibility="private")
     return blocks
 
 
@@ -62,7 +62,7 @@ def notes(card: Card) -> str:
     return "\n\n".join([*lines, *MISUSE[:2], MISUSE[3], f"**Privacy.** {PRIVACY}"])
 
 
-def shown(predictor: Predictor) -> Callable[[str | None, bool], str]:
+def handler(predictor: Predictor) -> Callable[[str | None, bool], str]:
     """The function behind the page: from a file, and whether it is a face, to HTML."""
 
     def show(path: str | None, cropped: bool) -> str:
@@ -93,7 +93,7 @@ def html(picture: Image.Image, faces: list[Prediction], predictor: Predictor) ->
     return template.render(
         picture=None if faces and faces[0].face is None else _reduced(picture),
         faces=[
-            _shown(face, heat, predictor.card.classes)
+            _values(face, heat, predictor.card.classes)
             for face, heat in zip(faces, heat_maps, strict=True)
         ],
         nothing=NO_FACE,
@@ -101,7 +101,7 @@ def html(picture: Image.Image, faces: list[Prediction], predictor: Predictor) ->
     )
 
 
-def _shown(face: Prediction, heat: np.ndarray | None, classes: list[str]) -> dict[str, object]:
+def _values(face: Prediction, heat: np.ndarray | None, classes: list[str]) -> dict[str, object]:
     order = np.argsort(-face.probabilities, kind="stable")
     box = None
     if face.face:

@@ -33,20 +33,14 @@ def load(path: Path, form: str, threads: int = 1) -> Predict:
         threads: of onnxruntime and LiteRT; TensorFlow has those of the process.
     """
     with muted():  # LiteRT reports how it computes, onnxruntime that it may not bind its threads
-        return _load(path, form, threads)
-
-
-def _load(path: Path, form: str, threads: int) -> Predict:
-    if form == "onnx":
-        return _onnx(path, threads)
-    return _litert(path, threads) if form == "litert" else _saved_model(path)
+        return LOADERS[form](path, threads)[0]
 
 
 def form_of(path: Path) -> str | None:
     """The format of an exported file, None if it is none."""
     if path.is_dir():
         return "saved-model" if (path / "saved_model.pb").is_file() else None
-    return {".onnx": "onnx", ".tflite": "litert"}.get(path.suffix.lower())
+    return {ending: form for form, ending in ENDINGS.items()}.get(path.suffix.lower())
 
 
 def load_with_card(path: Path, form: str, threads: int) -> tuple[Predict, card.Card]:
@@ -59,7 +53,8 @@ def load_with_card(path: Path, form: str, threads: int) -> tuple[Predict, card.C
         raise PipelineError(f"{path} is missing; run `ferpipe export`, which makes it")
     with muted():
         try:
-            metadata, run = json.loads(_metadata(path, form)), _load(path, form, threads)
+            run, metadata = LOADERS[form](path, threads)
+            metadata = json.loads(metadata)
         except ModuleNotFoundError as error:
             fault = f'needs the package {error.name}: run `pip install ".[export]"`'
         except Exception as error:  # each runtime has its own
@@ -72,48 +67,47 @@ def load_with_card(path: Path, form: str, threads: int) -> tuple[Predict, card.C
     return run, card.checked({card.KEY: about}, path)
 
 
-def _metadata(path: Path, form: str) -> str | bytes:
-    if form == "onnx":
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        return session.get_modelmeta().custom_metadata_map[METADATA]
-    if form == "litert":
-        with zipfile.ZipFile(path) as zipped:
-            return zipped.read(METADATA)
-    return (path / "assets.extra" / METADATA).read_bytes()
-
-
-def predict(path: Path, form: str, images: np.ndarray) -> np.ndarray:
-    """Predict float32 (n, classes) in batches with an exported file, see `load`."""
-    run = load(path, form)
+def predict(run: Predict, images: np.ndarray) -> np.ndarray:
+    """Predict float32 (n, classes) in batches, with what `load` gives."""
     starts = range(0, len(images), BATCH)
     return np.concatenate([run(images[start : start + BATCH]) for start in starts])
 
 
-def _onnx(path: Path, threads: int) -> Predict:
+def _onnx(path: Path, threads: int) -> tuple[Predict, str]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     dtype = {"tensor(uint8)": "uint8", "tensor(float)": "float32"}[session.get_inputs()[0].type]
-    return lambda images: session.run([OUTPUT], {INPUT: images.astype(dtype, copy=False)})[0]
+    return (
+        lambda images: session.run([OUTPUT], {INPUT: images.astype(dtype, copy=False)})[0],
+        session.get_modelmeta().custom_metadata_map[METADATA],
+    )
 
 
-def _litert(path: Path, threads: int) -> Predict:
+def _litert(path: Path, threads: int) -> tuple[Predict, bytes]:
     from ai_edge_litert.interpreter import Interpreter
 
+    with zipfile.ZipFile(path) as zipped:
+        metadata = zipped.read(METADATA)
     interpreter = Interpreter(str(path), num_threads=threads)
     interpreter.allocate_tensors()
     runner = interpreter.get_signature_runner()
     dtype = runner.get_input_details()[INPUT]["dtype"]
-    return lambda images: runner(**{INPUT: images.astype(dtype, copy=False)})[OUTPUT]
+    return lambda images: runner(**{INPUT: images.astype(dtype, copy=False)})[OUTPUT], metadata
 
 
-def _saved_model(path: Path) -> Predict:
+def _saved_model(path: Path, _: int) -> tuple[Predict, bytes]:
     from ferpipe.model.backend import tf
 
     function = tf.saved_model.load(str(path)).signatures["serving_default"]
     dtype = function.structured_input_signature[1][INPUT].dtype
-    return lambda images: function(**{INPUT: tf.cast(images, dtype)})[OUTPUT].numpy()
+    return (
+        lambda images: function(**{INPUT: tf.cast(images, dtype)})[OUTPUT].numpy(),
+        (path / "assets.extra" / METADATA).read_bytes(),
+    )
+
+
+# What loads each format: from path and threads to what predicts, and the metadata as JSON.
+LOADERS = {"onnx": _onnx, "litert": _litert, "saved-model": _saved_model}

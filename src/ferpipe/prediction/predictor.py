@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -142,14 +141,10 @@ class Predictor:
                 fault = error
 
         # The network works on a batch while the next one is prepared.
-        with ThreadPoolExecutor(1) as network:
-            waiting = deque()
-            for held, crops in self._batches(given()):
-                waiting.append(network.submit(self._classified, held, crops))
-                if len(waiting) > 1:
-                    yield from waiting.popleft().result()
-            for future in waiting:
-                yield from future.result()
+        batches = self._batches(given())
+        with closing(threads.ahead(lambda batch: self._classified(*batch), batches, 1)) as results:
+            for of_batch in results:
+                yield from of_batch
         if fault:
             raise fault
 
@@ -214,9 +209,8 @@ class Predictor:
     def classify(self, faces: np.ndarray) -> tuple[np.ndarray, list[float | None]]:
         """Float64 (n, classes), and distances, of framed faces: uint8 (n, side, side, channels)."""
         if self.runtime:
-            starts = range(0, len(faces), BATCH_SIZE)
-            batches = [self.runtime(faces[start : start + BATCH_SIZE]) for start in starts]
-            return np.concatenate(batches).astype(np.float64), [None] * len(faces)
+            probabilities = exported.predict(self.runtime, faces).astype(np.float64)
+            return probabilities, [None] * len(faces)
         batch_size = min(BATCH_SIZE, len(faces))
         if self.network is None:
             probabilities = saving.predict(self.model, faces, batch_size).astype(np.float64)

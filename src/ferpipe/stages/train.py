@@ -14,8 +14,8 @@ from ferpipe.params.reader import read_section
 from ferpipe.params.run import Run
 from ferpipe.params.train import Train
 from ferpipe.training.parallel import computing
+from ferpipe.training.parallel.coordinator import lead
 from ferpipe.training.parallel.facts import facts
-from ferpipe.training.parallel.first import lead
 from ferpipe.training.parallel.group import PROCESS, from_environment
 
 

@@ -15,8 +15,8 @@ from ferpipe.core import paths
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.cv import CrossValidation
 from ferpipe.params.reader import read_section
-from ferpipe.tools import side_by_side
-from ferpipe.tools.side_by_side import FILE, LOGS, Fold
+from ferpipe.tools import parallel_folds
+from ferpipe.tools.parallel_folds import FILE, LOGS, Fold
 
 DOWNLOAD = "dvc.yaml:download"
 
@@ -109,5 +109,5 @@ def train(folds: Sequence[Fold], jobs: int) -> int:
         how = f"{done} of {len(folds)} done" if succeeded else "FAILED"
         print(f"cv: {how}: seed {fold.seed}, fold {fold.fold}: {line}", flush=True)
 
-    side_by_side.train(waiting, jobs, report)
+    parallel_folds.train(waiting, jobs, report)
     return failed

@@ -54,13 +54,14 @@ def export(
     with files.scratch(target) as folder:
         draft = folder / target.name
         exporting.write(model, draft, form, dtype, classes, calibration, find_card(source))
-        difference = float(np.abs(exported.predict(draft, form, images) - before).max())
+        run = exported.load(draft, form)
+        difference = float(np.abs(exported.predict(run, images) - before).max())
         if not quantize and not difference <= TOLERANCE:  # also if it is not a number
             raise PipelineError(
                 f"{form} differs from Keras by {difference:.1e} on {kind}, more than "
                 f"{TOLERANCE:.0e}; {target} is not written"
             )
-        accuracy = _accuracy(schema, model, draft, form) if quantize else None
+        accuracy = _accuracy(schema, model, run) if quantize else None
         if target.is_dir():
             shutil.rmtree(target)
         draft.replace(target)
@@ -136,7 +137,7 @@ def _calibration(schema: records.Schema | None, source: Path) -> np.ndarray:
     return images[np.random.default_rng(0).permutation(len(images))[:CALIBRATION]]
 
 
-def _accuracy(schema: records.Schema, model: object, draft: Path, form: str) -> str:
+def _accuracy(schema: records.Schema, model: object, run: exported.Predict) -> str:
     """The accuracy before and after, on the split that also selects the epoch."""
     from ferpipe.model import saving
 
@@ -145,7 +146,7 @@ def _accuracy(schema: records.Schema, model: object, draft: Path, form: str) -> 
         np.mean(probabilities.argmax(axis=1) == data.labels)
         for probabilities in (
             saving.predict(model, data.images, exported.BATCH),
-            exported.predict(draft, form, data.images),
+            exported.predict(run, data.images),
         )
     )
     return (

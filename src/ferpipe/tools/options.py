@@ -26,13 +26,7 @@ def predict(command: argparse.ArgumentParser) -> None:
     add = command.add_argument
     add("paths", nargs="+", metavar="PATH", help="a picture, video, folder, pattern, or -")
     add("--cropped", action="store_true", help="each picture is a face, framed as in training")
-    add(
-        "--threshold",
-        type=fraction,
-        default=0.0,
-        metavar="P",
-        help="a class of a smaller probability is `unsure`; default: 0",
-    )
+    _threshold(command)
     add(
         "--min-size",
         type=positive,
@@ -67,7 +61,11 @@ def app(command: argparse.ArgumentParser) -> None:
         help="address to listen on; default: 127.0.0.1, for this machine alone",
     )
     add("--port", type=port, default=7860, help="default: 7860; 0: a free one")
-    add(
+    _threshold(command)
+
+
+def _threshold(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
         "--threshold",
         type=fraction,
         default=0.0,

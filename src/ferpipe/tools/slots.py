@@ -16,8 +16,5 @@ def cores(slot: int, slots: int) -> list[int]:
 
 def one_gpu(slot: int) -> dict[str, str]:
     """The environment in which a process sees one GPU, of several processes in turn."""
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    gpus = (
-        [str(n) for n in range(len(machine.nvidia_cards()))] if given is None else given.split(",")
-    )
-    return {"CUDA_VISIBLE_DEVICES": gpus[slot % len(gpus)]} if len(gpus) > 1 else {}
+    gpus = machine.visible_gpus()
+    return {machine.VISIBLE: gpus[slot % len(gpus)]} if len(gpus) > 1 else {}

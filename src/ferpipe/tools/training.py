@@ -20,7 +20,7 @@ from ferpipe.training.parallel.group import (
     Group,
     from_environment,
 )
-from ferpipe.training.parallel.other import join
+from ferpipe.training.parallel.worker import join
 
 NAMES = {COORDINATOR, PROCESSES, PROCESS, WAIT}
 MODULE = "ferpipe.stages.train"

@@ -22,7 +22,7 @@ from ferpipe.core import files, machine, paths
 from ferpipe.model import devices
 from ferpipe.model.backend import GPUS
 from ferpipe.params.train import Train
-from ferpipe.training.determined import determined_by, digest
+from ferpipe.training.fingerprint import digest, inputs_of
 from ferpipe.training.phase import Epoch
 
 FOLDER = paths.CACHE / "checkpoints"  # a subfolder for each key
@@ -46,7 +46,7 @@ def key(params: Train, records: Path) -> str:
     """Hash all that determines a training: params, records folder, code, packages and processor."""
     # Each kind of GPU once: a training resumes with another number of them.
     machines = [machine.processor(), machine.instruction_sets(), *dict.fromkeys(GPUS)]
-    return digest({**determined_by(params, records), "machine": machines})
+    return digest({**inputs_of(params, records), "machine": machines})
 
 
 class Checkpoints:

@@ -1,5 +1,6 @@
 import pytest
 
+from ferpipe.core import machine
 from ferpipe.core.errors import PipelineError
 from ferpipe.training.parallel import local
 
@@ -10,7 +11,7 @@ from ferpipe.training.parallel import local
 )
 def test_the_gpus_are_those_that_are_visible(monkeypatch, value, names):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
-    assert local.gpus() == names
+    assert machine.visible_gpus() == names
 
 
 def test_each_process_gets_as_many_gpus_as_the_others():

@@ -50,7 +50,7 @@ class Started:
         return self.start(TESTS / "leading.py", **{"FERPIPE_PROCESS": 0} | variables)
 
     def other(self, **variables):
-        module = "ferpipe.training.parallel.other"
+        module = "ferpipe.training.parallel.worker"
         return self.start("-m", module, "sleeping_part", **{"FERPIPE_PROCESS": 1} | variables)
 
     def computes(self, number):

@@ -12,6 +12,7 @@ import time
 import zipfile
 from pathlib import Path
 
+from ferpipe.core.children import with_package
 from ferpipe.core.errors import PipelineError
 from ferpipe.params.download import Kaggle
 from ferpipe.sources.kaggle import client
@@ -20,7 +21,6 @@ from ferpipe.sources.kaggle.client import RESULT, MayPass, by_hand
 PAUSE = 1.0  # seconds before the second attempt, doubled each time
 ATTEMPTS = 5
 STALL = 60.0  # seconds without a byte after which an attempt has failed
-SOURCE_ROOT = str(Path(__file__).resolve().parents[3])  # the client runs this checkout's code
 
 
 def download(kaggle: Kaggle, seconds: int, folder: Path) -> Path:
@@ -113,8 +113,7 @@ def _environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("VERBOSE") and (value.strip() or not name.startswith("KAGGLE_"))
     }
-    paths = [SOURCE_ROOT, os.environ.get("PYTHONPATH", "")]
-    return environment | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    return with_package(environment)
 
 
 def _wait(child: subprocess.Popen, zipped: Path, deadline: float) -> None:

@@ -7,11 +7,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
 
 from ferpipe.core import machine
+from ferpipe.core.children import with_package
 from ferpipe.core.errors import PipelineError
 from ferpipe.sources.sample.people import FRAMES, PROTOTYPES, draw_subject
 from ferpipe.sources.sample.raster import SIDE
@@ -54,14 +54,12 @@ def draw_subjects(seed: int, count: int, workers: int) -> Iterator[np.ndarray]:
 def _start(seed: int, first: int, last: int, step: int) -> subprocess.Popen:
     """A process that writes the pixels of every `step`-th subject."""
     command = [sys.executable, "-m", __spec__.name, *map(str, (seed, first, last, step))]
-    package = str(Path(__file__).parents[3])
-    path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     # In a session of its own, Ctrl-C does not reach it, which would print a traceback.
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
-        env={**os.environ, "PYTHONPATH": path},
+        env=with_package(os.environ),
         start_new_session=True,
     )
 

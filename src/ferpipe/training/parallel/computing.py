@@ -16,15 +16,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn, TextIO
 
 from ferpipe.core import files
+from ferpipe.core.children import with_package
 from ferpipe.core.errors import PipelineError, exits_cleanly, one_line
 from ferpipe.training.parallel.group import LOOPBACK, Group
 
 PLACE = "FERPIPE_COMPUTES"
-SOURCES = Path(__file__).parents[3]
 # Seconds for connecting, and after which JAX takes a process that does not answer for dead.
 CONNECT, HEARTBEAT = 45, 30
 ENDING = 5.0  # seconds for a process to end by itself
@@ -48,7 +47,7 @@ class Computing:
         place["log"] = self._log.fileno()
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", module],  # -P: nothing in this folder is a module
-            env=with_sources({**(environment or {}), PLACE: json.dumps(place)}),
+            env=with_package({**os.environ, **(environment or {}), PLACE: json.dumps(place)}),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL if group.process else None,
             stderr=self._log if group.process else None,
@@ -75,12 +74,6 @@ class Computing:
             self._process.kill()
             self._process.wait()
         self._log.close()
-
-
-def with_sources(variables: dict[str, str]) -> dict[str, str]:
-    """The environment of this process with more variables, in which Python finds this package."""
-    found = os.pathsep.join(filter(None, [str(SOURCES), os.environ.get("PYTHONPATH")]))
-    return {**os.environ, **variables, "PYTHONPATH": found}
 
 
 def run(compute: Callable[[], None], connect: Callable[[dict], None] | None = None) -> NoReturn:

@@ -6,13 +6,12 @@ import importlib.metadata
 import os
 from contextlib import suppress
 
-from ferpipe.core import paths
+from ferpipe.core import machine, paths
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import records
 from ferpipe.params.reader import read_section
 from ferpipe.params.train import Train
-from ferpipe.training.determined import determined_by, digest
-from ferpipe.training.parallel.local import gpus
+from ferpipe.training.fingerprint import digest, inputs_of
 
 # What a process says whose digest differs from that of process 0.
 DIFFERENCES = {
@@ -52,7 +51,7 @@ def facts(processes: int) -> dict[str, str]:
             f"{schema} is missing; copy the folder {paths.RECORDS} from process 0, or run "
             "`dvc repro preprocess`"
         )
-    values = {**determined_by(params, paths.RECORDS), "device": _device()}
+    values = {**inputs_of(params, paths.RECORDS), "device": _device()}
     return {name: digest(value) for name, value in values.items()}
 
 
@@ -62,7 +61,7 @@ def _device() -> list[object]:
     for name in PLUGINS:
         with suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
-    return [bool(gpus()), versions, os.environ.get("JAX_PLATFORMS", "")]
+    return [bool(machine.visible_gpus()), versions, os.environ.get("JAX_PLATFORMS", "")]
 
 
 def difference(first: dict[str, str], own: dict[str, str]) -> str:

@@ -8,28 +8,11 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ferpipe.core import machine
+from ferpipe.core.children import with_package
 from ferpipe.core.errors import PipelineError
-from ferpipe.training.parallel.computing import ENDING, with_sources
+from ferpipe.training.parallel.computing import ENDING
 from ferpipe.training.parallel.group import PROCESSES, Group
-
-VISIBLE = "CUDA_VISIBLE_DEVICES"
-
-
-def gpus() -> list[str]:
-    """The NVIDIA GPUs that a process of this one would see, as CUDA_VISIBLE_DEVICES names them."""
-    if VISIBLE in os.environ:
-        names = os.environ[VISIBLE].split(",")
-        return [name.strip() for name in names if name.strip() not in ("", "-1")]
-    try:
-        listed = subprocess.run(
-            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return []
-    return listed.stdout.split()
 
 
 def shares(processes: int, names: list[str]) -> list[dict[str, str]]:
@@ -43,7 +26,7 @@ def shares(processes: int, names: list[str]) -> list[dict[str, str]]:
             "process for each"
         )
     return [
-        {VISIBLE: ",".join(names[start : start + size])}
+        {machine.VISIBLE: ",".join(names[start : start + size])}
         for start in range(0, size * processes, size)
     ]
 
@@ -54,7 +37,7 @@ def start(group: Group, module: str) -> tuple[list[subprocess.Popen], dict[str, 
     Returns:
         The processes, and the variables of process 0 that give it its part of the GPUs.
     """
-    names, count = gpus(), group.processes
+    names, count = machine.visible_gpus(), group.processes
     first, *rest = shares(count, names)
     text = "share this machine's processor, which is no faster than one: useful for tests"
     if names:
@@ -62,8 +45,10 @@ def start(group: Group, module: str) -> tuple[list[subprocess.Popen], dict[str, 
     print(f"train: {count} processes {text}", flush=True)
     return [
         subprocess.Popen(
-            [sys.executable, "-P", "-m", "ferpipe.training.parallel.other", module],
-            env=with_sources(share | replace(group, process=process).environment()),
+            [sys.executable, "-P", "-m", "ferpipe.training.parallel.worker", module],
+            env=with_package(
+                {**os.environ, **share, **replace(group, process=process).environment()}
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

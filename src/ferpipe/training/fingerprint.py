@@ -24,8 +24,8 @@ PACKAGES = ("keras", "numpy", "scikit-learn", "scipy")
 BACKENDS = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib")}
 
 
-def determined_by(params: Train, records: Path) -> dict[str, object]:
-    """All of it, as JSON values."""
+def inputs_of(params: Train, records: Path) -> dict[str, object]:
+    """What determines a training, as JSON values by kind."""
     paths_of_code = (PACKAGE / name for name in CODE)
     sources = chain(*(path.rglob("*.py") if path.is_dir() else [path] for path in paths_of_code))
     packages = (*PACKAGES, *BACKENDS[params.backend])

@@ -13,7 +13,7 @@ from ferpipe.training.parallel.failures import AGAIN, Failure
 TICK = 0.2  # seconds
 
 
-class Others:
+class Members:
     """The other processes.
 
     Args:

@@ -1,4 +1,4 @@
-"""Process 0 of a group: it meets the others, starts them, and ends them all together."""
+"""Process 0 of a group: it meets the members, starts them, and ends them all together."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ferpipe.training.parallel import failures, local, messages
 from ferpipe.training.parallel.computing import Computing
 from ferpipe.training.parallel.failures import AGAIN
 from ferpipe.training.parallel.group import COORDINATOR, PROCESS, WAIT, Group, joined
-from ferpipe.training.parallel.others import Others
+from ferpipe.training.parallel.members import Members
 
 # Seconds between the first failure and the decision which one was the cause.
 GRACE = 2.0
@@ -36,19 +36,19 @@ def lead(group: Group, facts: dict[str, str], module: str) -> None:
     if is_local:
         group = replace(group, port=messages.free_port(group.host))
     with _listening(group) as server:
-        others = Others(server, group.processes, facts)
+        members = Members(server, group.processes, facts)
         line = f"process 0 ({socket.gethostname()}) was interrupted; {AGAIN}"
         try:
             if is_local:
                 started, environment = local.start(group, module)
-            _meet(others, group, started)
-            _compute(others, group, module, environment)
+            _meet(members, group, started)
+            _compute(members, group, module, environment)
             line = ""
         except PipelineError as error:
             line = str(error)
             raise
         finally:
-            others.end(line)
+            members.end(line)
             local.end(started)
 
 
@@ -62,15 +62,15 @@ def _listening(group: Group) -> socket.socket:
         ) from None
 
 
-def _meet(others: Others, group: Group, started: list[subprocess.Popen]) -> None:
+def _meet(members: Members, group: Group, started: list[subprocess.Popen]) -> None:
     """Wait until all have come."""
     began, has_said_so = time.monotonic(), False
-    while missing := others.missing:
-        others.listen()
+    while missing := members.missing:
+        members.listen()
         for process, code, text in local.ended(started):
             if process in missing:
-                others.failures.append(failures.of_exit(process, code, text))
-        others.raise_cause()
+                members.failures.append(failures.of_exit(process, code, text))
+        members.raise_cause()
         waited = time.monotonic() - began
         if waited > PATIENCE and not has_said_so:
             print(f"train: waits at {group.address} for {_named(missing)}", flush=True)
@@ -83,21 +83,21 @@ def _meet(others: Others, group: Group, started: list[subprocess.Popen]) -> None
             )
 
 
-def _compute(others: Others, group: Group, module: str, environment: dict[str, str]) -> None:
+def _compute(members: Members, group: Group, module: str, environment: dict[str, str]) -> None:
     address = joined(group.host, messages.free_port(group.host))
-    others.send(start=address)
+    members.send(start=address)
     computing = Computing(module, group, address, environment)
     until, has_failed = float("inf"), False
     try:
         while computing.code != 0:
-            others.listen()
+            members.listen()
             if computing.code and not has_failed:
                 has_failed = True
-                others.failures.append(failures.of_exit(0, computing.code, computing.text()))
-            if others.failures:
+                members.failures.append(failures.of_exit(0, computing.code, computing.text()))
+            if members.failures:
                 until = min(until, time.monotonic() + GRACE)
             if time.monotonic() > until:
-                others.raise_cause()
+                members.raise_cause()
     finally:
         computing.stop()
 
