@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ferpipe.model import saving
 from ferpipe.model.backend import keras
 from ferpipe.model.network import with_probabilities
-from ferpipe.training import checkpoints, determined
+from ferpipe.training import checkpoints, fingerprint
 from ferpipe.training.checkpoints import Checkpoints, State
 from ferpipe.training.loop import train
 from ferpipe.training.phase import Epoch
@@ -224,8 +224,8 @@ def test_the_key_depends_on_params_records_and_processor(records, monkeypatch):
 
 def test_the_key_depends_on_the_code_that_trains_and_on_no_other(records, tmp_path, monkeypatch):
     package = tmp_path / "ferpipe"
-    shutil.copytree(determined.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(determined, "PACKAGE", package)
+    shutil.copytree(fingerprint.PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(fingerprint, "PACKAGE", package)
     before = checkpoints.key(train_params(), records)
     for file, changes in {
         **dict.fromkeys(("training/ridge_head.py", "model/hog_layers.py"), True),
@@ -242,4 +242,4 @@ def test_the_key_depends_on_the_code_that_the_stage_lists(root):
     pipeline = YAML(typ="safe", pure=True).load((root / "dvc.yaml").read_text())
     deps = pipeline["stages"]["train"]["deps"]
     listed = {dep.removeprefix("src/ferpipe/") for dep in deps if dep.startswith("src/ferpipe/")}
-    assert listed - {"stages/train.py", "params/run.py"} == set(determined.CODE)
+    assert listed - {"stages/train.py", "params/run.py"} == set(fingerprint.CODE)
