@@ -7,7 +7,7 @@ import google_crc32c
 import numpy as np
 
 from ferpipe.core import files
-from ferpipe.data import records
+from ferpipe.data import records, tfrecord
 from ferpipe.data.records import Schema
 from ferpipe.data.split_writer import SplitWriter
 
@@ -32,7 +32,7 @@ def write(folder, shards, side=4, channels=1):
     for split, count in counts.items():
         with SplitWriter(folder, split, count, max(sizes)) as writer:
             for row in rows[:count]:
-                writer.add(*row)
+                writer.add(tfrecord.encode(*row))
             writer.finish()
         sha256, names[split] = sha256 | writer.sha256, writer.shards
     schema = Schema(

@@ -7,8 +7,9 @@ from networks import bars, schema, train_params
 
 from ferpipe.core import files
 from ferpipe.core.paths import RECORDS
+from ferpipe.data import tfrecord
 from ferpipe.data.records import SCHEMA
-from ferpipe.data.write_records import SplitWriter
+from ferpipe.data.split_writer import SplitWriter
 
 
 def write(folder, side=16, **changes):
@@ -24,7 +25,7 @@ def write(folder, side=16, **changes):
     for name, split in splits.items():
         with SplitWriter(folder / RECORDS, name, len(split.labels), shard_size=20) as writer:
             for image in zip(split.images, split.labels.tolist(), split.paths, strict=True):
-                writer.add(*image)
+                writer.add(tfrecord.encode(*image))
             writer.finish()
         sha256, shards[name] = sha256 | writer.sha256, writer.shards
     images = {name: len(split.labels) for name, split in splits.items()}

@@ -1,6 +1,7 @@
 """Sharing batches among devices; trainings with several are in tests/training/parallel."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -48,6 +49,31 @@ def test_as_many_devices_share_a_batch_as_divide_it(run_python):
         f"train: 1 of 4 {line} 7",
         "7 None",
     ]
+
+
+ODD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from ferpipe.model import backend_choice
+backend_choice.choose("jax")
+import numpy as np
+from networks import bars, train_params
+from ferpipe.model import devices
+from ferpipe.model.network import build_model
+devices.share(8)
+model, images = build_model(train_params(), 16, 1, classes=3), bars(7, seed=1).images
+found = devices.predict_on_batch(model, images)
+print(devices._predictor.cache_info().currsize)
+np.testing.assert_allclose(found, model(images), atol=1e-6)
+"""
+
+
+def test_devices_share_a_batch_that_they_do_not_divide(run_python):
+    pytest.importorskip("jax")
+    flags = "--xla_force_host_platform_device_count=4"
+    folder = Path(__file__).parents[1]
+    done = run_python("-c", ODD, folder, XLA_FLAGS=flags, JAX_PLATFORMS="cpu")
+    assert done.stdout == "1\n", done.stderr
 
 
 # Two processes, with two devices and with one.

@@ -8,6 +8,7 @@ from faces import encoded, noise, png, repack, write_folder, write_zip
 from ferpipe.core import paths, tables, threads
 from ferpipe.core.errors import PipelineError
 from ferpipe.data import archive, images
+from ferpipe.data import write_records as writing
 from ferpipe.data.records import read_schema, read_split
 from ferpipe.data.write_records import write_records
 from ferpipe.params.preprocess import Preprocess
@@ -106,8 +107,20 @@ def test_the_number_of_workers_changes_no_byte(run, files_under, monkeypatch):
     for workers in (1, 4, 0):
         folder, _ = run(tree_of(30), workers=workers, shard_size=7)
         written.append({name: (folder / name).read_bytes() for name in files_under(folder)})
+    # Of many images, in processes.
+    monkeypatch.setattr(writing, "MANY", 30)
+    monkeypatch.setattr(writing, "threads", None)
+    folder, _ = run(tree_of(30), workers=2, shard_size=7)
+    written.append({name: (folder / name).read_bytes() for name in files_under(folder)})
     assert len(written[0]) == 10
-    assert written[0] == written[1] == written[2]
+    assert written == [written[0]] * 4
+
+
+def test_few_images_or_one_worker_start_no_process(run, monkeypatch):
+    monkeypatch.setattr(writing, "processes", None)
+    run(tree_of(6))
+    monkeypatch.setattr(writing, "MANY", 6)
+    run(tree_of(6), workers=1)
 
 
 @pytest.mark.parametrize(
@@ -142,11 +155,14 @@ def test_an_image_that_is_not_in_the_table_is_an_error(tmp_path, params):
     assert not (tmp_path / "records").exists()
 
 
-def test_an_image_that_is_damaged_in_the_archive_is_named(tmp_path, params):
+def test_an_image_that_is_damaged_in_the_archive_is_named(tmp_path, params, monkeypatch):
     path, table = make(tmp_path, tree_of(6))
     write_zip(path, dict(archive.read_images(path)) | {"angry/003.png": b"not an image"})
     with pytest.raises(PipelineError, match=r"angry/003\.png cannot be used \(not an image"):
         write_records(table, path, params(), tmp_path / "records", 1)
+    monkeypatch.setattr(writing, "MANY", 1)
+    with pytest.raises(PipelineError, match=r"angry/003\.png cannot be used \(not an image"):
+        write_records(table, path, params(), tmp_path / "records", 2)
 
 
 # The stage

@@ -12,7 +12,7 @@ from networks import bars, schema, train_params
 
 from ferpipe.core import files
 from ferpipe.core.errors import PipelineError
-from ferpipe.data import records
+from ferpipe.data import records, tfrecord
 from ferpipe.data.split_writer import SplitWriter
 from ferpipe.tools import cli, exporting
 
@@ -64,7 +64,7 @@ def with_records(project):
         data = bars(count, seed, SIDE)
         with SplitWriter(folder, split, count, shard_size=count) as writer:
             for row in zip(data.images, data.labels, data.paths, strict=True):
-                writer.add(*row)
+                writer.add(tfrecord.encode(*row))
             writer.finish()
         shards[split] = writer.shards
         digests |= writer.sha256

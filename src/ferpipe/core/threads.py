@@ -36,7 +36,7 @@ def ordered(
     workers = workers or machine.cores()
     with ThreadPoolExecutor(workers) as pool:
         pending = deque()
-        for piece in _pieces(items, size):
+        for piece in pieces(items, size):
             work = functools.partial(list, map(function, piece))
             large = sum(map(size, piece)) >= LARGE * len(piece)
             pending.append(pool.submit(work).result if large else work)
@@ -66,7 +66,8 @@ def ahead(function: Callable[[Item], Result], items: Iterable[Item], most: int) 
                 future.cancel()
 
 
-def _pieces(items: Iterable[Item], size: Callable[[Item], int]) -> Iterator[list[Item]]:
+def pieces(items: Iterable[Item], size: Callable[[Item], int]) -> Iterator[list[Item]]:
+    """Yield the items in lists, small enough to share them out and large enough to pay for it."""
     piece, total = [], 0
     for item in items:
         piece.append(item)

@@ -31,16 +31,15 @@ class SplitWriter:
         self._count = 0
         self._file: BinaryIO | None = None
 
-    def add(self, pixels: np.ndarray, label: int, path: str) -> None:
-        """Write an image uint8 (side, side, channels), with its class index and archive path."""
+    def add(self, record: tfrecord.Record) -> None:
+        """Write an image."""
         shard, first = divmod(self._count, self._shard_size)
         if not first:
             self._close()
             self._file = (self._folder / self.shards[shard]).open("wb")
             self._digest = hashlib.sha256()
-        record = tfrecord.encode(pixels, label, path)
         size, position = len(record.frame), self._file.tell()
-        self._index[self._count] = shard, label, size, record.pixels, record.path, position
+        self._index[self._count] = shard, record.label, size, record.pixels, record.path, position
         self._file.write(record.frame)
         self._digest.update(record.frame)
         self._count += 1

@@ -7,6 +7,7 @@ https://protobuf.dev/programming-guides/encoding
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 from collections.abc import Iterator
@@ -24,9 +25,10 @@ HEAD, TAIL = 12, 4
 
 
 class Record(NamedTuple):
-    """A framed record, and the positions of its pixels and of its path in the frame."""
+    """A framed record, its class index, and the positions of pixels and path in the frame."""
 
     frame: bytes
+    label: int
     pixels: int
     path: int
 
@@ -43,7 +45,7 @@ def encode(image: np.ndarray, label: int, path: str) -> Record:
     frame = length + _masked_crc(length) + payload + _masked_crc(payload)
     # Pixels and path are the last bytes of their features.
     end = len(frame) - TAIL
-    return Record(frame, end - len(others) - len(pixels), end - len(name))
+    return Record(frame, label, end - len(others) - len(pixels), end - len(name))
 
 
 def read_frames(file: BinaryIO, path: Path) -> Iterator[bytes]:
@@ -74,6 +76,7 @@ def _masked_crc(data: bytes) -> bytes:
     return struct.pack("<I", ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
+@functools.lru_cache(maxsize=1024)  # most are lengths, and few of them differ
 def _varint(value: int) -> bytes:
     out = bytearray()
     while value > 0x7F:

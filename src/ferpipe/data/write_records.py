@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ferpipe.core import files, paths, threads
-from ferpipe.core.errors import PipelineError
-from ferpipe.data import archive, images, records
+from ferpipe.core import files, paths, processes, threads
+from ferpipe.data import archive, records
+from ferpipe.data.encode_image import encode_image
 from ferpipe.data.index import check_rows, paths_match_labels
 from ferpipe.data.split_writer import SplitWriter
+from ferpipe.data.tfrecord import Record
 from ferpipe.params.preprocess import Preprocess
+
+# Images from which on processes are faster than threads, which need not start.
+MANY = 20_000
 
 
 def write_records(
@@ -36,7 +40,7 @@ def write_records(
         archive_path: the canonical archive with the same images.
         params: the section `preprocess`.
         target: the records folder.
-        workers: threads that decode; 0: one per core.
+        workers: threads or processes that decode; 0: one per core.
         splits: the splits that the records have.
         table_path: the file that `table` comes from, for error messages.
     """
@@ -51,12 +55,16 @@ def write_records(
             name: stack.enter_context(SplitWriter(folder, name, count, params.shard_size))
             for name, count in counts.items()
         }
-        decoded = _decode(archive_path, table["path"].tolist(), params, workers, table_path)
-        _write(writers, table, decoded)
+        classes = sorted(set(table["label"]))
+        label_of = {label: number for number, label in enumerate(classes)}
+        labels = [label_of[label] for label in table["label"]]
+        data = archive.read_listed(archive_path, table["path"].tolist(), table_path)
+        items = zip(table["path"], labels, data, strict=True)
+        _write(writers, table["split"], _encoded(items, len(table), params, workers))
         schema = records.Schema(
             image_size=params.image_size,
             channels=1 if params.color == "grayscale" else 3,
-            classes=sorted(set(table["label"])),
+            classes=classes,
             shards={name: writer.shards for name, writer in writers.items()},
             images=counts,
             sha256={k: v for writer in writers.values() for k, v in writer.sha256.items()},
@@ -68,34 +76,22 @@ def write_records(
     return schema
 
 
+def _encoded(
+    items: Iterator[tuple[str, int, bytes]], count: int, params: Preprocess, workers: int
+) -> Iterator[Record]:
+    """Yield the record of each path, label and image, made by several threads or processes."""
+    encode = functools.partial(encode_image, size=params.image_size, color=params.color)
+    shared = processes if count >= MANY and workers != 1 else threads
+    return shared.ordered(encode, items, lambda item: len(item[2]), workers)
+
+
 def _write(
-    writers: Mapping[str, SplitWriter], table: pd.DataFrame, decoded: Iterator[np.ndarray]
+    writers: Mapping[str, SplitWriter], splits: Sequence[str], encoded: Iterator[Record]
 ) -> None:
-    """Write each image of the table to its split."""
-    label_of = {label: number for number, label in enumerate(sorted(set(table["label"])))}
-    rows = zip(table["path"], table["label"], table["split"], decoded, strict=True)
-    progress = {"desc": "records", "total": len(table), "unit": "image"}
-    for path, label, split, pixels in tqdm(rows, **progress, disable=None, leave=False):
-        writers[split].add(pixels, label_of[label], path)
+    """Write each image to its split."""
+    rows = zip(splits, encoded, strict=True)
+    progress = {"desc": "records", "total": len(splits), "unit": "image"}
+    for split, record in tqdm(rows, **progress, disable=None, leave=False):
+        writers[split].add(record)
     for writer in writers.values():
         writer.finish()
-
-
-def _decode(
-    archive_path: Path, names: Sequence[str], params: Preprocess, workers: int, table_path: Path
-) -> Iterator[np.ndarray]:
-    """Yield the pixels of each image, decoded by several threads."""
-    source = zip(names, archive.read_listed(archive_path, names, table_path), strict=True)
-    return threads.ordered(
-        lambda item: _pixels(*item, params), source, lambda item: len(item[1]), workers
-    )
-
-
-def _pixels(path: str, data: bytes, params: Preprocess) -> np.ndarray:
-    try:
-        image = images.decode(data)
-    except images.ImageRefused as reason:  # although `download` accepted it
-        raise PipelineError(
-            f"{paths.IMAGES}: {path} cannot be used ({reason}); run `dvc repro --force`"
-        ) from None
-    return images.square(image, params.image_size, params.color)

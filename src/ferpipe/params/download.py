@@ -164,11 +164,11 @@ class Limits(Section):
     files: Count
     """number of files"""
     file_mb: Count
-    """size of one image in MB (10^6 bytes), uncompressed"""
+    """size of one image file in MB (10^6 bytes), unpacked"""
     total_mb: Count
-    """size of all images in MB (10^6 bytes), uncompressed"""
+    """size of all image files in MB (10^6 bytes), unpacked"""
     ratio: Count
-    """uncompressed size of all images divided by the size of the zip"""
+    """unpacked size of all image files divided by the size of the zip"""
 
 
 class Expect(Section):

@@ -13,7 +13,7 @@ class Run(Section):
     """Settings that cannot change an output."""
 
     workers: Annotated[int, Field(ge=0, le=256)]
-    """threads that decode images, processes that draw the sample; 0: one per core"""
+    """threads or processes that decode images and draw the sample; 0: one per core"""
     memory_mb: Annotated[int, Field(ge=0, le=1_000_000)]
     """memory in MB that the images of a split may take; a larger split is read batch by batch"""
     download_deadline: Annotated[int, Field(ge=1, le=86_400)]

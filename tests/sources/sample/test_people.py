@@ -13,6 +13,7 @@ from faces import BASE
 from PIL import Image
 from sklearn.linear_model import RidgeClassifier
 
+from ferpipe.core import processes
 from ferpipe.data import png
 from ferpipe.evaluation import hog
 from ferpipe.params.download import Download, Sample
@@ -107,6 +108,18 @@ def test_the_bytes_are_pinned(tmp_path):
     assert fetch(tmp_path / "2.zip", subjects=2, seed=2).digest != PINNED
     more = fetch(tmp_path / "more.zip", subjects=3, seed=1)
     assert set(first.images["sha256"]) < set(more.images["sha256"])
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_processes_draw_many_subjects_as_one_does(monkeypatch, workers):
+    used = []
+    ordered = processes.ordered
+    monkeypatch.setattr(processes, "ordered", lambda *args: used.append(args[-1]) or ordered(*args))
+    few = list(source.draw_subjects(4, 3, workers))
+    assert not used
+    monkeypatch.setattr(source, "MANY", 3)
+    assert np.array_equal(list(source.draw_subjects(4, 3, workers)), few)
+    assert used == [2] * (workers - 1)
 
 
 def test_pixels_do_not_depend_on_the_processor(run_python):

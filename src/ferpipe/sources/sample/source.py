@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import functools
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ferpipe.core import processes, threads
 from ferpipe.data import png
 from ferpipe.params.download import Download, Sample
 from ferpipe.params.run import Run
 from ferpipe.sources.intake import repacking
 from ferpipe.sources.intake.member import Member
-from ferpipe.sources.sample.drawing import draw_subjects
 from ferpipe.sources.sample.people import PROTOTYPES, draw_subject, file_names
 from ferpipe.sources.sample.raster import SIDE
+
+# Subjects from which on processes are faster than one, which need not start.
+MANY = 300
 
 
 def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
@@ -34,6 +38,17 @@ def fetch(params: Download, run: Run, target: Path) -> repacking.Contents:
                     members.append(Member(label, name, read))
             drawn.write(pixels.tobytes())
         return repacking.pack(members, target, params, run.workers)
+
+
+def draw_subjects(seed: int, count: int, workers: int) -> Iterator[np.ndarray]:
+    """Yield `people.draw_subject` of the subjects 1 to `count`.
+
+    `workers` processes draw many subjects (0: one per core).
+    """
+    draw, subjects = functools.partial(draw_subject, seed), range(1, count + 1)
+    if workers == 1 or count < MANY:
+        return map(draw, subjects)
+    return processes.ordered(draw, subjects, lambda _: threads.MOST_BYTES, workers)
 
 
 def _read(drawn: BinaryIO, number: int) -> bytes:
