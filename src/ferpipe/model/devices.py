@@ -86,15 +86,17 @@ def quicken(model: keras.Model) -> None:
 
 
 def predict_on_batch(model: keras.Model, batch: np.ndarray) -> np.ndarray:
-    """Predict a batch (n, ...), on all devices if they can share it."""
+    """Predict a batch (n, ...); the devices share it, padded to a multiple of their number."""
     shared = keras.distribution.distribution()
-    if shared is None or len(batch) % shared.num_model_replicas:
+    if shared is None:
         return model.predict_on_batch(batch)
+    count = len(batch)
+    batch = np.resize(batch, (count + -count % shared.num_model_replicas, *batch.shape[1:]))
     layout = shared.get_data_layout(batch.shape).backend_layout
     part = jax.make_array_from_process_local_data(layout, batch[rows(len(batch))])
     weights = model.trainable_variables, model.non_trainable_variables
     state = ([variable.value for variable in kind] for kind in weights)
-    return np.asarray(_predictor(model, layout.mesh)(*state, part))
+    return np.asarray(_predictor(model, layout.mesh)(*state, part))[:count]
 
 
 @functools.lru_cache(maxsize=4)

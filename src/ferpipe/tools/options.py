@@ -14,7 +14,7 @@ def cross_validate(command: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--part",
         metavar="K/N",
-        help="train part K of N of the folds that the DVC remote lacks, and push them to it",
+        help="train every N-th fold, from the K-th, unless the DVC remote has it; then push them",
     )
     which.add_argument(
         "--pull", action="store_true", help="take the folds from the remote, and sum up all"

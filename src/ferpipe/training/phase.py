@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ferpipe.data import records
+from ferpipe.data.shards import Images
 from ferpipe.model import backbones, devices, network
 from ferpipe.model.backend import GPUS, NAME, keras
 from ferpipe.params.train import Train
@@ -115,19 +116,19 @@ def compile_phase(
         pool = model.get_layer("pool")
         features = keras.Model(model.input, pool.output)
         trained = measured = keras.Model(pool.output, model.output, name="head")
-        original, mirrored, maps = (
-            features_of(features, images, params.batch_size, memory_mb, mirrored=mirrored)
-            for images, mirrored in (
-                *((training.images, False), (training.images, True)),
-                (validation.images, False),
-            )
-        )
+
+        def maps_of(images: Images, *, mirrored: bool = False) -> np.ndarray:
+            return features_of(features, images, params.batch_size, memory_mb, mirrored=mirrored)
+
+        original = maps_of(training.images)
+        mirror = maps_of(training.images, mirrored=True) if params.augment.flip else original
+        maps = maps_of(validation.images)
         selecting = records.Dataset(maps, validation.labels, validation.paths)
 
         def inputs(batch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
             flip = rng.random(len(batch)) < 0.5 * params.augment.flip
             rows = devices.rows(len(batch))
-            return np.where(flip[rows, None], mirrored[batch[rows]], original[batch[rows]])
+            return np.where(flip[rows, None], mirror[batch[rows]], original[batch[rows]])
 
     _compile(trained, params)
     return Task(trained, measured, inputs, training.labels, selecting)
