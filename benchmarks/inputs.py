@@ -18,7 +18,7 @@ import table
 import workers
 from contenders import orders, ours
 from ferpipe.core.errors import exits_cleanly
-from ferpipe.data import records
+from ferpipe.data import records, tfrecord
 from ferpipe.data.split_writer import SplitWriter
 from workers import Contender, Worker
 
@@ -40,7 +40,7 @@ def write_records(folder: Path, count: int) -> records.Schema:
     images, labels = orders.random_images(count, orders.SOURCE_SIZE, 1)
     with SplitWriter(folder, "train", count, shard_size=count) as writer:
         for row, (image, label) in enumerate(zip(images, labels, strict=True)):
-            writer.add(image, int(label), f"face/{row}.png")
+            writer.add(tfrecord.encode(image, int(label), f"face/{row}.png"))
         writer.finish()
     return records.Schema(
         image_size=orders.SOURCE_SIZE,
