@@ -130,7 +130,10 @@ def pipeline(count: int, side: int, scratch: Path | None) -> dict[str, tuple[flo
             seconds, peak = load.run_stage(stage, folder)
             found[stage] = seconds, peak, size(folder) - before
             before += found[stage][2]
-            print(f"scale: {count:,} images: {stage} {seconds:.1f} s, {peak / 2**20:.0f} MiB")
+            cost = (
+                f"{seconds:.1f} s, {peak / 2**20:.0f} MiB, {found[stage][2] / 1e6:.0f} MB written"
+            )
+            print(f"scale: {count:,} images: {stage} {cost}", flush=True)
         return found
 
 

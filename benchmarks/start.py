@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -48,6 +49,8 @@ def make_project(folder: Path, size: int, batch: int, subjects: int) -> None:
     values["train"]["epochs"] = EPOCHS
     # JSON is YAML 1.2.
     files.write_text(folder / paths.PARAMS, json.dumps(values))
+    (folder / "data").mkdir()
+    shutil.copy(ROOT / values["split"]["assigned"], folder / "data")
     for stage in ("download", "split", "preprocess"):
         run_stage(stage, folder)
     schema = records.read_schema(folder / paths.RECORDS)

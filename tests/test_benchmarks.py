@@ -270,3 +270,10 @@ def test_faces_of_any_number_and_side_are_drawn(side, form):
         image = Image.open(io.BytesIO(data))
         assert (image.size, image.mode) == ((side, side), form)
         assert name.rpartition(".")[0] == load.name_of(number).rpartition(".")[0]
+
+
+def test_a_short_run_starts_from_what_the_light_stages_make(tmp_path):
+    start.make_project(tmp_path, size=32, batch=8, subjects=start.SUBJECTS)
+    arrays = np.load(tmp_path / "images.npz")
+    assert arrays["train_images"].shape == (len(arrays["train_labels"]), 32, 32, 3)
+    assert len(arrays["train_labels"]) > len(arrays["val_labels"]) > 0
