@@ -33,9 +33,11 @@ SLOW = (
 
 
 def pytest_configure():
-    """Let tests interrupt programs: background processes of a shell inherit an ignored SIGINT."""
+    """Let tests stop programs: a shell's background processes ignore SIGINT, `nohup` SIGHUP."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items):
