@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from functools import lru_cache
 from statistics import NormalDist
 
@@ -14,20 +15,34 @@ DRAWS = 10_000
 SEED = 1
 
 
+# Numbers that are drawn, or multiplied as floats, at a time.
+BLOCK = 2**22
+
+
 @lru_cache(maxsize=1)  # a stage has one set of people
 def _weights(people: int) -> np.ndarray:
-    """How often each person is in each draw: float64 (DRAWS, people), read-only."""
-    rng = np.random.default_rng(SEED)
-    drawn = rng.multinomial(people, np.full(people, 1 / people), size=DRAWS).astype(np.float64)
+    """How often each person is in each draw: uint8 (DRAWS, people), read-only."""
+    rng, shares = np.random.default_rng(SEED), np.full(people, 1 / people)
+    drawn = np.empty((DRAWS, people), np.uint8)  # nobody is in a draw 256 times
+    for rows in _blocks(people):
+        drawn[rows] = rng.multinomial(people, shares, size=len(drawn[rows]))
     drawn.flags.writeable = False
     return drawn
+
+
+def _blocks(people: int) -> Iterator[slice]:
+    """All draws, BLOCK numbers at a time."""
+    size = max(1, BLOCK // people)
+    return (slice(start, start + size) for start in range(0, DRAWS, size))
 
 
 def resample(counts: np.ndarray) -> np.ndarray:
     """Sum the counts (people, ...) of the people in each draw: (DRAWS, ...)."""
     people, *shape = counts.shape
+    weights, counts = _weights(people), counts.reshape(people, -1).astype(np.float64)
     # Floats multiply faster, and such small ones exactly.
-    return (_weights(people) @ counts.reshape(people, -1).astype(np.float64)).reshape(-1, *shape)
+    sums = [weights[rows].astype(np.float64) @ counts for rows in _blocks(people)]
+    return np.concatenate(sums).reshape(-1, *shape)
 
 
 def bca(
