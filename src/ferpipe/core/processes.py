@@ -8,10 +8,8 @@ import queue
 import subprocess
 import sys
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TypeVar
 
 from ferpipe.core import machine, threads
@@ -37,7 +35,7 @@ def ordered(
         PipelineError: a process has ended early.
     """
     workers = workers or machine.cores()
-    with ExitStack() as stack, ThreadPoolExecutor(workers) as pool:
+    with ExitStack() as stack:
         idle: queue.SimpleQueue[subprocess.Popen] = queue.SimpleQueue()
         for _ in range(workers):
             idle.put(stack.enter_context(_process()))
@@ -49,13 +47,10 @@ def ordered(
             finally:
                 idle.put(process)
 
-        pending = deque()
-        for piece in threads.pieces(items, size):
-            pending.append(pool.submit(compute, piece))
-            if len(pending) > 2 * workers:
-                yield from pending.popleft().result()
-        while pending:
-            yield from pending.popleft().result()
+        pieces = threads.pieces(items, size)
+        with closing(threads.ahead(compute, pieces, 2 * workers, workers)) as computed:
+            for results in computed:
+                yield from results
 
 
 @contextmanager

@@ -46,13 +46,15 @@ def ordered(
             yield from pending.popleft()()
 
 
-def ahead(function: Callable[[Item], Result], items: Iterable[Item], most: int) -> Iterator[Result]:
-    """Yield `function(item)` of each item, in their order, computed by one thread in advance.
+def ahead(
+    function: Callable[[Item], Result], items: Iterable[Item], most: int, workers: int = 1
+) -> Iterator[Result]:
+    """Yield `function(item)` of each item, in their order, computed by threads in advance.
 
     At most `most` results wait. Close the generator (`contextlib.closing`) if not all are taken: it
-    waits for the one that is being computed.
+    waits for those that are being computed.
     """
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         pending = deque()
         try:
             for item in items:
