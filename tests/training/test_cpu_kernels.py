@@ -46,6 +46,8 @@ def assert_same_results(layer, side, faster, training=True):
     [
         ({"kernel_size": 1}, 7),
         ({"kernel_size": 1, "strides": 2}, 7),
+        ({"kernel_size": 1, "strides": 2}, 8),
+        ({"kernel_size": 1, "strides": 3}, 8),
         ({"kernel_size": 1, "activation": "relu"}, 7),
         ({"kernel_size": 3, "padding": "same"}, 7),
         ({"kernel_size": 3, "padding": "same"}, 9),  # too large for our gradient
@@ -71,6 +73,35 @@ def test_dilated_and_grouped_convolutions_stay_stock(options):
 def test_normalisation_has_keras_results_and_statistics(options, training):
     layer = layers.BatchNormalization(momentum=0.7, epsilon=1e-3, **options)
     assert_same_results(layer, 5, cpu_kernels.BatchNormalization, training)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("training", [True, False])
+def test_a_bias_that_is_not_trained_is_left_to_the_normalisation(training, policy):
+    prepare(seed=3, precision=policy)
+    inputs = keras.Input((6, 6, 4))
+    convolution, normalisation = layers.Conv2D(8, 3), layers.BatchNormalization(momentum=0.7)
+    model = keras.Model(inputs, normalisation(convolution(inputs)))
+    convolution.bias.trainable = False
+    start = [np.abs(random(*weight.shape)) for weight in model.weights]
+    x = random(5, 6, 6, 4)
+
+    def run():
+        model.set_weights(start)
+        y = np.array(tf.cast(model(x, training=training), tf.float32))
+        return y, np.array(normalisation.moving_mean), np.array(normalisation.moving_variance)
+
+    expected = run()
+    cpu_kernels.use_faster(model)
+    assert type(convolution) is cpu_kernels.ConvolutionWithoutBias
+    tolerance = 1e-4 if policy == "float32" else 0.05
+    for actual, value in zip(run(), expected, strict=True):
+        np.testing.assert_allclose(actual, value, rtol=tolerance, atol=tolerance)
+    convolution.bias.trainable = True
+    cpu_kernels.use_faster(model)
+    assert type(convolution) is cpu_kernels.Convolution
+    cpu_kernels.use_stock(model)
+    assert type(convolution) is layers.Conv2D
 
 
 @pytest.mark.parametrize("clip", [None, 0.5, 1e6])

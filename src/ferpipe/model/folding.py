@@ -28,7 +28,7 @@ def fold_batchnorm(model: keras.Model) -> keras.Model:
     https://arxiv.org/abs/1712.05877). The outputs are equal except for rounding. Layers that do not
     follow a convolution directly stay as they are.
     """
-    folded = _foldable(model)
+    folded = normalised_convolutions(model)
     normalisations = set(folded.values())
     copies: list[tuple[keras.Layer, keras.Layer]] = []
 
@@ -50,7 +50,7 @@ def fold_batchnorm(model: keras.Model) -> keras.Model:
     return twin
 
 
-def _foldable(model: keras.Model) -> dict[keras.Layer, keras.Layer]:
+def normalised_convolutions(model: keras.Model) -> dict[keras.Layer, keras.Layer]:
     """Convolutions, and the BatchNormalization that alone follows each."""
     found, layers = {}, model._flatten_layers()
     models = [layer for layer in layers if isinstance(layer, keras.Model)]
