@@ -13,3 +13,8 @@ def test_the_subjects_are_those_of_the_split(project):
     assert evaluate.subjects_of(["a/1.png", "b/2.png"]) == ["S1", "S2"]
     with pytest.raises(PipelineError, match=r"data/split.csv does not list c/3.png, which is in"):
         evaluate.subjects_of(["a/1.png", "c/3.png"])
+
+
+@pytest.mark.parametrize(("side", "images"), [(48, 64), (96, 64), ([96, 128], 36), (224, 11)])
+def test_fewer_of_larger_images_are_predicted_at_once(side, images):
+    assert evaluate.batch_size(side) == images

@@ -21,6 +21,7 @@ from ferpipe.prediction.on_disk import plain
 from ferpipe.prediction.predictor import UNFAMILIAR, Prediction, Predictor, opened
 from ferpipe.prediction.videos import Frame
 from ferpipe.report import style
+from ferpipe.report.text import percent
 from ferpipe.sources.intake.distinct import free_path, key
 
 DPI = 100
@@ -126,7 +127,7 @@ class Results:
     ) -> Iterator[tuple[object, ...]]:
         for number, face in enumerate(faces, start=1):
             order = np.argsort(-face.probabilities, kind="stable")[:MOST]
-            most = (f"{self._classes[index]} {face.probabilities[index]:.0%}" for index in order)
+            most = (f"{self._classes[i]} {percent(face.probabilities[i])}" for i in order)
             label = f"{face.label}, {UNFAMILIAR}" if face.unfamiliar else face.label
             yield plain(path), number, label, ", ".join(most)
         if not faces:

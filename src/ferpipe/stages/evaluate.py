@@ -21,7 +21,14 @@ from ferpipe.report import model_card, provenance
 from ferpipe.report.findings import Findings
 from ferpipe.report.text import summary
 
-BATCH_SIZE = 64
+BATCH_SIZE = 64  # images up to LARGE pixels
+LARGE = 96
+
+
+def batch_size(input_size: int | Sequence[int]) -> int:
+    """Images that are predicted at once; fewer of larger ones, for activations of the same size."""
+    side = max([input_size] if isinstance(input_size, int) else input_size)
+    return max(1, min(BATCH_SIZE, BATCH_SIZE * LARGE**2 // side**2))
 
 
 def subjects_of(images: Sequence[str]) -> list[str]:
@@ -77,12 +84,13 @@ def main() -> None:
     from ferpipe.report import publish
 
     prepare()
+    batch = batch_size(made_from.params["train"]["input_size"])
     model = saving.load(paths.TRAINED, test.images.shape[1:], schema.classes)
     result = Result(
         classes=schema.classes,
         paths=test_paths,
         labels=test.labels,
-        probabilities=saving.predict(model, test.images, BATCH_SIZE).astype(np.float64),
+        probabilities=saving.predict(model, test.images, batch).astype(np.float64),
         selected_on_test=schema.selected_on_test,
         subjects=subjects,
     )
@@ -109,7 +117,7 @@ def main() -> None:
         robustness=robustness.measure(
             result,
             test.images,
-            lambda images: saving.predict(model, images, BATCH_SIZE),
+            lambda images: saving.predict(model, images, batch),
             CORRUPTIONS if params.robustness else (),
             params.confidence,
         ),
@@ -121,9 +129,7 @@ def main() -> None:
     )
     framed = framing_of(made_from.params["download"]["source"], train.images)
     held_out = test if schema.selected_on_test else val
-    distance = feature_network.measure(
-        model, train, held_out.images, schema.selected_on, BATCH_SIZE
-    )
+    distance = feature_network.measure(model, train, held_out.images, schema.selected_on, batch)
     card.publish(paths.TRAINED, paths.MODEL, model_card.for_file(findings, framed, distance))
     publish.publish(findings, model, params.figure_dpi)
     for line in (*summary(findings), *baselines.lines(compared)):
