@@ -31,7 +31,7 @@ def variants() -> dict[str, Callable[[], AbstractContextManager]]:
     """Each variant and what switches its kernel off while a network is built and traced."""
     from ferpipe.model import backbones
     from ferpipe.model.backend import keras, tf
-    from ferpipe.training import cpu_kernels, phase
+    from ferpipe.training import cpu_kernels, cpu_optimizer, phase
 
     convolve = cpu_kernels.Convolution
 
@@ -65,7 +65,9 @@ def variants() -> dict[str, Callable[[], AbstractContextManager]]:
         "BatchNormalization is Keras'": lambda: mock.patch.object(
             cpu_kernels, "_can_normalise", lambda _: False
         ),
-        "AdamW is Keras'": lambda: mock.patch.object(cpu_kernels, "AdamW", keras.optimizers.AdamW),
+        "AdamW is Keras'": lambda: mock.patch.object(
+            cpu_optimizer, "AdamW", keras.optimizers.AdamW
+        ),
         "biases before BatchNorm are trained": biases_trained,
         "grappler is on": grappler,
         "none of them": lambda: mock.patch.object(phase, "FASTER_KERNELS", False),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,6 +24,13 @@ def machine_line() -> str:
     has = ", ".join(f"{flag}: {'yes' if flag in flags else 'no'}" for flag in FLAGS)
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return f"{machine.processor()}, {machine.cores()} cores, {total / GIB:.0f} GiB of memory; {has}"
+
+
+def command_line(words: Sequence[str]) -> str:
+    """The command of a benchmark from `sys.argv`; of a path outside the project only its name."""
+    script, *arguments = words
+    arguments = [Path(word).name if Path(word).is_absolute() else word for word in arguments]
+    return shlex.join(["python", f"benchmarks/{Path(script).name}", *arguments])
 
 
 def available_memory() -> int:
@@ -77,7 +86,7 @@ def publish(
     packages = {"Python": platform.python_version(), **versions}
     head = [
         f"# {title}\n",
-        f"`python benchmarks/{name}.py`\n",
+        f"`{command_line(sys.argv)}`\n",
         f"Machine: {machine_line()}.\n",
         f"Versions: {', '.join(f'{key} {value}' for key, value in packages.items())}.\n",
     ]

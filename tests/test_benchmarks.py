@@ -58,6 +58,12 @@ def test_missing_fer_is_one_line(root, run_python, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
 
 
+def test_the_report_names_the_command_and_no_folder_of_this_machine(tmp_path):
+    words = [str(tmp_path / "step.py"), "--sizes", "64", "--peer", str(tmp_path / "python")]
+    line = "python benchmarks/step.py --sizes 64 --peer python"
+    assert report.command_line(words) == line
+
+
 def setting(speeds):
     return step.Setting(64, 32, speeds=speeds, peaks=dict.fromkeys(speeds, 3 * report.GIB))
 

@@ -104,29 +104,6 @@ def test_a_bias_that_is_not_trained_is_left_to_the_normalisation(training, polic
     assert type(convolution) is layers.Conv2D
 
 
-@pytest.mark.parametrize("clip", [None, 0.5, 1e6])
-@pytest.mark.parametrize("decay", [None, 0.1])
-def test_the_optimizer_has_keras_results(clip, decay):
-    ends = []
-    for optimizer_type in (keras.optimizers.AdamW, cpu_kernels.AdamW):
-        shapes = {"kernel": (3, 5), "bias": (5,)}
-        variables = [keras.Variable(random(*shapes[name]), name=name) for name in shapes]
-        optimizer = optimizer_type(weight_decay=0.0, global_clipnorm=clip)
-        optimizer.weight_decay = decay
-        optimizer.exclude_from_weight_decay(var_names=["bias"])
-        optimizer.build(variables)
-        for step in range(4):
-            optimizer.learning_rate = 0.1 / (step + 1)
-            gradients = [tf.constant(random(*v.shape) * (step + 1)) for v in variables]
-            optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        scales = map(np.array, getattr(optimizer, "_scales", (1, 1)))
-        moments = zip(scales, (optimizer._momentums, optimizer._velocities), strict=True)
-        ends.append([np.array(variable) for variable in (*variables, optimizer.iterations)])
-        ends[-1] += [scale * np.array(value) for scale, values in moments for value in values]
-    for expected, actual in zip(*ends, strict=True):
-        np.testing.assert_allclose(actual, expected, rtol=2e-4, atol=1e-6)
-
-
 def test_the_saved_model_has_stock_layers(tmp_path):
     prepare(seed=1)
     model = build_model(train_params(), 16, 1, classes=3)

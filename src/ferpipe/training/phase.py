@@ -19,7 +19,7 @@ from ferpipe.training.frozen import features_of
 # Written for TensorFlow on a CPU; elsewhere the layers stay Keras' own.
 FASTER_KERNELS = NAME == "tensorflow" and not GPUS
 if FASTER_KERNELS:
-    from ferpipe.training import cpu_kernels
+    from ferpipe.training import cpu_kernels, cpu_optimizer
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def _optimizer(params: Train) -> keras.optimizers.Optimizer:
     if params.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(momentum=0.9, weight_decay=decay, global_clipnorm=clip)
     else:
-        adamw = cpu_kernels.AdamW if FASTER_KERNELS else keras.optimizers.AdamW
+        adamw = cpu_optimizer.AdamW if FASTER_KERNELS else keras.optimizers.AdamW
         optimizer = adamw(weight_decay=0.0, global_clipnorm=clip)
         optimizer.weight_decay = decay  # AdamW without decay is Adam, but its constructor needs one
     if decay is not None:
