@@ -193,13 +193,13 @@ def test_a_stage_waits_for_another_process_that_runs_it(checkout):
     folder = checkout(SLOW)
     first = start_working()
     second = start()
-    time.sleep(1.5)
+    line = second.stdout.readline()
+    assert line == f"split: waiting for process {first.pid}, which runs this stage\n"
     (folder / "begun").unlink()
     stop(first)
     wait_until((folder / "begun").exists)
-    code, stdout, _ = stop(second)
+    code, _, _ = stop(second)
     assert code == 143
-    assert f"waiting for process {first.pid}, which runs this stage" in stdout
 
 
 def test_a_stage_does_not_wait_forever(checkout):
