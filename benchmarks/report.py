@@ -27,7 +27,7 @@ def machine_line() -> str:
 
 
 def command_line(words: Sequence[str]) -> str:
-    """The command of a benchmark from `sys.argv`; of a path outside the project only its name."""
+    """Write the command of a benchmark from `sys.argv`, with the name alone of an absolute path."""
     script, *arguments = words
     arguments = [Path(word).name if Path(word).is_absolute() else word for word in arguments]
     return shlex.join(["python", f"benchmarks/{Path(script).name}", *arguments])
@@ -77,7 +77,7 @@ def publish(
     """Print a report and write it to results/NAME.md.
 
     Args:
-        name: of the benchmark.
+        name: of the file.
         title: what was measured.
         versions: of the packages that matter.
         parts: tables and paragraphs, in order.
